@@ -1,0 +1,42 @@
+# `make demo` and `make test` are all that a new user needs; both make a virtual environment in .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint reference clean
+
+demo: $(VENV)/installed
+	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
+	@echo "Next: $(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/adamw \
+	--config.cnn.optimizer.name=adamw --config.cnn.optimizer.learning_rate=5e-4"
+
+test: $(VENV)/installed-dev lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# PyTorch, dlib and the landmark model, for the tests that compare with them; skipped without.
+reference: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet -r requirements-reference.txt
+
+$(VENV)/python-ok:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo "au_jax needs Python 3.11 to 3.13; name one: make demo PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/python-ok requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs data

@@ -1,0 +1,162 @@
+"""Every field of a configuration, with its meaning, unit and the paper's value where that is known.
+
+A configuration file is Python and is executed: use only files that you trust. The other files of this folder start from
+`get_config()` here and change few fields. Any field can be set on the command line: `--config.cnn.epochs=3`.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the configuration with the paper's settings (FG 2017, section IV-B) and the notes' choices elsewhere."""
+    config = ml_collections.ConfigDict()
+
+    # Every random number of a run follows from this one: folds, initial weights, sampling, dropout, bootstrap.
+    config.seed = 0
+    # Which folds to run; empty = all. Folds may be run by several jobs on one workdir, one after the other.
+    config.folds = ()
+    # Rows of the table, in this order: any of hog_svm, anet, hybrid.
+    config.systems = ("hog_svm", "anet", "hybrid")
+
+    config.data = data = ml_collections.ConfigDict()
+    # Where the faces come from: synthfacs (rendered, needs no files).
+    data.source = "synthfacs"
+    # synthfacs: preset of subjects, videos and difficulty: demo, bp4d_like, gft_like or tiny.
+    data.preset = "demo"
+    # synthfacs: seed of identities, expressions and pictures. Apart from `seed`, so that runs with several seeds share faces.
+    data.render_seed = 0
+    # Folder of prepared datasets; relative to the current folder.
+    data.directory = "data"
+    # Side of a registered face in pixels (paper: 200) and of the crop that the CNN sees (paper: 176).
+    data.image_size = 200
+    data.crop_size = 176
+    # JPEG quality of stored faces, 1 to 100.
+    data.jpeg_quality = 95
+    # Recordings prepared at the same time; 0 = one per core.
+    data.workers = 0
+    # Frames held for shuffling, as encoded records; a whole demo fold fits.
+    data.shuffle_buffer = 20_000
+
+    config.protocol = protocol = ml_collections.ConfigDict()
+    # Subject-exclusive folds (paper: 3 and 10).
+    protocol.folds = 3
+    # Share of a fold's training subjects that is kept for validation (paper: about 0.2).
+    protocol.validation = 0.2
+    # Decision threshold per AU: 'zero' (paper) or 'validation' (maximises F1-frame on the fold's validation subjects).
+    protocol.threshold = "zero"
+
+    config.cnn = cnn = ml_collections.ConfigDict()
+    # drml_alexnet (our reading of Fig. 2b), bvlc_alexnet, demo (small, for 64-pixel crops).
+    cnn.variant = "drml_alexnet"
+    # Factor on the channels of every layer.
+    cnn.width = 1.0
+    # Caffe rounds the size of pooled maps up: ceil; floor is the other reading.
+    cnn.pool_rounding = "ceil"
+    # Groups of conv2, conv4 and conv5: 2 (AlexNet) or 1.
+    cnn.groups = 2
+    # Dropout after fc6 and fc7.
+    cnn.dropout = 0.5
+    # What is subtracted from 0..255 pixels: 'image' (mean picture of the training subjects, as Caffe) or 'channel'.
+    cnn.mean = "image"
+    # Frames per update (paper: 196) and passes over the training frames.
+    cnn.batch_size = 196
+    cnn.epochs = 15
+    # Use every n-th training frame of a video, with another offset at every epoch; 1 = all (paper).
+    cnn.frame_step = 1
+    # Masked cross-entropy: 'sum' over labels (the group's Caffe layer), 'mean_L' (the paper's 1/12), 'mean_labelled'.
+    cnn.label_reduction = "sum"
+    # Stop after this many epochs without a better validation loss; 0 = never.
+    cnn.patience = 6
+    cnn.optimizer = optimizer = ml_collections.ConfigDict()
+    # caffe_sgd, torch_rmsprop or any optax optimizer by its name (adamw, lion, ...).
+    optimizer.name = "caffe_sgd"
+    optimizer.learning_rate = 1e-3
+    # Further arguments of the named optimizer: "b1=0.8, nesterov=True". They win over the block of its name.
+    optimizer.arguments = ""
+    # Element-wise clipping of gradients; 0 = none.
+    optimizer.clip = 0.0
+    # Arguments of caffe_sgd, used under that name only (paper: momentum 0.9, weight decay 5e-4; biases learn twice as fast).
+    optimizer.caffe_sgd = ml_collections.ConfigDict({"momentum": 0.9, "weight_decay": 5e-4, "bias_multiplier": 2.0})
+    # constant, per_epoch or any optax schedule by its name, with its arguments.
+    optimizer.schedule = ml_collections.ConfigDict({"name": "constant", "arguments": ""})
+    # "reduced manually whenever the validation loss stopped decreasing": x factor after `patience` epochs without gain.
+    cnn.plateau = ml_collections.ConfigDict({"factor": 0.1, "patience": 3, "min_scale": 1e-3})
+
+    config.hog_svm = hog_svm = ml_collections.ConfigDict()
+    # PCA on the 6272-D descriptor: share of energy to keep, and at most this many components.
+    hog_svm.pca_energy = 0.98
+    hog_svm.pca_components = 1000
+    # Use every n-th frame of a video for PCA and SVM; neighbours are nearly the same.
+    hog_svm.frame_step = 2
+    # Costs tried on the validation subjects, per AU.
+    hog_svm.costs = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+    config.lstm = lstm = ml_collections.ConfigDict()
+    # PCA on L2-normalised fc7 of the training subjects (paper: 1024 components, 98 % of the energy).
+    lstm.pca_components = 1024
+    # Divide all components by one number, so that their mean variance is 1; False leaves the scale of unit-norm fc7 (paper).
+    lstm.standardise = False
+    lstm.layers = 3
+    lstm.hidden = 256
+    lstm.dropout = 0.5
+    # One dropout mask for all steps of a sequence instead of a fresh one per step.
+    lstm.variational = False
+    lstm.bidirectional = False
+    # Weights start uniform in +-init_range (paper: 0.08).
+    lstm.init_range = 0.08
+    lstm.forget_bias = 0.0
+    # Frames in a subsequence, subsequences in an update (paper: 1300 and 10).
+    lstm.sequence_length = 1300
+    lstm.batch_size = 10
+    # First frames of a subsequence without loss and without gradient (paper: 10).
+    lstm.burn_in = 10
+    # Subsequences with fewer active AUs per frame are drawn again (paper: 1.5).
+    lstm.min_active = 1.5
+    # A subject's videos make one training video, with the carry reset between them (BP4D's are shorter than 1300 frames).
+    lstm.concatenate = True
+    # Passes over the training frames (paper: about 10), and updates in a pass; 0 = frames / (batch x length).
+    lstm.passes = 10
+    lstm.updates_per_pass = 0
+    # Margin of the loss, and the threshold below which its gradient passes: 1.0 (as the paper writes) or -1 (the margin).
+    lstm.margin = 0.5
+    lstm.grad_threshold = 1.0
+    # Stop after this many passes without a better validation F1-frame; 0 = never.
+    lstm.patience = 0
+    lstm.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.name = "torch_rmsprop"
+    optimizer.learning_rate = 1e-3
+    optimizer.arguments = ""
+    optimizer.clip = 5.0
+    optimizer.torch_rmsprop = ml_collections.ConfigDict({"decay": 0.95, "momentum": 0.9, "eps": 1e-8})
+    # The paper's "weight decay 0.97" read as the learning rate's factor per pass.
+    optimizer.schedule = ml_collections.ConfigDict({"name": "per_epoch", "arguments": "factor=0.97"})
+    lstm.plateau = ml_collections.ConfigDict({"factor": 1.0, "patience": 1000, "min_scale": 1.0})
+
+    config.fusion = fusion = ml_collections.ConfigDict()
+    # stacked (default reading), siamese, features, mean: see au_jax/models/fusion.py.
+    fusion.variant = "stacked"
+    fusion.hidden = 64
+    fusion.dropout = 0.5
+    # L2-normalise each stream's 12 scores (paper).
+    fusion.normalise = True
+    fusion.batch_size = 256
+    fusion.epochs = 20
+    # Share of validation subjects that fusion does not learn from, and that tells its best epoch.
+    fusion.holdout = 0.5
+    fusion.label_reduction = "sum"
+    fusion.patience = 0
+    fusion.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.name = "adam"
+    optimizer.learning_rate = 1e-3
+    optimizer.arguments = ""
+    optimizer.clip = 0.0
+    optimizer.schedule = ml_collections.ConfigDict({"name": "constant", "arguments": ""})
+    fusion.plateau = ml_collections.ConfigDict({"factor": 1.0, "patience": 1000, "min_scale": 1.0})
+
+    config.evaluation = evaluation = ml_collections.ConfigDict()
+    # Resamplings of subjects behind every interval, and its level.
+    evaluation.bootstrap = 1000
+    evaluation.level = 0.95
+    # F1-norm: jeni, paper_literal or author_code.
+    evaluation.f1_norm = "jeni"
+    return config
