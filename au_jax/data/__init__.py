@@ -1,0 +1,1 @@
+"""Recordings, the registered dataset, subject-exclusive folds, and streams of frames and subsequences."""

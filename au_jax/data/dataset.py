@@ -1,0 +1,172 @@
+"""The prepared dataset as arrays and files per subject, and the views of it that a fold hands out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from au_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video's place in its subject: frames start..stop of the subject's records."""
+
+    subject: str
+    name: str
+    start: int
+    stop: int
+
+    @property
+    def key(self) -> str:
+        """Identifier in score files: "<subject>/<video>"."""
+        return f"{self.subject}/{self.name}"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is known of a subject's frames without decoding a picture: labels [N, 12] int8, landmarks [N, 49, 2] float32, frames [N] int32."""
+
+    labels: np.ndarray
+    landmarks: np.ndarray
+    frames: np.ndarray
+    videos: tuple[Video, ...]
+
+
+class FaceDataset:
+    """The prepared dataset, read once for labels and landmarks; pictures are streamed by `au_jax.data.frames`."""
+
+    def __init__(self, builder: tfds.core.DatasetBuilder):
+        self._builder = builder
+        self.subjects: tuple[str, ...] = tuple(builder.info.splits)
+        self.image_size: int = builder.info.features["image"].shape[0]
+        self._records: dict[str, Records] = {}
+
+    def records(self, subject: str) -> Records:
+        """Labels, landmarks and frame numbers of a subject."""
+        if subject not in self._records:
+            self._records[subject] = self._read(subject)
+        return self._records[subject]
+
+    def shards(self, subject: str) -> list[str]:
+        """The subject's TFRecord files, in order."""
+        return [str(path) for path in self._builder.info.splits[subject].filepaths]
+
+    def parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Parses one serialized record; the picture stays encoded."""
+        return self._builder.info.features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
+
+    def _read(self, subject: str) -> Records:
+        stream = tf.data.TFRecordDataset(self.shards(subject)).map(self.parse, num_parallel_calls=2).batch(1024)
+        columns = stream.map(lambda row: {name: row[name] for name in ("labels", "landmarks", "frame", "video")})
+        parts = list(read(columns, self.shards(subject)))
+        if not parts:
+            raise UserError(f"subject {subject} has no frames in {self.shards(subject)[0]}; remove it or prepare again")
+        labels, landmarks, frames, names = (
+            np.concatenate([part[name] for part in parts]) for name in ("labels", "landmarks", "frame", "video")
+        )
+        cuts = np.flatnonzero(names[1:] != names[:-1]) + 1
+        bounds = zip([0, *cuts], [*cuts, len(names)], strict=True)
+        videos = tuple(Video(subject, names[start].decode(), int(start), int(stop)) for start, stop in bounds)
+        return Records(labels, landmarks, frames, videos)
+
+
+def read(stream: tf.data.Dataset, shards: Sequence[str]):
+    """Iterates a stream as NumPy arrays.
+
+    Raises:
+      UserError: a record is truncated or not a face; names the file.
+    """
+    try:
+        yield from stream.as_numpy_iterator()
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        damaged = next((shard for shard in shards if not _readable(shard)), None)
+        where = damaged or f"{Path(shards[0]).parent} ({error.message.splitlines()[0]})"
+        raise UserError(
+            f"{where} is damaged; delete the folder {Path(shards[0]).parent} and run again to have it prepared again"
+        ) from error
+
+
+def _readable(shard: str) -> bool:
+    try:
+        for record in tf.data.TFRecordDataset(shard):
+            picture = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+            tf.io.decode_jpeg(picture)
+    except tf.errors.OpError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """The faces of some subjects, in order; all that a system gets to see.
+
+    Attributes:
+      dataset: where they come from.
+      subjects: whose faces these are, in order.
+      has_labels: False for the view of test subjects that systems score.
+    """
+
+    dataset: FaceDataset
+    subjects: tuple[str, ...]
+    has_labels: bool = True
+
+    def without_labels(self) -> "FaceSet":
+        """The same faces for scoring: asking for labels raises."""
+        return FaceSet(self.dataset, self.subjects, has_labels=False)
+
+    def select(self, subjects: Sequence[str]) -> "FaceSet":
+        """The faces of some of these subjects.
+
+        Raises:
+          ValueError: a subject that is not among these.
+        """
+        strangers = set(subjects) - set(self.subjects)
+        if strangers:
+            raise ValueError(f"subjects {sorted(strangers)} are not in this set")
+        return FaceSet(self.dataset, tuple(subjects), self.has_labels)
+
+    @cached_property
+    def videos(self) -> tuple[Video, ...]:
+        """All videos, in order of subject."""
+        return tuple(video for subject in self.subjects for video in self.dataset.records(subject).videos)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels of all frames, [N, 12] int8.
+
+        Raises:
+          ValueError: these are test subjects.
+        """
+        if not self.has_labels:
+            raise ValueError("labels of test subjects are not available to a system")
+        return np.concatenate([self.dataset.records(subject).labels for subject in self.subjects])
+
+    @cached_property
+    def landmarks(self) -> np.ndarray:
+        """Landmarks of all frames, [N, 49, 2] float32 pixels of the registered frame."""
+        return np.concatenate([self.dataset.records(subject).landmarks for subject in self.subjects])
+
+    @cached_property
+    def frame_numbers(self) -> np.ndarray:
+        """Frame numbers of all frames, [N] int32."""
+        return np.concatenate([self.dataset.records(subject).frames for subject in self.subjects])
+
+    def __len__(self) -> int:
+        return sum(len(video) for video in self.videos)
+
+    def by_video(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Splits [N, ...] of all frames into video key -> [T, ...]."""
+        ends = np.cumsum([len(video) for video in self.videos])
+        return dict(zip([video.key for video in self.videos], np.split(rows, ends[:-1]), strict=True))
+
+    def shards(self) -> list[str]:
+        """TFRecord files of all subjects, in order."""
+        return [shard for subject in self.subjects for shard in self.dataset.shards(subject)]

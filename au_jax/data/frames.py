@@ -1,0 +1,121 @@
+"""Streams of registered frames with tf.data: shuffled, cropped and flipped for training, once and in order for scoring.
+
+The order, crops and flips of an epoch are a pure function of (seed, epoch), so that a run that was killed goes on at the
+start of an epoch with the very batches that it would have seen.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from au_jax.data.dataset import FaceSet, read
+
+Batch = dict[str, np.ndarray]
+
+
+def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> np.ndarray:
+    """Marks the frames that an epoch trains on, [N] bool: every n-th of a subject, and only those with a label."""
+    numbers = np.concatenate([np.arange(len(faces.dataset.records(subject).frames)) for subject in faces.subjects])
+    return (numbers % frame_step == epoch % frame_step) & (faces.labels != 0).any(-1)
+
+
+def training_batches(
+    faces: FaceSet, *, seed: int, epoch: int, batch_size: int, crop_size: int, frame_step: int, shuffle_buffer: int
+) -> Iterator[Batch]:
+    """Streams one epoch of randomly cropped and flipped frames (paper section IV-B).
+
+    Yields:
+      Dicts of image [B, crop, crop, 3] uint8, labels [B, 12] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
+      bool, mask [B] float32. The last batch is padded with mask 0.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    stream_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
+    room = faces.dataset.image_size - crop_size
+
+    def usable(number: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
+        return tf.logical_and(
+            tf.equal(number % frame_step, epoch % frame_step),
+            tf.reduce_any(faces.dataset.parse(record)["labels"] != 0),
+        )
+
+    def augment(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = faces.dataset.parse(record)
+        draw = tf.random.stateless_uniform([3], seed=tf.stack([tf.constant(stream_seed, tf.int64), number]))
+        offset = tf.cast(draw[:2] * (room + 1), tf.int32)
+        flip = draw[2] < 0.5
+        # Decoding the crop alone saves the rest of the picture's work.
+        window = tf.concat([offset, [crop_size, crop_size]], 0)
+        image = tf.io.decode_and_crop_jpeg(example["image"], window, channels=3)
+        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+        image = tf.ensure_shape(image, [crop_size, crop_size, 3])
+        return {"image": image, "labels": example["labels"], "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
+
+    order = generator.permutation(len(faces.subjects))
+    shards = [faces.dataset.shards(faces.subjects[index]) for index in order]
+    stream = (
+        tf.data.Dataset.from_tensor_slices(tf.ragged.constant(shards))
+        .interleave(
+            lambda names: tf.data.TFRecordDataset(names).enumerate().filter(usable),
+            cycle_length=8,
+            num_parallel_calls=2,
+            deterministic=True,
+        )
+        .map(lambda number, record: record)
+        .shuffle(shuffle_buffer, seed=shuffle_seed)
+        .enumerate()
+        .map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size)
+        .prefetch(4)
+    )
+    for batch in read(stream, faces.shards()):
+        yield pad(batch, batch_size)
+
+
+def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None) -> Iterator[Batch]:
+    """Streams every frame exactly once, in order of (subject, video, frame), centre-cropped or whole.
+
+    Yields:
+      Dicts of image [B, crop, crop, 3] uint8, offset [B, 2] int32, flip [B] bool (False), mask [B] float32. The last batch
+      is padded with mask 0.
+    """
+    size = faces.dataset.image_size
+    crop_size = crop_size or size
+    start = (size - crop_size) // 2
+
+    def centre(record: tf.Tensor) -> tf.Tensor:
+        image = faces.dataset.parse(record)["image"]
+        image = tf.io.decode_and_crop_jpeg(image, [start, start, crop_size, crop_size], channels=3)
+        return tf.ensure_shape(image, [crop_size, crop_size, 3])
+
+    stream = (
+        tf.data.TFRecordDataset(faces.shards())
+        .map(centre, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size)
+        .prefetch(4)
+    )
+    for images in read(stream, faces.shards()):
+        count = len(images)
+        batch = {
+            "image": images,
+            "offset": np.full((count, 2), start, np.int32),
+            "flip": np.zeros(count, bool),
+            "mask": np.ones(count, np.float32),
+        }
+        yield pad(batch, batch_size)
+
+
+def mean_image(faces: FaceSet) -> np.ndarray:
+    """The mean picture of all frames, [S, S, 3] float32 in 0..255."""
+    total = np.zeros((faces.dataset.image_size, faces.dataset.image_size, 3), np.float64)
+    for batch in ordered_batches(faces, batch_size=256, crop_size=None):
+        total += batch["image"].astype(np.float64).sum(0)  # Padding is black and adds nothing.
+    return (total / len(faces)).astype(np.float32)
+
+
+def pad(batch: Batch, batch_size: int) -> Batch:
+    """Fills the rows of a last batch up with zeros: mask 0, label missing."""
+    missing = batch_size - len(batch["mask"])
+    if missing == 0:
+        return batch
+    return {name: np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) for name, rows in batch.items()}

@@ -1,0 +1,20 @@
+"""Readers of raw layouts, by the name in `config.data.source`."""
+
+import ml_collections
+
+from au_jax.data.readers.synthfacs import SynthfacsReader
+from au_jax.data.recordings import Reader
+from au_jax.errors import UserError
+
+READERS = {"synthfacs": SynthfacsReader}
+
+
+def make_reader(data: ml_collections.ConfigDict) -> Reader:
+    """Makes the reader that `config.data` names.
+
+    Raises:
+      UserError: no such source; the line lists the choices.
+    """
+    if data.source not in READERS:
+        raise UserError(f"config.data.source is {data.source!r}; choose one of {', '.join(sorted(READERS))}")
+    return READERS[data.source](data)

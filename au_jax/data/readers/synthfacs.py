@@ -1,0 +1,37 @@
+"""The embedded synthetic faces, read like any other source."""
+
+from collections.abc import Iterator
+
+import ml_collections
+
+from au_jax import synthfacs
+from au_jax.data.recordings import Faces, RecordingId
+from au_jax.errors import UserError
+
+
+class SynthfacsReader:
+    """Renders the recordings of a synthfacs preset, registered with its own tracked landmarks."""
+
+    def __init__(self, data: ml_collections.ConfigDict):
+        try:
+            self._preset = synthfacs.get_preset(data.preset)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"config.data.preset: {error.args[0]}") from error
+        self._seed = data.render_seed
+        self._size = data.image_size
+        self.name = f"synthfacs_{data.preset}_{data.image_size}px_seed{data.render_seed}"
+
+    def recordings(self) -> list[RecordingId]:
+        """All recordings in order of subject and video."""
+        return [
+            RecordingId(subject, video)
+            for subject in synthfacs.subject_names(self._preset)
+            for video in synthfacs.video_names(self._preset, subject)
+        ]
+
+    def faces(self, recording: RecordingId) -> Iterator[Faces]:
+        """Renders a recording in chunks."""
+        for chunk in synthfacs.render_video(
+            self._preset, self._seed, recording.subject, recording.video, view="registered", size=self._size
+        ):
+            yield Faces(chunk.frames, chunk.labels, chunk.landmarks, chunk.frame_numbers)

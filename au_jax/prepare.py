@@ -1,0 +1,97 @@
+"""From raw recordings to the registered dataset: `python -m au_jax.prepare --config=configs/demo.py`.
+
+Each recording is registered and written by itself, several at a time; a run that was killed goes on with the next
+recording. The finished recordings are then packed into the TFDS dataset and deleted.
+"""
+
+import concurrent.futures
+import io
+import os
+import shutil
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from tqdm import tqdm
+
+from au_jax import files
+from au_jax.data.builder import AuFaces, AuFacesConfig, recording_path
+from au_jax.data.readers import make_reader
+from au_jax.data.recordings import Reader, RecordingId
+
+
+def prepare(data: ml_collections.ConfigDict) -> tfds.core.DatasetBuilder:
+    """Makes the registered dataset that `config.data` describes, or opens it where it is finished.
+
+    Returns:
+      The TFDS builder, ready to be read.
+
+    Raises:
+      UserError: unknown source or preset; another process prepares the same dataset.
+    """
+    reader = make_reader(data)
+    folder = Path(data.directory).absolute()
+    recordings = folder / "recordings" / reader.name
+    ids = tuple(reader.recordings())
+    builder = AuFaces(
+        config=AuFacesConfig(
+            name=reader.name,
+            description="Faces registered by au_jax.prepare.",
+            image_size=data.image_size,
+            recordings=str(recordings),
+            ids=ids,
+        ),
+        data_dir=str(folder / "tfds"),
+    )
+    if not _finished(builder):
+        with files.locked(recordings):
+            if not _finished(builder):
+                _prepare_recordings(reader, ids, recordings, data)
+                builder.download_and_prepare(file_format="tfrecord")
+        shutil.rmtree(recordings)
+    return builder
+
+
+def _finished(builder: tfds.core.DatasetBuilder) -> bool:
+    return (Path(builder.data_dir) / "dataset_info.json").exists()
+
+
+def _prepare_recordings(
+    reader: Reader, ids: tuple[RecordingId, ...], folder: Path, data: ml_collections.ConfigDict
+) -> None:
+    todo = [recording for recording in ids if not recording_path(folder, recording).exists()]
+    workers = data.workers or os.cpu_count() or 1
+    with (
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(ids), initial=len(ids) - len(todo), desc=f"prepare {reader.name}", unit="video") as progress,
+    ):
+        jobs = [pool.submit(_prepare_recording, reader, recording, folder, data.jpeg_quality) for recording in todo]
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+                progress.update()
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            raise
+
+
+def _prepare_recording(reader: Reader, recording: RecordingId, folder: Path, quality: int) -> None:
+    parts: dict[str, list[np.ndarray]] = {"sizes": [], "jpeg": [], "labels": [], "landmarks": [], "frames": []}
+    for faces in reader.faces(recording):
+        encoded = [encode_jpeg(image, quality) for image in faces.images]
+        parts["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
+        parts["jpeg"].append(np.frombuffer(b"".join(encoded), np.uint8))
+        parts["labels"].append(faces.labels)
+        parts["landmarks"].append(faces.landmarks)
+        parts["frames"].append(faces.frames)
+    files.write_npz(recording_path(folder, recording), {name: np.concatenate(arrays) for name, arrays in parts.items()})
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Encodes [H, W, 3] uint8 RGB as JPEG with full colour resolution: lips and wrinkles are small."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
