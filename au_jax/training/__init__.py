@@ -1,0 +1,1 @@
+"""Losses, optimizers, the loop, data parallelism and checkpoints; imports without TensorFlow."""

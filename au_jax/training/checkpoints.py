@@ -1,0 +1,53 @@
+"""Orbax checkpoints of a training stage: the latest, to go on from, and the best, to use."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+
+class Checkpoints:
+    """The checkpoints of one stage, numbered by epoch.
+
+    Args:
+      directory: where they lie; made if missing.
+      maximise: whether a higher value is better.
+    """
+
+    def __init__(self, directory: Path, maximise: bool):
+        sign = 1.0 if maximise else -1.0
+        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=1)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(1), best]),
+            best_fn=lambda metrics: sign * metrics["value"],
+            best_mode="max",
+        )
+        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+
+    def save(self, epoch: int, state: Any, value: float) -> None:
+        """Saves the state after an epoch, whose validation came out at `value`; returns before it is on the disk."""
+        self._manager.save(
+            epoch, args=ocp.args.StandardSave(jax.tree.map(np.asarray, state)), metrics={"value": float(value)}
+        )
+
+    def latest_epoch(self) -> int | None:
+        """The newest epoch on disk, None where there is none."""
+        return self._manager.latest_step()
+
+    def best_epoch(self) -> int | None:
+        """The epoch of the best value, None where there is none."""
+        self._manager.wait_until_finished()
+        return self._manager.best_step()
+
+    def restore(self, epoch: int, like: Any) -> Any:
+        """Restores the state of an epoch; `like` gives its structure, shapes and dtypes."""
+        template = jax.tree.map(np.asarray, like)
+        return self._manager.restore(epoch, args=ocp.args.StandardRestore(template))
+
+    def close(self) -> None:
+        """Waits until everything is on the disk."""
+        self._manager.wait_until_finished()
+        self._manager.close()

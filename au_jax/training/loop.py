@@ -1,0 +1,204 @@
+"""The training loop of CNN, LSTM and fusion network: epochs, validation, plateau schedule, checkpoints, resume."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from au_jax import files
+from au_jax.errors import UserError
+from au_jax.training import parallel
+from au_jax.training.checkpoints import Checkpoints
+from au_jax.training.optimizers import Optimizer
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Learning rate x `factor` after `patience` epochs without a lower validation loss, down to `min_scale`; factor 1 = off."""
+
+    factor: float
+    patience: int
+    min_scale: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network to train.
+
+    Attributes:
+      name: as it is called in logs and errors, such as "fold_00/anet/cnn".
+      directory: of checkpoints and of the note that the stage is finished.
+      init: key -> parameters.
+      loss: of one example (`parallel.ExampleLoss`).
+      constants: arrays that the loss needs and that do not change, such as the mean picture; kept out of the compiled
+        program, so that it is the same for every fold.
+      batches: epoch -> batches, a pure function of the epoch.
+      steps_per_epoch: number of these batches.
+      epochs: at most so many.
+      optimizer: transformation and learning-rate schedule.
+      validate: parameters -> figures on validation subjects, "loss" among them.
+      monitor: the figure that decides which epoch is best.
+      maximise: whether more of it is better.
+      patience: stop after so many epochs without a better one; 0 = never.
+      plateau: the schedule on validation loss.
+      seed: of initial weights and dropout.
+    """
+
+    name: str
+    directory: Path
+    init: Callable[[jax.Array], Any]
+    loss: parallel.ExampleLoss
+    constants: Any
+    batches: Callable[[int], Iterator[parallel.Batch]]
+    steps_per_epoch: int
+    epochs: int
+    optimizer: Optimizer
+    validate: Callable[[Any], dict[str, float]]
+    monitor: str
+    maximise: bool
+    patience: int
+    plateau: Plateau
+    seed: int
+
+
+Log = Callable[[str, int, dict[str, float]], None]
+
+
+def train(stage: Stage, log: Log) -> Any:
+    """Trains a stage to its end, from its newest checkpoint on if there is one, and returns the best epoch's parameters.
+
+    Resume, in this order: a finished stage is read, not trained; else the newest checkpoint's state goes on with the next
+    epoch; else training starts. All three end in the same parameters, because batches and dropout follow from (seed,
+    epoch, step) alone.
+
+    Raises:
+      UserError: a loss or a parameter is not finite; names stage, step and the last good checkpoint.
+    """
+    checkpoints = Checkpoints(stage.directory / "checkpoints", stage.maximise)
+    note = stage.directory / "finished.json"
+    try:
+        params = stage.init(jax.random.key(stage.seed))
+        state = _initial_state(stage, params)
+        if not note.exists():
+            state = _run_epochs(stage, state, checkpoints, log)
+            best = checkpoints.best_epoch()
+            files.write_json(note, {"best_epoch": best, stage.monitor: float(state["best"])})
+        best = files.read_json(note)["best_epoch"]
+        return checkpoints.restore(best, state)["params"]
+    finally:
+        checkpoints.close()
+
+
+def _initial_state(stage: Stage, params: Any) -> dict[str, Any]:
+    worst = -math.inf if stage.maximise else math.inf
+    return {
+        "params": params,
+        "opt_state": stage.optimizer.tx.init(params),
+        "plateau": _plateau(stage.plateau).init(params),
+        "best": np.float32(worst),
+        "epochs_since_best": np.int32(0),
+    }
+
+
+def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, log: Log) -> dict[str, Any]:
+    epoch = 0
+    latest = checkpoints.latest_epoch()
+    if latest is not None:
+        state = checkpoints.restore(latest, state)
+        epoch = latest + 1
+    step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
+    total = stage.epochs * stage.steps_per_epoch
+    with tqdm(
+        total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step", mininterval=1.0
+    ) as progress:
+        while epoch < stage.epochs and not _out_of_patience(stage, state):
+            state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress)
+            figures = stage.validate(state["params"])
+            for name, value in figures.items():
+                if not np.isfinite(value):
+                    raise UserError(
+                        _not_finite(stage, f"validation {name}", (epoch + 1) * stage.steps_per_epoch, checkpoints)
+                    )
+            state = _judge(stage, state, figures)
+            log(stage.name, epoch, {"train_loss": loss, "learning_rate": rate, **_validation(figures)})
+            checkpoints.save(epoch, state, float(np.float32(figures[stage.monitor])))
+            progress.set_postfix({"loss": f"{loss:.3f}", **{name: f"{value:.3f}" for name, value in figures.items()}})
+            epoch += 1
+    return state
+
+
+def _run_epoch(stage, state, epoch, step_function, checkpoints, progress) -> tuple[dict[str, Any], float, float]:
+    params, opt_state = state["params"], state["opt_state"]
+    key = jax.random.key(stage.seed)
+    losses = []
+    rate = 0.0
+    first = epoch * stage.steps_per_epoch
+    for step, batch in enumerate(stage.batches(epoch), start=first):
+        rate = float(stage.optimizer.schedule(step)) * float(state["plateau"].scale)
+        opt_state = stage.optimizer.set_learning_rate(opt_state, rate)
+        # Step 0 of dropout must not share its key with the initial weights.
+        step_key = jax.random.fold_in(key, step + 1)
+        params, opt_state, loss = step_function(params, opt_state, stage.constants, parallel.shard(batch), step_key)
+        losses.append(loss)
+        progress.update()
+        # Looking at every loss would make the accelerator wait.
+        if len(losses) % 50 == 0:
+            _check(stage, losses, first, checkpoints)
+    if len(losses) != stage.steps_per_epoch:
+        raise RuntimeError(f"{stage.name}: an epoch had {len(losses)} batches, not {stage.steps_per_epoch}")
+    _check(stage, losses, first, checkpoints)
+    state = {**state, "params": params, "opt_state": opt_state}
+    return state, rate, float(np.mean([float(loss) for loss in losses]))
+
+
+def _check(stage: Stage, losses: list, first: int, checkpoints: Checkpoints) -> None:
+    bad = np.flatnonzero(~np.isfinite(np.array([float(loss) for loss in losses])))
+    if bad.size:
+        raise UserError(_not_finite(stage, "loss", first + int(bad[0]), checkpoints))
+
+
+def _not_finite(stage: Stage, what: str, step: int, checkpoints: Checkpoints) -> str:
+    latest = checkpoints.latest_epoch()
+    good = (
+        f"the last good checkpoint is {stage.directory / 'checkpoints' / str(latest)}"
+        if latest is not None
+        else "there is no checkpoint yet"
+    )
+    return f"{stage.name}: {what} is not finite at step {step}; {good}; lower the learning rate"
+
+
+def _validation(figures: dict[str, float]) -> dict[str, float]:
+    return {f"validation_{name}": value for name, value in figures.items()}
+
+
+def _judge(stage: Stage, state: dict[str, Any], figures: dict[str, float]) -> dict[str, Any]:
+    value = np.float32(figures[stage.monitor])
+    # Of equals the later one is best, as it is for the checkpoints that are kept.
+    better = value >= state["best"] if stage.maximise else value <= state["best"]
+    _, plateau = _plateau(stage.plateau).update({}, state["plateau"], value=jnp.asarray(figures["loss"], jnp.float32))
+    return {
+        **state,
+        "plateau": plateau,
+        "best": value if better else state["best"],
+        "epochs_since_best": np.int32(0 if better else state["epochs_since_best"] + 1),
+    }
+
+
+def _out_of_patience(stage: Stage, state: dict[str, Any]) -> bool:
+    return bool(stage.patience) and int(state["epochs_since_best"]) >= stage.patience
+
+
+def _plateau(plateau: Plateau) -> optax.GradientTransformationExtraArgs:
+    # optax refuses a factor of 1, which is how a config turns the schedule off: never lose patience then.
+    if plateau.factor == 1.0:
+        return optax.contrib.reduce_on_plateau(factor=0.5, patience=2**30, min_scale=1.0)
+    return optax.contrib.reduce_on_plateau(
+        factor=plateau.factor, patience=plateau.patience, min_scale=plateau.min_scale
+    )

@@ -1,0 +1,88 @@
+"""Data parallelism over the local devices: the one file that knows of `pmap`.
+
+The state is not mapped: every device holds the same parameters, and gradients are summed over devices, so that a step on
+many devices is the step on one. Dropout keys belong to examples, not to devices, for the same reason.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+Params = Any
+Batch = dict[str, np.ndarray]
+ExampleLoss = Callable[[Params, Any, dict[str, jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
+"""(params, constants, one example, dropout key) -> (loss summed over its frames, number of frames that count)."""
+
+AXIS = "devices"
+
+
+def make_train_step(loss: ExampleLoss, tx: optax.GradientTransformation) -> Callable:
+    """Compiles an update from a batch spread over all local devices.
+
+    Args:
+      loss: of one example; mapped over the batch here.
+      tx: the optimizer.
+
+    Returns:
+      (params, opt_state, constants, sharded batch, key) -> (params, opt_state, mean loss). Params and opt_state are given
+      up by the caller. The update follows the gradient of the mean loss over all frames that count.
+    """
+
+    def step(state, fixed, batch):
+        (params, opt_state), (constants, key) = state, fixed
+        count = next(iter(batch.values())).shape[0]
+        # The number of an example in the whole batch, whichever device it is on.
+        numbers = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
+        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+
+        def total(params):
+            losses, weights = jax.vmap(loss, in_axes=(None, None, 0, 0))(params, constants, batch, keys)
+            return losses.sum(), weights.sum()
+
+        (summed, weight), gradients = jax.value_and_grad(total, has_aux=True)(params)
+        summed, weight, gradients = jax.lax.psum((summed, weight, gradients), AXIS)
+        weight = jnp.maximum(weight, 1.0)
+        gradients = jax.tree.map(lambda gradient: gradient / weight.astype(gradient.dtype), gradients)
+        updates, opt_state = tx.update(gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, summed / weight
+
+    mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,))
+    # Two arguments that are each given and never empty: pmap of JAX 0.10 mistakes which arrays are mapped where several
+    # unmapped arguments are empty trees, as the state of optax.sgd and no constants are.
+    return lambda params, opt_state, constants, batch, key: mapped((params, opt_state), (constants, key), batch)
+
+
+def make_forward(forward: Callable[[Params, Batch], Any]) -> Callable[[Params, Batch], Any]:
+    """Compiles a forward pass over a batch spread over all local devices.
+
+    Args:
+      forward: (params, batch of arrays [B, ...]) -> arrays [B, ...].
+
+    Returns:
+      (params, batch) -> NumPy arrays [B, ...] for a batch of any size.
+    """
+    mapped = jax.pmap(forward, axis_name=AXIS, in_axes=(None, 0))
+
+    def run(params: Params, batch: Batch):
+        count = len(next(iter(batch.values())))
+        outputs = mapped(params, shard(batch))
+        return jax.tree.map(lambda rows: np.asarray(rows).reshape(-1, *rows.shape[2:])[:count], outputs)
+
+    return run
+
+
+def shard(batch: Batch, devices: int | None = None) -> Batch:
+    """Reshapes [B, ...] to [devices, ceil(B / devices), ...], filled up with zeros (mask 0, labels missing)."""
+    devices = devices or jax.local_device_count()
+
+    def split(rows: np.ndarray) -> np.ndarray:
+        missing = -len(rows) % devices
+        if missing:
+            rows = np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+        return rows.reshape(devices, -1, *rows.shape[1:])
+
+    return {name: split(rows) for name, rows in batch.items()}
