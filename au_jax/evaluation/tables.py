@@ -1,0 +1,198 @@
+"""From saved scores to results: every metric per AU with its interval, beside the trivial predictors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from au_jax import files
+from au_jax.evaluation import bootstrap, events, metrics
+from au_jax.labels import AUS
+
+DISPLAY_NAMES: dict[str, str] = {
+    "always_present": "always present",
+    "hog_svm": "HOG+SVM",
+    "anet": "ANet",
+    "hybrid": "Hybrid",
+}
+"""Names of table columns; other systems are shown by their own."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a fold's test subjects: video key "<subject>/<video>" -> rows.
+
+    Attributes:
+      scores: [T, 12] float32 each, > 0 present.
+      labels: [T, 12] int8 each in {-1, 0, +1}.
+      frames: [T] int32 each.
+    """
+
+    scores: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    frames: dict[str, np.ndarray]
+
+
+def read_scores(path: Path) -> Scored:
+    """Reads a score file of a run.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    columns: dict[str, dict[str, np.ndarray]] = {"scores": {}, "labels": {}, "frames": {}}
+    for name, array in files.read_npz(path).items():
+        key, _, column = name.rpartition("/")
+        if column in columns:
+            columns[column][key] = array
+    return Scored(**columns)
+
+
+def results(
+    systems: Mapping[str, Mapping[int, Scored]], *, bootstrap: int, level: float, f1_norm: str, seed: int
+) -> dict[str, Any]:
+    """All figures of a run, in percent; an undefined one is NaN.
+
+    Args:
+      systems: name -> fold -> scores; the same folds for each.
+      bootstrap: resamplings of subjects behind the intervals.
+      level: of the intervals, such as 0.95.
+      f1_norm: definition of F1-norm.
+      seed: of the resampling.
+
+    Returns:
+      {"systems": {name: figures}, "always_present": figures, "persistence": figures}; figures hold f1_frame, f1_norm,
+      f1_event, f1_event_50 and auc, per AU number and "average", f1_frame_folds (mean over folds instead of pooled
+      frames), counts, defined_aus and intervals.
+    """
+    first = next(iter(systems.values()))
+    trivial = {
+        "always_present": {fold: _replaced(scored, metrics.always_present) for fold, scored in first.items()},
+        "persistence": {fold: _replaced(scored, _persistence) for fold, scored in first.items()},
+    }
+    figures = {name: _figures(folds, bootstrap, level, f1_norm, seed) for name, folds in {**systems, **trivial}.items()}
+    return {"systems": {name: figures[name] for name in systems}, **{name: figures[name] for name in trivial}}
+
+
+def _figures(folds: Mapping[int, Scored], replicates: int, level: float, f1_norm: str, seed: int) -> dict[str, Any]:
+    frame_counts: dict[str, metrics.Counts] = {}
+    event_counts: dict[str, events.EventCounts] = {}
+    fold_counts = []
+    for scored in folds.values():
+        of_fold = []
+        for key, scores in scored.scores.items():
+            labels, subject = scored.labels[key], key.rpartition("/")[0]
+            counts = metrics.counts(labels, scores)
+            found = events.event_counts(labels, scores, np.zeros(len(labels)), frames=scored.frames[key])
+            frame_counts[subject] = frame_counts[subject] + counts if subject in frame_counts else counts
+            event_counts[subject] = event_counts[subject] + found if subject in event_counts else found
+            of_fold.append(counts)
+        fold_counts.append(metrics.pooled(of_fold))
+    of_frames: dict[str, Callable[[metrics.Counts], np.ndarray]] = {
+        "f1_frame": metrics.f1,
+        "f1_norm": lambda counts: metrics.f1_norm(counts, f1_norm),
+    }
+    of_events = {"f1_event": events.f1_event, "f1_event_50": lambda found: events.f1_event_at(found, 50)}
+    total = metrics.pooled(list(frame_counts.values()))
+    document: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    for functions, subjects in ((of_frames, list(frame_counts.values())), (of_events, list(event_counts.values()))):
+        for name, function in functions.items():
+            with_average = _append_average(function)
+            pooled = metrics.pooled(subjects) if functions is of_frames else events.pooled_events(subjects)
+            document[name] = _by_au(100 * with_average(pooled))
+            low, high = bootstrap.interval(subjects, with_average, replicates, level, seed)
+            intervals[name] = _by_au(100 * np.stack([low, high], -1))
+    document["f1_frame_folds"] = _by_au(
+        100 * _append_average(lambda part: metrics.per_fold(part, metrics.f1))(fold_counts)
+    )
+    document["auc"] = _by_au(100 * _append_average(_fold_auc)(folds))
+    document["counts"] = {
+        str(au): {name: int(getattr(total, name)[index]) for name in ("tp", "fp", "fn", "tn")}
+        for index, au in enumerate(AUS)
+    }
+    document["defined_aus"] = int(metrics.average(metrics.f1(total))[1])
+    document["intervals"] = intervals
+    return document
+
+
+def _fold_auc(folds: Mapping[int, Scored]) -> np.ndarray:
+    # Scores of two folds come from two models and have no common scale: the mean of the folds' areas, not the area of all.
+    areas = [
+        metrics.auc(np.concatenate(list(scored.labels.values())), np.concatenate(list(scored.scores.values())))
+        for scored in folds.values()
+    ]
+    return metrics.average(np.stack(areas, -1))[0]
+
+
+def _append_average(function: Callable[[Any], np.ndarray]) -> Callable[[Any], np.ndarray]:
+    def with_average(counts: Any) -> np.ndarray:
+        values = function(counts)
+        return np.concatenate([values, metrics.average(values)[0][..., None]], -1)
+
+    return with_average
+
+
+def _by_au(values: np.ndarray) -> dict[str, Any]:
+    names = [*(str(au) for au in AUS), "average"]
+    return {name: np.round(row, 3).tolist() for name, row in zip(names, values, strict=True)}
+
+
+def _replaced(scored: Scored, predictor: Callable[[np.ndarray], np.ndarray]) -> Scored:
+    scores = {key: predictor(labels) for key, labels in scored.labels.items()}
+    return Scored(scores, scored.labels, scored.frames)
+
+
+def _persistence(labels: np.ndarray) -> np.ndarray:
+    return metrics.persistence(labels, np.zeros(len(labels)))
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """The table of F1-frame like the paper's Table II, always-present beside the systems, with averages of all metrics.
+
+    Args:
+      document: the content of results.json.
+    """
+    columns = {"always_present": document["always_present"], **document["systems"]}
+    rows = [["AU", *(DISPLAY_NAMES.get(name, name) for name in columns)]]
+    for au in (*AUS, "average"):
+        values = [figures["f1_frame"][str(au)] for figures in columns.values()]
+        best = max((value for value in values if _defined(value)), default=None)
+        rows.append([f"{au}", *(_cell(value, value == best) for value in values)])
+    low_high = [figures["intervals"]["f1_frame"]["average"] for figures in columns.values()]
+    rows.append(["interval", *(f"{_cell(low)} to {_cell(high)}" for low, high in low_high)])
+    others = [["average of", *rows[0][1:]]]
+    for name, title in (
+        ("f1_frame_folds", "F1-frame, mean of folds"),
+        ("f1_norm", "F1-norm"),
+        ("f1_event", "F1-event"),
+        ("auc", "AUC"),
+    ):
+        others.append([title, *(_cell(figures[name]["average"]) for figures in columns.values())])
+    folds = document["folds"]
+    finished = f"{len(folds['finished'])} of {folds['all']} folds"
+    return (
+        f"F1-frame in percent on subjects that were not trained on ({finished}, seed {document['seed']}), "
+        "with the interval of the average by bootstrap over subjects.\n\n"
+        f"{_aligned(rows)}\n\n{_aligned(others)}\n"
+    )
+
+
+def _defined(value: float | None) -> bool:
+    return value is not None and np.isfinite(value)
+
+
+def _cell(value: float | None, best: bool = False) -> str:
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"**{value:.1f}**" if best else f"{value:.1f}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])

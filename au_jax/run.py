@@ -1,0 +1,192 @@
+"""Folds x systems -> scores -> tables. Finished work is read, unfinished work goes on where it stopped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+from absl import logging
+
+from au_jax import files
+from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.folds import Fold, make_folds, partition, split_document
+from au_jax.errors import UserError
+from au_jax.evaluation import tables
+from au_jax.evaluation.thresholds import POLICIES, best_thresholds
+from au_jax.logs import Costs, RunLog
+from au_jax.prepare import prepare
+from au_jax.report import write_report
+from au_jax.systems import SYSTEMS, FoldContext, System
+from au_jax.training.optimizers import make_optimizer
+
+MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers", "data.shuffle_buffer")
+"""Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
+
+
+def run(config: ml_collections.ConfigDict, workdir: str | Path) -> dict[str, Any]:
+    """Runs every fold and system that the config asks for, and writes results.json, results.md and report.html.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      UserError: a mistake in the config, a workdir of another config or in use, damaged data, a loss that is not finite.
+      OSError: the disk is full or not writable. What is finished stays, and is used by the next start.
+    """
+    workdir = Path(workdir)
+    check_config(config)
+    with files.locked(workdir):
+        _claim(workdir, config)
+        log, costs = RunLog(workdir), Costs(workdir)
+        try:
+            with costs.measure("prepare"):
+                dataset = FaceDataset(prepare(config.data))
+            folds = _folds(workdir, config, dataset)
+            for index in config.folds or range(len(folds)):
+                context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs)
+                for name in config.systems:
+                    run_system(name, context, dataset, folds[index])
+            with costs.measure("report"):
+                results = summarise(workdir, config, folds)
+                write_report(workdir, config, dataset, results)
+        finally:
+            log.close()
+    print((workdir / "results.md").read_text())
+    print(f"{workdir / 'report.html'} shows it with pictures.")
+    return results
+
+
+def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold) -> None:
+    """Fits a system and saves its scores of the test subjects, unless that has been done.
+
+    The system is handed training and validation subjects to fit, and test faces without labels to score. This function
+    alone sees both a system and test labels, and passes on scores only.
+    """
+    path = score_path(context.directory, name)
+    if path.exists():
+        return
+    train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
+    system: System = SYSTEMS[name](context)
+    system.fit(train, validation)
+    thresholds = np.zeros(test.labels.shape[1], np.float32)
+    if context.config.protocol.threshold == "validation":
+        scores = system.score(validation.without_labels())
+        thresholds = best_thresholds(
+            validation.labels, np.concatenate([scores[video.key] for video in validation.videos])
+        )
+    with context.costs.measure(context.name(f"{name}/score")):
+        scores = system.score(test.without_labels())
+    labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
+    arrays = {"thresholds": thresholds}
+    for video in test.videos:
+        rows = scores[video.key]
+        if rows.shape != (len(video), len(thresholds)) or not np.isfinite(rows).all():
+            raise UserError(f"{context.name(name)}: scores of {video.key} have shape {rows.shape} or are not finite")
+        # From here on 0 is the threshold, whatever it was for the system.
+        arrays[f"{video.key}/scores"] = (rows - thresholds).astype(np.float32)
+        arrays[f"{video.key}/labels"] = labels[video.key]
+        arrays[f"{video.key}/frames"] = numbers[video.key]
+    files.write_npz(path, arrays)
+
+
+def score_path(fold_directory: Path, system: str) -> Path:
+    """Where a system's scores of a fold's test subjects lie."""
+    return fold_directory / "scores" / f"{system}.npz"
+
+
+def summarise(workdir: Path, config: ml_collections.ConfigDict, folds: list[Fold]) -> dict[str, Any]:
+    """Computes and writes results.json and results.md from the saved scores of all finished folds."""
+    scored: dict[str, dict[int, tables.Scored]] = {}
+    for name in SYSTEMS:
+        for index in range(len(folds)):
+            path = score_path(workdir / f"fold_{index:02d}", name)
+            if path.exists():
+                scored.setdefault(name, {})[index] = tables.read_scores(path)
+    common = sorted(set.intersection(*(set(by_fold) for by_fold in scored.values())))
+    if len(common) < max(len(by_fold) for by_fold in scored.values()):
+        logging.warning("only folds %s are finished by every system; the table is of these", common)
+    results = {
+        **tables.results(
+            {name: {index: by_fold[index] for index in common} for name, by_fold in scored.items()},
+            bootstrap=config.evaluation.bootstrap,
+            level=config.evaluation.level,
+            f1_norm=config.evaluation.f1_norm,
+            seed=config.seed,
+        ),
+        "folds": {"finished": common, "all": len(folds)},
+        "split": split_document(folds, config.seed)["checksum"],
+        "seed": config.seed,
+    }
+    files.write_json(workdir / "results.json", results)
+    files.write_text(workdir / "results.md", tables.markdown(results))
+    return results
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+    """Refuses a config that would fail after hours.
+
+    Raises:
+      UserError: names the field and the choices.
+    """
+    unknown = [name for name in config.systems if name not in SYSTEMS]
+    if unknown or not config.systems:
+        raise UserError(f"config.systems names {unknown or 'nothing'}; choose among {', '.join(SYSTEMS)}")
+    if len(set(config.systems)) < len(config.systems):
+        raise UserError(f"config.systems names a system twice: {config.systems}")
+    if config.protocol.threshold not in POLICIES:
+        raise UserError(
+            f"config.protocol.threshold is {config.protocol.threshold!r}; choose one of {', '.join(POLICIES)}"
+        )
+    if config.protocol.folds < 2 or not 0 < config.protocol.validation < 1:
+        raise UserError("config.protocol needs at least 2 folds and a share of validation subjects between 0 and 1")
+    bad = [index for index in config.folds if not 0 <= index < config.protocol.folds]
+    if bad:
+        raise UserError(f"config.folds names {bad}; there are folds 0 to {config.protocol.folds - 1}")
+    if not 0 < config.data.crop_size <= config.data.image_size:
+        raise UserError(
+            f"config.data.crop_size is {config.data.crop_size}, which does not fit into "
+            f"config.data.image_size {config.data.image_size}"
+        )
+    for stage in ("cnn", "lstm", "fusion"):
+        try:
+            make_optimizer(config[stage].optimizer, 1, 1)
+        except ValueError as error:
+            raise UserError(f"config.{stage}.optimizer: {error}") from error
+
+
+def _claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+    """Writes config.json, or compares it with what the workdir was started with."""
+    path, resolved = workdir / "config.json", json.loads(config.to_json_best_effort())
+    if not path.exists():
+        files.write_json(path, resolved)
+        return
+    before, now = _flat(files.read_json(path)), _flat(resolved)
+    differing = [
+        f"{field}: {before.get(field)!r} there, {now.get(field)!r} now"
+        for field in sorted({*before, *now})
+        if field not in MAY_DIFFER and before.get(field) != now.get(field)
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir} was started with another config; take another --workdir or the same values ({'; '.join(differing)})"
+        )
+
+
+def _folds(workdir: Path, config: ml_collections.ConfigDict, dataset: FaceDataset) -> list[Fold]:
+    """Draws the folds and writes split.json, or makes sure that they are the workdir's."""
+    parts = partition(dataset.subjects, config.protocol.folds, config.seed)
+    folds = make_folds(parts, config.protocol.validation, config.seed)
+    path, document = workdir / "split.json", split_document(folds, config.seed)
+    if path.exists():
+        if files.read_json(path) != document:
+            raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
+    else:
+        files.write_json(path, document)
+    return folds
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix.rstrip("."): tree}
+    return {field: value for key, item in tree.items() for field, value in _flat(item, f"{prefix}{key}.").items()}

@@ -1,0 +1,171 @@
+"""ANet: the multi-label CNN alone (paper section III-A)."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from au_jax import files
+from au_jax.data import frames
+from au_jax.data.dataset import FaceSet
+from au_jax.evaluation import metrics
+from au_jax.models.alexnet import AlexNet
+from au_jax.systems.base import FoldContext
+from au_jax.training import losses, parallel
+from au_jax.training.loop import Plateau, Stage, train
+from au_jax.training.optimizers import make_optimizer
+
+
+class ANet:
+    """The CNN, trained on single frames."""
+
+    def __init__(self, context: FoldContext):
+        self._context = context
+        self._model = make_cnn(context.config.cnn)
+        self._params: Any = None
+        self._mean: np.ndarray | None = None
+        self._forward = parallel.make_forward(partial(forward, self._model))
+
+    def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
+        """Trains by masked cross-entropy; keeps the epoch of the lowest validation loss."""
+        context, config = self._context, self._context.config
+        self._mean = self._fit_mean(train_faces)
+        steps = {
+            epoch: math.ceil(
+                frames.training_rows(train_faces, config.cnn.frame_step, epoch).sum() / config.cnn.batch_size
+            )
+            for epoch in range(config.cnn.frame_step)
+        }
+        steps_per_epoch = min(steps.values())
+
+        def batches(epoch: int) -> Iterator[frames.Batch]:
+            stream = frames.training_batches(
+                train_faces,
+                seed=context.seed(1),
+                epoch=epoch,
+                batch_size=config.cnn.batch_size,
+                crop_size=config.data.crop_size,
+                frame_step=config.cnn.frame_step,
+                shuffle_buffer=config.data.shuffle_buffer,
+            )
+            for _, batch in zip(range(steps_per_epoch), stream, strict=False):
+                yield batch
+
+        def validate(params: Any) -> dict[str, float]:
+            logits, _ = self._run(params, validation)
+            loss = np.asarray(losses.cross_entropy(logits, validation.labels, config.cnn.label_reduction))
+            counted = np.asarray(losses.labelled(validation.labels))
+            return {
+                "loss": float((loss * counted).sum() / max(counted.sum(), 1.0)),
+                "f1": float(metrics.average(metrics.f1(metrics.counts(validation.labels, logits)))[0]),
+            }
+
+        stage = Stage(
+            name=context.name("anet/cnn"),
+            directory=context.directory / "anet",
+            init=partial(initial_params, self._model, config.data.crop_size),
+            loss=partial(example_loss, self._model, config.cnn.label_reduction),
+            constants={"mean": jnp.asarray(self._mean)},
+            batches=batches,
+            steps_per_epoch=steps_per_epoch,
+            epochs=config.cnn.epochs,
+            optimizer=make_optimizer(config.cnn.optimizer, steps_per_epoch, steps_per_epoch * config.cnn.epochs),
+            validate=validate,
+            monitor="loss",
+            maximise=False,
+            patience=config.cnn.patience,
+            plateau=Plateau(**config.cnn.plateau),
+            seed=context.seed(2),
+        )
+        with context.costs.measure(stage.name):
+            self._params = train(stage, context.log.write)
+
+    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+        """The logits of fc8."""
+        return faces.by_video(self.represent(faces)[0])
+
+    def represent(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32."""
+        return self._run(self._params, faces)
+
+    def _run(self, params: Any, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+        config = self._context.config
+        # Only the parameters change between batches; put them on the device once.
+        params = jax.device_put(params)
+        parts = []
+        for batch in frames.ordered_batches(faces, batch_size=config.cnn.batch_size, crop_size=config.data.crop_size):
+            count = int(batch["mask"].sum())
+            outputs = self._forward({"params": params, "mean": self._mean}, batch)
+            parts.append(jax.tree.map(lambda rows, count=count: rows[:count], outputs))
+        logits, fc7 = zip(*parts, strict=True)
+        return np.concatenate(logits), np.concatenate(fc7)
+
+    def _fit_mean(self, faces: FaceSet) -> np.ndarray:
+        path = self._context.directory / "anet" / "mean.npz"
+        if not path.exists():
+            mean = frames.mean_image(faces)
+            if self._context.config.cnn.mean == "channel":
+                mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)
+            files.write_npz(path, {"mean": mean})
+        return files.read_npz(path)["mean"]
+
+
+def make_cnn(config: ml_collections.ConfigDict) -> AlexNet:
+    """The network that `config.cnn` describes."""
+    return AlexNet(
+        variant=config.variant,
+        width=config.width,
+        groups=config.groups,
+        pool_rounding=config.pool_rounding,
+        dropout=config.dropout,
+    )
+
+
+def subtract_mean(image: jax.Array, mean: jax.Array, offset: jax.Array, flip: jax.Array) -> jax.Array:
+    """Subtracts the mean picture where the crop was cut, and mirrored if the crop was, as Caffe's data layer does.
+
+    Args:
+      image: [c, c, 3] uint8, one crop.
+      mean: [S, S, 3] float32.
+      offset: [2] int32, y and x of the crop.
+      flip: bool.
+
+    Returns:
+      [c, c, 3] float32.
+    """
+    window = jax.lax.dynamic_slice(mean, (offset[0], offset[1], jnp.zeros_like(offset[0])), image.shape)
+    return image.astype(jnp.float32) - jnp.where(flip, window[:, ::-1], window)
+
+
+def initial_params(model: AlexNet, crop_size: int, key: jax.Array) -> Any:
+    """Draws the CNN's parameters."""
+    return model.init(key, jnp.zeros((1, crop_size, crop_size, 3)))["params"]
+
+
+def example_loss(
+    model: AlexNet,
+    label_reduction: str,
+    params: Any,
+    constants: dict[str, jax.Array],
+    example: dict[str, jax.Array],
+    key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`)."""
+    image = subtract_mean(example["image"], constants["mean"], example["offset"], example["flip"])
+    logits, _ = model.apply({"params": params}, image[None], train=True, rngs={"dropout": key})
+    counted = losses.labelled(example["labels"]) * example["mask"]
+    return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
+
+
+def forward(model: AlexNet, variables: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """Logits [B, 12] and fc7 [B, D] of a batch; `variables` holds params and mean."""
+    images = jax.vmap(subtract_mean, in_axes=(0, None, 0, 0))(
+        batch["image"], variables["mean"], batch["offset"], batch["flip"]
+    )
+    logits, out = model.apply({"params": variables["params"]}, images, train=False)
+    return logits, out["fc7"]
