@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import jax
 import tensorflow as tf
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -23,9 +22,11 @@ def main(argv: Sequence[str]) -> None:
     """Runs a config in a workdir."""
     if len(argv) > 1:
         raise UserError(f"unknown argument {argv[1]!r}; options begin with --config. or --workdir")
+    if not flags.FLAGS["verbosity"].present:
+        # TFDS and Orbax tell every file that they write.
+        logging.set_verbosity(logging.WARNING)
     # TensorFlow feeds the data only and must not take the accelerators' memory.
     tf.config.set_visible_devices([], "GPU")
-    logging.info("JAX %s on %s", jax.__version__, jax.devices())
     run(CONFIG.value, WORKDIR.value)
 
 

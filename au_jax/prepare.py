@@ -49,6 +49,8 @@ def prepare(data: ml_collections.ConfigDict) -> tfds.core.DatasetBuilder:
         with files.locked(recordings):
             if not _finished(builder):
                 _prepare_recordings(reader, ids, recordings, data)
+                # Packing is quick beside preparing; its bars would bury ours.
+                tfds.disable_progress_bar()
                 builder.download_and_prepare(file_format="tfrecord")
         shutil.rmtree(recordings)
     return builder

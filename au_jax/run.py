@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 from absl import logging
@@ -36,6 +37,9 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path) -> dict[str, Any
     """
     workdir = Path(workdir)
     check_config(config)
+    # Folds compile the same programs, and so does the next start.
+    jax.config.update("jax_compilation_cache_dir", str(Path(config.data.directory).absolute() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     with files.locked(workdir):
         _claim(workdir, config)
         log, costs = RunLog(workdir), Costs(workdir)

@@ -135,7 +135,7 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
 
 
 def _run_epoch(stage, state, epoch, step_function, checkpoints, progress) -> tuple[dict[str, Any], float, float]:
-    params, opt_state = state["params"], state["opt_state"]
+    params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
     key = jax.random.key(stage.seed)
     losses = []
     rate = 0.0

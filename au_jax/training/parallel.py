@@ -75,6 +75,12 @@ def make_forward(forward: Callable[[Params, Batch], Any]) -> Callable[[Params, B
     return run
 
 
+def replicate(tree: Any) -> Any:
+    """Puts arrays on all local devices, as a training step gives them back: its first call is then compiled as the others."""
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
 def shard(batch: Batch, devices: int | None = None) -> Batch:
     """Reshapes [B, ...] to [devices, ceil(B / devices), ...], filled up with zeros (mask 0, labels missing)."""
     devices = devices or jax.local_device_count()

@@ -1,0 +1,240 @@
+"""The temporal network of the paper (section 3.2): stacked LSTMs over frame features, a score in [-1, 1] per AU.
+
+Standard LSTM without peepholes, tanh as block input and output; dropout on the non-recurrent connections only, with a
+fresh mask per step (the recipe of char-rnn, which the paper follows). The scores of one subject's concatenated videos
+come from one call: `reset` zeroes the state where a new video starts.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from au_jax.errors import UserError
+from au_jax.labels import NUM_AUS
+
+Carry = tuple[tuple[jax.Array, jax.Array], ...]
+"""(cell state, output) of every layer, each [B, hidden] float32."""
+
+
+class LSTMCell(nn.Module):
+    """One step of an LSTM layer, given the input's share of the gates (`W x_t + b`, computed for all steps at once)."""
+
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self, carry, step):
+        """carry: (c, h), each [B, hidden]; step: (gates [B, 4 hidden], reset [B], cut [], hold []) -> carry, h."""
+        gates, reset, cut, hold = step
+        kernel = self.param("kernel", symmetric_uniform(self.init_range), (self.hidden, 4 * self.hidden))
+        keep = 1.0 - reset[:, None].astype(gates.dtype)
+        c, h = carry[0] * keep, carry[1] * keep
+        c, h = jnp.where(cut, jax.lax.stop_gradient(c), c), jnp.where(cut, jax.lax.stop_gradient(h), h)
+        i, f, g, o = jnp.split(gates + h @ kernel, 4, axis=-1)
+        new_c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+        new_h = nn.sigmoid(o) * jnp.tanh(new_c)
+        return (jnp.where(hold, carry[0], new_c), jnp.where(hold, carry[1], new_h)), new_h
+
+
+class LSTMChunk(nn.Module):
+    """A scan of the cell over some steps, time first."""
+
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self, carry, steps):
+        scan = nn.scan(LSTMCell, variable_broadcast="params", split_rngs={"params": False}, in_axes=0, out_axes=0)
+        return scan(self.hidden, self.init_range, name="cell")(carry, steps)
+
+
+class LSTMLayer(nn.Module):
+    """One LSTM layer in one direction; see `LSTMStack` for the attributes."""
+
+    hidden: int
+    init_range: float
+    forget_bias: float
+    stop_gradient_step: int | None
+    remat_chunk: int | None
+
+    @nn.compact
+    def __call__(
+        self, inputs: jax.Array, reset: jax.Array, carry: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """inputs [B, T, D], reset [B, T] bool, carry (c, h) each [B, hidden] -> outputs [B, T, hidden], carry."""
+        steps = inputs.shape[1]
+        gates = nn.Dense(
+            4 * self.hidden,
+            kernel_init=symmetric_uniform(self.init_range),
+            bias_init=_gate_bias(self.hidden, self.forget_bias),
+            name="input",
+        )(jnp.swapaxes(inputs, 0, 1))
+        time = jnp.arange(steps)
+        cut = time == (-1 if self.stop_gradient_step is None else self.stop_gradient_step)
+
+        rows = (gates, jnp.swapaxes(reset, 0, 1), cut, jnp.zeros(steps, bool))
+        if not self.remat_chunk:
+            carry, outputs = LSTMChunk(self.hidden, self.init_range, name="recurrent")(carry, rows)
+            return jnp.swapaxes(outputs, 0, 1), carry
+
+        # The steps are cut into chunks whose inner values are computed again in the backward pass (remat), so that only
+        # one carry a chunk is kept. The last chunk is filled up with steps that hold the carry.
+        chunk = min(self.remat_chunk, steps)
+        chunks = math.ceil(steps / chunk)
+        filling = chunks * chunk - steps
+        rows = tuple(
+            jnp.pad(row, [(0, filling)] + [(0, 0)] * (row.ndim - 1), constant_values=fill).reshape(
+                chunks, chunk, *row.shape[1:]
+            )
+            for row, fill in zip(rows, (0, False, False, True), strict=True)
+        )
+        body = nn.remat(LSTMChunk, prevent_cse=False)
+        scan = nn.scan(body, variable_broadcast="params", split_rngs={"params": False}, in_axes=0, out_axes=0)
+        carry, outputs = scan(self.hidden, self.init_range, name="recurrent")(carry, rows)
+        outputs = outputs.reshape(chunks * chunk, *outputs.shape[2:])[:steps]
+        return jnp.swapaxes(outputs, 0, 1), carry
+
+
+class LSTMStack(nn.Module):
+    """Stacked LSTMs and a 12-way head: features of a sequence of frames to AU scores.
+
+    drop(x) -> LSTM 1 -> drop -> LSTM 2 -> drop -> LSTM 3 -> drop -> head. 2,365,452 parameters for 1024 inputs.
+
+    Attributes:
+      layers: number of LSTM layers.
+      hidden: units of a layer (of each direction).
+      num_outputs: number of scores.
+      dropout: probability of a zero on every non-recurrent connection while training, the input included.
+      variational: one dropout mask for all steps of a sequence instead of a fresh one per step.
+      bidirectional: a second LSTM per layer runs from the last frame to the first; then nothing can stream.
+      head: "tanh", a linear readout squeezed by tanh (the paper's "squeezed into [-1, 1]", inferred), or "hidden", the
+        last LSTM layer has `num_outputs` units and its output is the score (directions are averaged).
+      stop_gradient_step: at this step the state is passed on without its gradient, so that the frames before it (the
+        burn-in, which the loss masks) are disregarded in the backward pass. None: never. Only the forward direction has
+        a burn-in.
+      init_range: weights start uniform in [-init_range, init_range].
+      forget_bias: initial bias of the forget gates; all other biases start at 0.
+      remat_chunk: number of steps whose activations are computed again in the backward pass; None keeps them all.
+    """
+
+    layers: int = 3
+    hidden: int = 256
+    num_outputs: int = NUM_AUS
+    dropout: float = 0.5
+    variational: bool = False
+    bidirectional: bool = False
+    head: str = "tanh"
+    stop_gradient_step: int | None = None
+    init_range: float = 0.08
+    forget_bias: float = 0.0
+    remat_chunk: int | None = None
+
+    def setup(self):
+        if self.head not in ("tanh", "hidden"):
+            raise UserError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
+
+        def one_direction(stop_gradient_step: int | None) -> list[LSTMLayer]:
+            return [
+                LSTMLayer(units, self.init_range, self.forget_bias, stop_gradient_step, self.remat_chunk)
+                for units in self._units()
+            ]
+
+        self.forward = one_direction(self.stop_gradient_step)
+        if self.bidirectional:
+            self.backward = one_direction(None)
+        self.drop = nn.Dropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
+        if self.head == "tanh":
+            self.readout = nn.Dense(self.num_outputs, kernel_init=symmetric_uniform(self.init_range))
+
+    def _units(self) -> list[int]:
+        last = self.num_outputs if self.head == "hidden" else self.hidden
+        return [self.hidden] * (self.layers - 1) + [last]
+
+    def initial_carry(self, batch: int) -> Carry:
+        """Zero state for `batch` sequences; needs no parameters."""
+        return tuple((jnp.zeros((batch, n), jnp.float32), jnp.zeros((batch, n), jnp.float32)) for n in self._units())
+
+    def hidden_states(
+        self,
+        features: jax.Array,
+        reset: jax.Array | None = None,
+        carry: Carry | None = None,
+        train: bool = False,
+    ) -> tuple[jax.Array, Carry | None]:
+        """Output of the last LSTM layer before dropout and head, [B, T, hidden] (2 hidden if bidirectional), and carry.
+
+        Arguments as in `__call__`; use it with `model.apply(..., method="hidden_states")`.
+        """
+        if self.bidirectional and carry is not None:
+            raise ValueError(
+                "a bidirectional LSTM takes no carry: it needs the frames after the present one; "
+                "run it on whole sequences, or train with lstm.bidirectional=False to stream"
+            )
+        batch, steps = features.shape[:2]
+        reset = jnp.zeros((batch, steps), bool) if reset is None else jnp.asarray(reset, bool)
+        state = self.initial_carry(batch) if carry is None else carry
+        if len(state) != self.layers:
+            raise ValueError(f"the carry has {len(state)} layers where the LSTM has {self.layers}")
+        # Backwards, the state is zeroed on passing from the first frame of a video to the last frame of the one before.
+        starts_before = jnp.concatenate([jnp.zeros((batch, 1), bool), jnp.flip(reset[:, 1:], axis=1)], axis=1)
+
+        x, new_carry = features, []
+        for layer in range(self.layers):
+            x = self.drop(x, deterministic=not train)
+            outputs, layer_carry = self.forward[layer](x, reset, state[layer])
+            new_carry.append(layer_carry)
+            if self.bidirectional:
+                reverse, _ = self.backward[layer](jnp.flip(x, axis=1), starts_before, state[layer])
+                outputs = jnp.concatenate([outputs, jnp.flip(reverse, axis=1)], axis=-1)
+            x = outputs
+        return x, None if self.bidirectional else tuple(new_carry)
+
+    def __call__(
+        self,
+        features: jax.Array,
+        reset: jax.Array | None = None,
+        carry: Carry | None = None,
+        train: bool = False,
+    ) -> tuple[jax.Array, Carry | None]:
+        """Scores of sequences.
+
+        Args:
+          features: [B, T, D] float32.
+          reset: [B, T] bool, the state is zeroed before step t where it is True; None never.
+          carry: state after the frames before these, as returned by an earlier call; None is zero.
+          train: whether dropout is on (needs a "dropout" key).
+
+        Returns:
+          scores [B, T, num_outputs] in [-1, 1] (> 0: present) and the carry after the last step (None if
+          bidirectional).
+
+        Raises:
+          ValueError: a carry given to a bidirectional LSTM or with a wrong number of layers, an unknown head.
+        """
+        hidden, new_carry = self.hidden_states(features, reset, carry, train)
+        if self.head == "tanh":
+            return jnp.tanh(self.readout(self.drop(hidden, deterministic=not train))), new_carry
+        if self.bidirectional:
+            hidden = 0.5 * (hidden[..., : self.num_outputs] + hidden[..., self.num_outputs :])
+        return hidden, new_carry
+
+
+def symmetric_uniform(init_range: float):
+    """Initialiser uniform in [-init_range, init_range]."""
+
+    def initialise(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -init_range, init_range)
+
+    return initialise
+
+
+def _gate_bias(hidden: int, forget_bias: float):
+    """Initialiser of the gates' biases in the order input, forget, block input, output."""
+
+    def initialise(key, shape, dtype=jnp.float32):
+        del key
+        return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(forget_bias)
+
+    return initialise

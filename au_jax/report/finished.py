@@ -1,0 +1,83 @@
+"""What the report reads of a run: its results, and the saved scores of the folds that are finished."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from au_jax.data.dataset import FaceDataset
+from au_jax.evaluation import tables
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run with its results.
+
+    Attributes:
+      workdir: folder of the run.
+      config: what it was started with.
+      dataset: its faces.
+      results: content of results.json; an undefined figure is None or NaN.
+    """
+
+    workdir: Path
+    config: ml_collections.ConfigDict
+    dataset: FaceDataset
+    results: dict[str, Any]
+    _scores: dict[str, tables.Scored] = field(default_factory=dict, repr=False)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Names of the systems that the results are of, in order of the table."""
+        return tuple(self.results["systems"])
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Numbers of the folds that the results are of."""
+        return tuple(self.results["folds"]["finished"])
+
+    @property
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """Figures of the table's columns: always-present, then every system."""
+        return {"always_present": self.results["always_present"], **self.results["systems"]}
+
+    @property
+    def best_system(self) -> str:
+        """The system with the highest average F1-frame; of equals the later one."""
+
+        def average(name: str) -> float:
+            value = defined(self.results["systems"][name]["f1_frame"]["average"])
+            return -1.0 if value is None else value
+
+        return max(reversed(self.systems), key=average)
+
+    def scores(self, system: str) -> tables.Scored:
+        """A system's scores of the test subjects of all finished folds.
+
+        Raises:
+          FileNotFoundError: a score file is gone.
+          UserError: a score file is damaged.
+        """
+        if system in self._scores:
+            return self._scores[system]
+        merged = tables.Scored({}, {}, {})
+        for fold in self.folds:
+            part = tables.read_scores(self.workdir / f"fold_{fold:02d}" / "scores" / f"{system}.npz")
+            # A subject is tested in one fold only, so that no key comes twice.
+            merged.scores.update(part.scores)
+            merged.labels.update(part.labels)
+            merged.frames.update(part.frames)
+        self._scores[system] = merged
+        return merged
+
+
+def defined(value: float | None) -> float | None:
+    """The figure, or None where it is undefined: null in results.json, NaN in memory."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def display_name(name: str) -> str:
+    """A system's or trivial predictor's name for readers."""
+    return tables.DISPLAY_NAMES.get(name, name)

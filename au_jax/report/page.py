@@ -1,0 +1,146 @@
+"""The page of a run: figures/*.png and report.html, which holds everything and needs no network."""
+
+import base64
+import functools
+import importlib.metadata
+import importlib.resources
+import json
+import platform
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jinja2
+import ml_collections
+from absl import logging
+
+from au_jax import files
+from au_jax.data.dataset import FaceDataset
+from au_jax.errors import UserError
+from au_jax.report import style, tabulate
+from au_jax.report.au_scores import draw_au_scores
+from au_jax.report.contact_sheet import draw_contact_sheet
+from au_jax.report.curves import draw_curves, trained_stages
+from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.timeline import draw_timeline
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on the page; `source` is empty where it could not be drawn, and `caption` then says why."""
+
+    section: str
+    name: str
+    alt: str
+    caption: str
+    source: str = ""
+    width: int = 0
+    height: int = 0
+
+
+def write_report(
+    workdir: Path, config: ml_collections.ConfigDict, dataset: FaceDataset, results: dict[str, Any]
+) -> None:
+    """Writes figures/*.png and report.html of the folds and systems that are finished.
+
+    Args:
+      workdir: folder of the run; scores, logs, split and costs are read from it.
+      config: what the run was started with.
+      dataset: the faces, for pictures.
+      results: content of results.json.
+
+    Raises:
+      UserError, RuntimeError: a picture could not be drawn. The page is written all the same, with all figures in
+        numbers and the other pictures.
+    """
+    run = FinishedRun(Path(workdir), config, dataset, results)
+    pictures, failures = [], []
+    for section, name, draw in _drawings(run):
+        try:
+            pictures.append(_draw(run.workdir, section, name, draw))
+        except Exception as error:
+            logging.error("report: %s could not be drawn: %s", name, error)
+            failures.append((name, error))
+            pictures.append(Picture(section, name, "", f"This picture could not be drawn: {error}"))
+    files.write_text(run.workdir / "report.html", _render(run, pictures))
+    if failures:
+        name, error = failures[0]
+        kind = UserError if isinstance(error, UserError) else RuntimeError
+        raise kind(
+            f"report: {', '.join(name for name, _ in failures)} could not be drawn ({error}); the figures in numbers "
+            f"are complete in {run.workdir / 'results.json'} and {run.workdir / 'report.html'}"
+        ) from error
+
+
+def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.Drawing]]]:
+    """All pictures: section of the page, name of the file, and what draws it."""
+    yield "scores", "f1_frame", functools.partial(draw_au_scores, run)
+    for stage, folds in trained_stages(run.workdir).items():
+        name = "curves_" + stage.replace("/", "_")
+        yield "curves", name, functools.partial(draw_curves, run.workdir, stage, folds)
+    yield "timeline", "timeline", functools.partial(draw_timeline, run)
+    yield "contact", "contact_sheet", functools.partial(draw_contact_sheet, run)
+
+
+def _draw(workdir: Path, section: str, name: str, draw: Callable[[], style.Drawing]) -> Picture:
+    with style.look():
+        drawing = draw()
+        png = style.to_png(drawing.figure)
+    files.write_bytes(workdir / "figures" / f"{name}.png", png)
+    # Width and height stand at a fixed place of every PNG; the page does not jump while it is laid out.
+    width, height = struct.unpack(">II", png[16:24])
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    return Picture(section, name, drawing.alt, drawing.caption, source, width, height)
+
+
+def _render(run: FinishedRun, pictures: list[Picture]) -> str:
+    source = importlib.resources.files("au_jax.report").joinpath("page.html.jinja").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    split, costs = _read(run.workdir / "split.json"), _read(run.workdir / "costs.json")
+    return environment.from_string(source).render(
+        config=run.config,
+        columns=[display_name(name) for name in run.columns],
+        systems=[(display_name(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],
+        rows=tabulate.headline(run),
+        averages=tabulate.averages(run),
+        verdict=tabulate.verdict(run),
+        pictures={
+            section: [one for one in pictures if one.section == section]
+            for section in ("scores", "curves", "timeline", "contact")
+        },
+        folds=tabulate.folds(split, run.folds),
+        finished=len(run.folds),
+        all_folds=run.results["folds"]["all"],
+        subjects=tabulate.tested_subjects(split, run.folds),
+        split=run.results["split"],
+        seed=run.results["seed"],
+        costs=tabulate.costs(costs),
+        cost_details=costs,
+        fields=tabulate.config_fields(json.loads(run.config.to_json_best_effort())),
+        environment=_environment(),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return files.read_json(path) if path.exists() else {}
+
+
+def _environment() -> dict[str, str]:
+    """Versions and the device that the results were computed with."""
+    devices = jax.devices()
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+    return {
+        "Python": platform.python_version(),
+        **versions,
+        "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "system": f"{platform.system()} {platform.machine()}",
+    }

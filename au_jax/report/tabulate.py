@@ -1,0 +1,134 @@
+"""The tables of the report's page, as rows of text for its template."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from au_jax.labels import AU_NAMES, AUS
+from au_jax.report.finished import FinishedRun, defined, display_name
+
+DESCRIPTIONS: dict[str, str] = {
+    "hog_svm": "a linear SVM per AU on HOG descriptors around facial landmarks",
+    "anet": "a convolutional network on single frames",
+    "hybrid": "the convolutional network, LSTMs on its features over time, and a network that merges both",
+}
+"""What the systems are, in a few words."""
+
+METRICS: dict[str, str] = {
+    "f1_frame": "F1-frame",
+    "f1_frame_folds": "F1-frame, mean of folds",
+    "f1_norm": "F1-norm",
+    "f1_event": "F1-event",
+    "auc": "AUC",
+}
+"""Metrics of the second table, of those that the results hold."""
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure in percent; `text` is a dash where it is undefined, `interval` is empty where there is none."""
+
+    text: str
+    interval: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of figures with its head, such as "AU 1" and "inner brow raiser"."""
+
+    title: str
+    name: str
+    cells: tuple[Cell, ...]
+
+
+def headline(run: FinishedRun) -> list[Row]:
+    """F1-frame with its interval: a row per AU and one of the average; always-present, then every system."""
+    heads = [(str(au), f"AU {au}", AU_NAMES[au]) for au in AUS] + [("average", "Average", "of the defined AUs")]
+    return [
+        Row(title, name, _cells([(figures, "f1_frame", key) for figures in run.columns.values()]))
+        for key, title, name in heads
+    ]
+
+
+def averages(run: FinishedRun) -> list[Row]:
+    """Averages over AUs of all metrics, with persistence, which sees the truth, in the last column."""
+    columns = [*run.columns.values(), run.results["persistence"]]
+    return [
+        # Persistence repeats the truth of the frame before: it is no competitor and is never best.
+        Row(title, "", _cells([(figures, metric, "average") for figures in columns], competitors=len(columns) - 1))
+        for metric, title in METRICS.items()
+        if all(metric in figures for figures in columns)
+    ]
+
+
+def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: int | None = None) -> tuple[Cell, ...]:
+    values = [defined(figures[metric][key]) for figures, metric, key in places]
+    # What reads the same is equally good.
+    shown = [None if value is None else f"{value:.1f}" for value in values]
+    best = max((value for value in values[:competitors] if value is not None), default=None)
+    cells = []
+    for number, (figures, metric, key) in enumerate(places):
+        text = shown[number]
+        if text is None:
+            cells.append(Cell(DASH))
+            continue
+        low, high = figures.get("intervals", {}).get(metric, {}).get(key, (None, None))
+        low, high = defined(low), defined(high)
+        interval = "" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+        is_best = best is not None and text == f"{best:.1f}" and number < (competitors or len(places))
+        cells.append(Cell(text, interval, is_best))
+    return tuple(cells)
+
+
+def verdict(run: FinishedRun) -> str:
+    """The result in a sentence, whichever way it came out."""
+    best = run.best_system
+    value = defined(run.results["systems"][best]["f1_frame"]["average"])
+    trivial = defined(run.results["always_present"]["f1_frame"]["average"])
+    if value is None or trivial is None:
+        return "No AU occurs in the test videos, so that F1-frame is undefined."
+    if value <= trivial:
+        return (
+            f"No system is better on average than saying that every AU is always present: {display_name(best)} has an "
+            f"F1-frame of {value:.1f} %, always present {trivial:.1f} %."
+        )
+    return (
+        f"{display_name(best)} has the highest average F1-frame, {value:.1f} %; saying that every AU is always present "
+        f"gives {trivial:.1f} %."
+    )
+
+
+def folds(split: Mapping[str, Any], finished: Sequence[int]) -> list[dict[str, Any]]:
+    """A row per fold of split.json: its number, whether it is finished, and its three groups of subjects."""
+    return [
+        {"number": number, "finished": number in finished, **fold} for number, fold in enumerate(split.get("folds", []))
+    ]
+
+
+def tested_subjects(split: Mapping[str, Any], finished: Sequence[int]) -> int:
+    """How many subjects the results are of."""
+    return len({name for number in finished for name in split["folds"][number]["test"]}) if split else 0
+
+
+def costs(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Costs of each stage over all folds: times run, seconds in total, highest memory."""
+    merged: dict[str, dict[str, Any]] = {}
+    for name, cost in stages.items():
+        fold, _, stage = name.partition("/")
+        entry = merged.setdefault(stage or fold, {"stage": stage or fold, "folds": 0, "seconds": 0.0, "peak": 0.0})
+        entry["folds"] += bool(stage)
+        entry["seconds"] += cost["seconds"]
+        entry["peak"] = max(entry["peak"], cost["peak_memory_mib"])
+    return list(merged.values())
+
+
+def config_fields(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Fields of a config as the command line names them, with their values."""
+    if not isinstance(tree, Mapping):
+        yield prefix.rstrip("."), repr(tree)
+        return
+    for key, item in tree.items():
+        yield from config_fields(item, f"{prefix}{key}.")

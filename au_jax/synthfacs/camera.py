@@ -1,0 +1,58 @@
+"""What a camera makes of light: tone, colour, the blur of a frame and the noise of its sensor."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+CAMERAS: dict[str, dict[str, float]] = {
+    # gains of red, green, blue; black lift; contrast about mid grey; saturation
+    "lab": {"red": 1.0, "green": 1.0, "blue": 1.0, "lift": 0.0, "contrast": 1.0, "saturation": 1.0},
+    "group": {"red": 1.10, "green": 0.98, "blue": 0.82, "lift": 0.07, "contrast": 0.78, "saturation": 0.72},
+}
+"""The cameras of the presets, as factors."""
+
+CAMERA_FIELDS = ("red", "green", "blue", "lift", "contrast", "saturation")
+
+
+def camera_vector(name: str) -> np.ndarray:
+    """Returns the [6] float32 numbers of a camera, in the order of `CAMERA_FIELDS`."""
+    if name not in CAMERAS:
+        raise ValueError(f"synthfacs has no camera {name!r}; choose one of {', '.join(CAMERAS)}")
+    return np.array([CAMERAS[name][field] for field in CAMERA_FIELDS], np.float32)
+
+
+def tone(channel, gain):
+    """Turns linear light [S, S] of one channel into display values, about 0..1 (a shoulder keeps the highlights)."""
+    value = jnp.maximum(channel * gain, 0.0)
+    value = value / (1.0 + 0.18 * value * value)
+    return jnp.sqrt(value + 1e-5) * 0.93 + 0.07 * value  # close to the sRGB curve, and cheap
+
+
+def color(rgb, camera):
+    """Applies a camera's saturation, contrast and black level to three [S, S] arrays of display values: [S, S, 3]."""
+    image = jnp.stack(rgb, axis=-1)
+    grey = (image * jnp.array([[[0.3, 0.59, 0.11]]], jnp.float32)).sum(axis=-1, keepdims=True)
+    image = grey + (image - grey) * camera[5]
+    return (image - 0.5) * camera[4] + 0.5 + camera[3] * 0.5
+
+
+def blur(image, sigma):
+    """Blurs one [S, S, 3] frame by a Gaussian of `sigma` pixels (scalar, 0 allowed), as two matrix products."""
+    size = image.shape[0]
+    place = jnp.arange(size, dtype=jnp.float32)
+    apart = place[:, None] - place[None, :]
+    kernel = jnp.exp(-0.5 * (apart / jnp.maximum(sigma, 0.05)) ** 2)
+    kernel = kernel / kernel.sum(axis=1, keepdims=True)
+    rows = jnp.einsum("ij,jkc->ikc", kernel, image)
+    return jnp.einsum("lk,ikc->ilc", kernel, rows)
+
+
+def add_noise(image, key, sigma):
+    """Adds sensor noise to one [S, S, 3] frame: more in the light (shot noise), a quarter of it common to the
+    channels."""
+    bits = jax.random.bits(key, image.shape[:2] + (4,), jnp.uint32)
+    # The sum of four random bytes is near enough to normal, and far cheaper than its inverse error function.
+    total = (bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255) + (bits >> 24)
+    normal = (total.astype(jnp.float32) - 510.0) / 147.8
+    mixed = 0.87 * normal[..., :3] + 0.5 * normal[..., 3:]
+    return image + sigma * (0.65 + 0.7 * jnp.clip(image, 0.0, 1.0)) * mixed

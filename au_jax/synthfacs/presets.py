@@ -1,0 +1,106 @@
+"""Presets of synthfacs: how many people, how long, how large, and how hard."""
+
+import dataclasses
+
+BP4D_RATES: tuple[float, ...] = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0.165, 0.151)
+"""Base rates of the 12 AUs in BP4D, in the order of `labels.AUS` (published counts)."""
+
+EVENT_SECONDS: tuple[float, ...] = (1.28, 1.36, 1.28, 3.28, 3.08, 3.48, 4.92, 2.48, 0.76, 0.8, 0.72, 0.96)
+"""Median length of an event in BP4D, in seconds (frames of data_formats.md at 25 frames a second)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A synthetic dataset: its size and its difficulty. Change a field with `dataclasses.replace`."""
+
+    name: str
+    subjects: int  # people
+    videos_per_subject: int
+    frames_per_video: int  # mean; the length of a video is within `length_spread` of it
+    size: int  # side of the registered face, pixels
+    fps: float = 25.0
+    level: str = "A"  # intensity from which an AU counts as present: "A" (1) or "B" (2)
+    subject_prefix: str = "S"  # "S" -> S01, S02, ...; "FM" -> F001.., M001.. as in BP4D
+    length_spread: float = 0.15  # videos are between (1 - x) and (1 + x) times frames_per_video long
+
+    # What happens
+    rates: tuple[float, ...] = BP4D_RATES  # share of frames in which each AU is present
+    event_seconds: tuple[float, ...] = EVENT_SECONDS  # median event; sets the time constants
+    rest_seconds: tuple[float, float] = (0.3, 1.2)  # the opening at rest, shortest and longest
+    subject_effect: float = 0.25  # share of the latent variance that belongs to the person
+    video_effect: float = 0.15  # share that belongs to the video (the task)
+    amplitude_spread: float = 0.25  # log standard deviation of a person's strength, per AU
+    missing: float = 0.05  # share of frames without labels, in bursts of 4 to 50
+    talking: float = 0.15  # share of the time in which the jaw moves (no AU of the twelve)
+    blinks: float = 0.25  # blinks a second
+
+    # How it looks
+    au_gain: float = 1.0  # factor on every AU's movement and wrinkles
+    identity_spread: float = 1.0  # 0: everybody has the mean face at rest; 1: as people differ
+    pose: float = 1.0  # factor on head rotation and shift
+    light: float = 1.0  # factor on how far light direction, contrast and colour vary between videos and frames
+    tracker_error: float = 0.012  # landmark error, share of the inter-ocular distance
+    occlusion_rate: float = 0.12  # occlusions a second (each 4 to 13 frames)
+    noise: float = 0.02  # sensor noise, standard deviation at mid grey (1 = white), independent between frames
+    blur: float = 0.5  # Gaussian blur of a frame, in pixels of a 200-px registered face, independent between frames
+    camera: str = "lab"  # "lab" (even light, neutral colours) or "group" (warm, low contrast, soft)
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset("tiny", subjects=6, videos_per_subject=2, frames_per_video=24, size=40, rest_seconds=(0.08, 0.16)),
+        Preset(
+            "demo",
+            subjects=36,
+            videos_per_subject=3,
+            frames_per_video=150,
+            size=72,
+            au_gain=1.35,
+            identity_spread=0.8,
+            noise=0.05,
+            blur=2.0,
+        ),
+        Preset(
+            "bp4d_like",
+            subjects=41,
+            videos_per_subject=8,
+            frames_per_video=450,
+            size=200,
+            subject_prefix="FM",
+            length_spread=0.5,
+        ),
+        Preset(
+            "gft_like",
+            subjects=50,
+            videos_per_subject=1,
+            frames_per_video=5000,
+            size=200,
+            fps=30.0,
+            level="B",
+            subject_prefix="G",
+            length_spread=0.05,
+            rates=tuple(rate / 2 for rate in BP4D_RATES),
+            talking=0.4,
+            pose=1.7,
+            light=1.3,
+            tracker_error=0.017,
+            occlusion_rate=0.3,
+            noise=0.026,
+            blur=1.5,
+            camera="group",
+        ),
+    )
+}
+"""The presets by name."""
+
+
+def get_preset(name: str) -> Preset:
+    """Returns the preset of that name.
+
+    Raises:
+      ValueError: there is none; the message lists the names.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"synthfacs has no preset {name!r}; choose one of {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]

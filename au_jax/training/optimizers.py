@@ -1,0 +1,256 @@
+"""Optimisers and learning-rate schedules by name, with their arguments checked.
+
+Ours are the two that the paper's solvers need and optax does not have exactly: Caffe's SGD (CNN) and Torch's RMSProp
+with momentum (LSTM). Every optax optimizer that gets by on gradients, state and parameters goes by its optax name.
+
+The learning rate is an injected hyperparameter. The training loop sets it at every step:
+
+    opt_state = optimizer.set_learning_rate(opt_state, optimizer.schedule(step) * plateau_scale)
+    updates, opt_state = optimizer.tx.update(grads, opt_state, params)
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib
+
+from au_jax.errors import UserError
+from au_jax.training.arguments import check_arguments, parse_arguments
+
+Schedule = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """An optimiser with its schedule.
+
+    Attributes:
+      tx: optax transformation; its state holds the learning rate of the next update.
+      schedule: update number (from 0) to learning rate, before any plateau scaling.
+    """
+
+    tx: optax.GradientTransformation
+    schedule: Schedule
+
+    def set_learning_rate(self, opt_state: Any, learning_rate: Any) -> Any:
+        """A copy of the optimiser's state with another learning rate (float or float32 scalar array)."""
+        rate = jnp.asarray(learning_rate, jnp.float32)
+        return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
+
+    def learning_rate(self, opt_state: Any) -> jax.Array:
+        """The learning rate in an optimiser's state, a float32 scalar."""
+        return opt_state.hyperparams["learning_rate"]
+
+
+def is_bias(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter, given by its key path in the tree, is a bias: its name is `bias`."""
+    return bool(path) and getattr(path[-1], "key", None) == "bias"
+
+
+def caffe_sgd(
+    learning_rate: Any, *, momentum: float, weight_decay: float, bias_multiplier: float
+) -> optax.GradientTransformation:
+    """Caffe's SGD: V <- momentum V + rate (g + weight_decay W); W <- W - V, as in the group's published solver.
+
+    The learning rate is inside the velocity, so after a change of rate the old steps fade with the momentum. Biases are
+    not decayed, and their rate is `bias_multiplier` times as large (lr_mult 2, decay_mult 0 in the prototxt).
+    """
+
+    def decay_weights(params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda path, _: not is_bias(path), params)
+
+    def rates(updates: optax.Updates, params: optax.Params | None = None) -> optax.Updates:
+        del params
+        return jax.tree_util.tree_map_with_path(
+            lambda path, g: learning_rate * (bias_multiplier if is_bias(path) else 1.0) * g, updates
+        )
+
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay, mask=decay_weights),
+        optax.stateless(rates),
+        optax.trace(decay=momentum),
+        optax.scale(-1.0),
+    )
+
+
+def torch_rmsprop(learning_rate: Any, *, decay: float, eps: float, momentum: float) -> optax.GradientTransformation:
+    """Torch's RMSProp: m <- decay m + (1 - decay) g^2; V <- momentum V + g / (sqrt(m) + eps); W <- W - rate V.
+
+    `decay` is Torch's alpha. Unlike `optax.rmsprop`, eps stands outside of the root and the learning rate outside of
+    the velocity.
+    """
+    return optax.chain(
+        optax.scale_by_rms(decay=decay, eps=eps, initial_scale=0.0, eps_in_sqrt=False),
+        optax.trace(decay=momentum) if momentum else optax.identity(),
+        optax.scale(-1.0),
+        optax.stateless(lambda updates, params=None: jax.tree.map(lambda g: learning_rate * g, updates)),
+    )
+
+
+def per_epoch(init_value: float, steps_per_epoch: int, *, factor: float, start: int = 0) -> Schedule:
+    """Rate x factor per epoch: init_value * factor^max(0, epoch - start), constant within an epoch (char-rnn: 0.97)."""
+
+    def schedule(step: Any) -> Any:
+        epochs = jnp.maximum(jnp.asarray(step) // steps_per_epoch - start, 0)
+        return init_value * jnp.power(factor, epochs.astype(jnp.float32))
+
+    return schedule
+
+
+_OURS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "caffe_sgd": caffe_sgd,
+    "torch_rmsprop": torch_rmsprop,
+}
+# Schedule-free: the parameters to evaluate with are not those trained. dpsgd wants gradients per example, noisy_sgd
+# a key, and optimistic_adam has given way to optimistic_adam_v2.
+_UNSUITABLE = ("schedule_free", "schedule_free_adamw", "schedule_free_sgd", "dpsgd", "noisy_sgd", "optimistic_adam")
+
+
+def optimizer_factory(name: str) -> Callable[..., optax.GradientTransformation] | None:
+    """The factory of an optimiser: ours, then `optax.<name>`, then `optax.contrib.<name>`; None if there is none."""
+    if name in _OURS:
+        return _OURS[name]
+    if name.startswith(("_", "scale_by_", "inject_")) or name in _UNSUITABLE:
+        return None
+    # vars, not getattr: asking optax for a name that it deprecates warns.
+    factory = vars(optax).get(name) or vars(optax.contrib).get(name)
+    if not inspect.isfunction(factory) or "learning_rate" not in inspect.signature(factory).parameters:
+        return None
+    return factory
+
+
+@functools.cache
+def optimizer_names() -> tuple[str, ...]:
+    """Names of the optimisers: ours, then those of optax whose updates need gradients, state and parameters only."""
+    names = {*vars(optax), *vars(optax.contrib)} - set(_OURS)
+    usable = []
+    for name in sorted(names):
+        factory = optimizer_factory(name)
+        if factory is not None and _reason_it_fails(factory(learning_rate=1e-3)) is None:
+            usable.append(name)
+    return (*_OURS, *usable)
+
+
+def schedule_names() -> tuple[str, ...]:
+    """Names of the schedules: ours, then optax's own."""
+    names = [
+        name
+        for name, value in inspect.getmembers(optax.schedules, inspect.isfunction)
+        if name.endswith(("_schedule", "_decay")) and name != "constant_schedule"
+    ]
+    return ("constant", "per_epoch", *sorted(names))
+
+
+def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optimizer:
+    """Builds the optimiser and the schedule of a config.
+
+    Args:
+      config: with the fields
+        name: `caffe_sgd`, `torch_rmsprop`, or an optax optimizer;
+        learning_rate: positive float;
+        arguments: Python keyword arguments of literals in a string, such as "b1=0.8, nesterov=True";
+        clip: element-wise bound of the gradient, 0 is none;
+        <name>: optionally, a mapping with arguments of that optimizer (`arguments` go before it);
+        schedule: with `name` ("constant", "per_epoch", or an optax schedule) and `arguments`. An optax schedule's own
+          rate (peak_value, else init_value) is `learning_rate` and its length (decay_steps, transition_steps) is
+          `total_steps` unless given; beside a peak_value, init_value starts at 0.
+      steps_per_epoch: updates in an epoch.
+      total_steps: updates in the whole training.
+
+    Raises:
+      UserError (a ValueError): unknown optimizer, schedule or argument, an argument missing or of a wrong type, an
+        optimizer that needs more than gradients, state and parameters. The message lists the choices.
+    """
+    name = str(config.name)
+    factory = optimizer_factory(name)
+    if factory is None:
+        raise UserError(f"unknown optimizer {name!r}; choose from {', '.join(optimizer_names())}")
+    learning_rate = _positive(config.learning_rate, "learning_rate")
+    clip = config.clip
+    if isinstance(clip, bool) or not isinstance(clip, int | float) or clip < 0:
+        raise UserError(f"clip is {clip!r}; give 0 (off) or the largest absolute value of a gradient element")
+
+    subject = f"optimizer {name}"
+    arguments = {**_sub_dict(config, name), **parse_arguments(config.arguments, subject)}
+    check_arguments(factory, arguments, given=("learning_rate",), subject=subject)
+
+    def build(learning_rate: Any) -> optax.GradientTransformation:
+        inner = factory(learning_rate=learning_rate, **arguments)
+        return optax.chain(optax.clip(clip), inner) if clip else inner
+
+    tx = optax.inject_hyperparams(build, hyperparam_dtype=jnp.float32)(learning_rate=learning_rate)
+    reason = _reason_it_fails(tx)
+    if reason is not None:
+        raise UserError(
+            f"{subject} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
+            f"parameters alone ({reason}); choose from {', '.join(optimizer_names())}"
+        )
+    return Optimizer(tx, _make_schedule(config.schedule, learning_rate, steps_per_epoch, total_steps))
+
+
+def _reason_it_fails(tx: optax.GradientTransformation) -> str | None:
+    """Traces one update on a small network, so that an optimiser that cannot work fails here and not in training."""
+    params = {"layer": {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)}}
+    try:
+        # optax's own arithmetic mixes dtypes and ranks, whatever the surroundings are set to.
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            state = jax.eval_shape(tx.init, params)
+            jax.eval_shape(tx.update, params, state, params)
+    except Exception as error:  # whatever optax raises, the reader needs it in the config's words
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, total_steps: int) -> Schedule:
+    name = str(config.name)
+    subject = f"schedule {name}"
+    arguments = parse_arguments(config.arguments, subject)
+    if name == "constant":
+        check_arguments(lambda: None, arguments, given=(), subject=subject)
+        return lambda step: learning_rate
+    if name == "per_epoch":
+        check_arguments(per_epoch, arguments, given=("init_value", "steps_per_epoch"), subject=subject)
+        return per_epoch(learning_rate, steps_per_epoch, **arguments)
+    if name not in schedule_names():
+        raise UserError(f"unknown schedule {name!r}; choose from {', '.join(schedule_names())}")
+
+    factory = getattr(optax.schedules, name)
+    parameters = inspect.signature(factory).parameters
+    defaults: dict[str, Any] = dict.fromkeys(("decay_steps", "transition_steps", "total_steps"), total_steps)
+    if "peak_value" in parameters:
+        defaults.update(peak_value=learning_rate, init_value=0.0)
+    else:
+        defaults.update(init_value=learning_rate)
+    filled = {key: value for key, value in defaults.items() if key in parameters}
+    arguments = {**filled, **arguments}
+    check_arguments(factory, arguments, given=(), subject=subject)
+    try:
+        schedule = factory(**arguments)
+        float(schedule(0))
+    except Exception as error:  # as in _reason_it_fails
+        raise UserError(f"{subject} with arguments {arguments} cannot be used: {_first_line(error)}") from error
+    return schedule
+
+
+def _positive(value: Any, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise UserError(f"{field} is {value!r}; give a positive number")
+    return float(value)
+
+
+def _sub_dict(config: Any, name: str) -> dict[str, Any]:
+    """The config's own mapping of arguments for an optimiser, if it has one."""
+    arguments = getattr(config, name, None)
+    if arguments is None:
+        return {}
+    return dict(arguments.items() if hasattr(arguments, "items") else vars(arguments))

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from au_jax.faces.registration import MIRROR, TEMPLATE, register, similarity
+
+
+def _turn(points, angle, scale, shift):
+    cos, sin = np.cos(angle), np.sin(angle)
+    return scale * points @ np.array([[cos, sin], [-sin, cos]]) + shift
+
+
+def test_template_has_the_published_geometry():
+    left, right = TEMPLATE[19:25].mean(0), TEMPLATE[25:31].mean(0)
+    np.testing.assert_allclose(right[0] - left[0], 65.0, atol=0.01)
+    np.testing.assert_allclose([left[1], right[1]], 65.0, atol=0.01)
+    np.testing.assert_allclose(TEMPLATE[[31, 37], 1], 132.0)
+    assert TEMPLATE[:10, 1].min() == 38.0 and TEMPLATE[:10, 1].max() == 46.0
+    assert TEMPLATE.shape == (49, 2) and TEMPLATE.dtype == np.float32
+
+
+def test_mirror_is_an_involution_that_maps_the_template_onto_itself():
+    np.testing.assert_array_equal(MIRROR[MIRROR], np.arange(49))
+    flipped = TEMPLATE * [-1, 1] + [200, 0]
+    np.testing.assert_allclose(flipped[MIRROR], TEMPLATE, atol=1e-5)
+
+
+def test_similarity_recovers_a_known_transform():
+    target = _turn(TEMPLATE.astype(np.float64), 0.4, 1.7, np.array([12.0, -30.0]))
+    matrix = similarity(TEMPLATE, target)
+    np.testing.assert_allclose(
+        matrix, [[1.7 * np.cos(0.4), -1.7 * np.sin(0.4), 12], [1.7 * np.sin(0.4), 1.7 * np.cos(0.4), -30]]
+    )
+
+
+def test_similarity_never_reflects():
+    flipped = TEMPLATE * [-1.0, 1.0]
+    assert np.linalg.det(similarity(TEMPLATE, flipped)[:, :2]) > 0
+
+
+def test_similarity_minimises_the_squared_distance():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(49, 2)), TEMPLATE.astype(np.float64)
+    best = similarity(source, target)
+    error = lambda m: ((source @ m[:, :2].T + m[:, 2] - target) ** 2).sum()  # noqa: E731
+    for _ in range(20):
+        a, b, x, y = 0.01 * rng.normal(size=4)
+        assert error(best) <= error(best + np.array([[a, -b, x], [b, a, y]]))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        (np.ones((49, 2)), TEMPLATE, "coincide"),
+        (TEMPLATE[:1], TEMPLATE[:1], "N >= 2"),
+        (TEMPLATE, TEMPLATE[:48], "found"),
+        (TEMPLATE * np.nan, TEMPLATE, "finite"),
+    ],
+)
+def test_similarity_refuses_degenerate_points(source, target, text):
+    with pytest.raises(ValueError, match=text):
+        similarity(source, target)
+
+
+def _dots(size, points, radius):
+    """A black picture with a white disc at every point."""
+    y, x = np.mgrid[:size, :size]
+    picture = np.zeros((size, size, 3), np.uint8)
+    for px, py in points:
+        picture[(x - px) ** 2 + (y - py) ** 2 <= radius**2] = 255
+    return picture
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.5])
+def test_register_brings_pixels_to_where_it_says_the_landmarks_are(scale):
+    points = _turn(TEMPLATE.astype(np.float64), 0.2, scale, np.array([80.0, 60.0]))
+    picture = _dots(int(330 * scale), points[[19, 28, 31]], 4 * scale)
+    face, landmarks = register(picture, points, 200)
+    np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-3)
+    assert face.shape == (200, 200, 3) and face.dtype == np.uint8 and landmarks.dtype == np.float32
+    y, x = np.mgrid[:200, :200]
+    for index in (19, 28, 31):
+        near = ((x - TEMPLATE[index, 0]) ** 2 + (y - TEMPLATE[index, 1]) ** 2 < 100) * face[..., 0].astype(float)
+        centre = [(near * x).sum() / near.sum(), (near * y).sum() / near.sum()]
+        np.testing.assert_allclose(centre, TEMPLATE[index], atol=0.3)
+
+
+def test_register_averages_where_the_face_shrinks():
+    stripes = np.zeros((800, 800, 3), np.uint8)
+    stripes[:, ::2] = 255
+    face, _ = register(stripes, TEMPLATE * 4.0, 200)
+    np.testing.assert_allclose(face[50:150, 50:150].astype(float), 127.5, atol=3)
+
+
+def test_register_scales_the_template_with_the_size():
+    face, landmarks = register(np.full((200, 200, 3), 90, np.uint8), TEMPLATE, 72)
+    assert face.shape == (72, 72, 3)
+    np.testing.assert_allclose(landmarks, TEMPLATE * 0.36, atol=1e-3)
+
+
+def test_register_refuses_what_is_no_picture():
+    with pytest.raises(ValueError, match="uint8"):
+        register(np.zeros((10, 10, 3)), TEMPLATE)
+    with pytest.raises(ValueError, match=r"\[49, 2\]"):
+        register(np.asarray(Image.new("RGB", (10, 10))), TEMPLATE[:5])

@@ -1,0 +1,97 @@
+"""The fusion network: sizes, what each variant computes, and gradients at zero scores."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from au_jax.models.fusion import VARIANTS, Fusion
+
+# By hand: (24 or 12) x 64 + 64 + 64 x 12 + 12; features: (4096 + 256) x 64 + ..; mean: a scale and an offset, twice 12.
+PARAMETERS = {"stacked": 2_380, "siamese": 1_612, "features": 279_372, "mean": 48}
+
+
+def _widths(variant):
+    return (4096, 256) if variant == "features" else (12, 12)
+
+
+@pytest.mark.parametrize("variant", PARAMETERS)
+def test_number_of_parameters(variant):
+    cnn, lstm = (jnp.zeros((1, width)) for width in _widths(variant))
+    shapes = jax.eval_shape(Fusion(variant).init, jax.random.key(0), cnn, lstm)
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])) == PARAMETERS[variant]
+
+
+def test_every_variant_has_a_row_in_the_table():
+    assert set(PARAMETERS) == set(VARIANTS)
+
+
+def _scores(shape=(5, 12)):
+    rng = np.random.default_rng(0)
+    return (jnp.asarray(rng.normal(size=shape), jnp.float32), jnp.asarray(rng.uniform(-1, 1, shape), jnp.float32))
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("variant", ["stacked", "siamese"])
+def test_logits_agree_with_numpy(variant, normalise):
+    cnn, lstm = _scores()
+    model = Fusion(variant, normalise=normalise)
+    params = model.init(jax.random.key(0), cnn, lstm)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, params)
+    first, second = params["params"]["fc1"], params["params"]["fc2"]
+    c, r = (np.asarray(s, np.float64) for s in (cnn, lstm))
+    if normalise:
+        c, r = c / np.linalg.norm(c, axis=1, keepdims=True), r / np.linalg.norm(r, axis=1, keepdims=True)
+    w, b = np.asarray(first["kernel"], np.float64), np.asarray(first["bias"], np.float64)
+    hidden = np.concatenate([c, r], 1) @ w + b if variant == "stacked" else (c @ w + b) + (r @ w + b)
+    expected = np.maximum(hidden, 0) @ np.asarray(second["kernel"]) + np.asarray(second["bias"])
+    np.testing.assert_allclose(model.apply(params, cnn, lstm), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_mean_starts_as_the_plain_average_and_calibrates_per_au():
+    cnn, lstm = _scores()
+    model = Fusion("mean")
+    params = model.init(jax.random.key(0), cnn, lstm)
+    np.testing.assert_allclose(model.apply(params, cnn, lstm), 0.5 * (cnn + lstm), rtol=1e-6)
+    params["params"]["cnn"]["scale"] = params["params"]["cnn"]["scale"].at[3].set(3.0)
+    moved = model.apply(params, cnn, lstm) - 0.5 * (cnn + lstm)
+    np.testing.assert_allclose(moved[:, 3], cnn[:, 3], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(jnp.delete(moved, 3, axis=1), np.zeros((5, 11)), atol=1e-6)
+
+
+def test_normalising_discards_the_magnitude_and_the_switch_keeps_it():
+    cnn, lstm = _scores()
+    for normalise, same in ((True, True), (False, False)):
+        model = Fusion(normalise=normalise)
+        params = model.init(jax.random.key(0), cnn, lstm)
+        louder = model.apply(params, 10.0 * cnn, lstm)
+        assert np.allclose(louder, model.apply(params, cnn, lstm), atol=1e-5) == same
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_zero_scores_have_finite_gradients(variant):
+    zeros = [jnp.zeros((2, 12)), jnp.zeros((2, 12))]
+    model = Fusion(variant)
+    params = model.init(jax.random.key(0), *zeros)
+    gradients = jax.grad(lambda p, c, r: jnp.sum(model.apply(p, c, r) ** 2 + model.apply(p, c, r)), argnums=(0, 1, 2))(
+        params, *zeros
+    )
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_any_leading_axes_give_the_same_logits(variant):
+    cnn, lstm = _scores((2, 3, 12))
+    model = Fusion(variant)
+    params = model.init(jax.random.key(0), cnn, lstm)
+    flat = model.apply(params, cnn.reshape(6, 12), lstm.reshape(6, 12))
+    np.testing.assert_allclose(model.apply(params, cnn, lstm).reshape(6, 12), flat, rtol=1e-5, atol=1e-6)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="unknown fusion variant 'late'; choose from stacked, siamese"):
+        Fusion("late").init(jax.random.key(0), *_scores())
+    with pytest.raises(ValueError, match="needs scores of one width, got 12 from the CNN and 8 from the LSTM"):
+        Fusion("siamese").init(jax.random.key(0), jnp.zeros((1, 12)), jnp.zeros((1, 8)))

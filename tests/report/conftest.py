@@ -1,0 +1,141 @@
+"""A made-up finished run on disk: drawn faces as TFRecords, scores that lean towards the truth, logs and costs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from au_jax import files
+from au_jax.data.dataset import Records, Video
+from au_jax.data.folds import make_folds, split_document
+from au_jax.evaluation import tables
+from au_jax.labels import NUM_AUS
+from au_jax.prepare import encode_jpeg
+from configs.base import get_config
+
+
+class DrawnFaces:
+    """A dataset with what the report asks of `FaceDataset`; subjects may have any name."""
+
+    def __init__(self, folder: Path, subjects: tuple[str, ...], videos: int, frames: int, size: int = 24):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.subjects, self.image_size = subjects, size
+        self._folder = folder
+        self._records = {}
+        for number, subject in enumerate(subjects):
+            generator = np.random.default_rng(number)
+            labels = np.concatenate([_labels(generator, frames) for _ in range(videos)])
+            self._records[subject] = Records(
+                labels=labels,
+                landmarks=np.zeros((len(labels), 49, 2), np.float32),
+                frames=np.tile(np.arange(1, frames + 1, dtype=np.int32), videos),
+                videos=tuple(Video(subject, f"T{n + 1}", n * frames, (n + 1) * frames) for n in range(videos)),
+            )
+            with tf.io.TFRecordWriter(self.shards(subject)[0]) as writer:
+                for row in range(len(labels)):
+                    picture = tf.train.Feature(
+                        bytes_list=tf.train.BytesList(value=[encode_jpeg(_face(number, row, size), 95)])
+                    )
+                    example = tf.train.Example(features=tf.train.Features(feature={"image": picture}))
+                    writer.write(example.SerializeToString())
+
+    def records(self, subject: str) -> Records:
+        return self._records[subject]
+
+    def shards(self, subject: str) -> list[str]:
+        return [str(self._folder / f"{self.subjects.index(subject)}.tfrecord")]
+
+    def parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
+        return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})
+
+
+def _labels(generator: np.random.Generator, frames: int) -> np.ndarray:
+    slow = np.cumsum(generator.normal(size=(frames, NUM_AUS)), 0) * 0.4 + generator.normal(size=NUM_AUS)
+    labels = np.where(slow > 0.3, 1, -1).astype(np.int8)
+    labels[: frames // 10] = 0
+    return labels
+
+
+def _face(subject: int, row: int, size: int) -> np.ndarray:
+    """A small disc in the subject's colour on a grey that tells the row."""
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    picture = np.full((size, size, 3), 3 * row, np.uint8)
+    picture[np.hypot(x, y) < 0.2] = (60 + 23 * subject % 180, 150, 120)
+    return picture
+
+
+def make_run(
+    workdir: Path,
+    dataset,
+    systems: tuple[str, ...] = ("hog_svm", "anet", "hybrid"),
+    finished: tuple[int, ...] = (0, 1, 2),
+    absent: tuple[int, ...] = (),
+    epochs: int = 5,
+) -> dict:
+    """Writes a finished run and returns its config, dataset and results; columns in `absent` never show their AU."""
+    config = get_config()
+    config.evaluation.bootstrap = 50
+    folds = make_folds([dataset.subjects[part::3] for part in range(3)], 0.2, config.seed)
+    files.write_json(workdir / "split.json", split_document(folds, config.seed))
+    scored: dict[str, dict[int, tables.Scored]] = {name: {} for name in systems}
+    lines, costs = [], {"prepare": {"seconds": 12.3, "peak_memory_mib": 800.0}}
+    for number in finished:
+        generator = np.random.default_rng(number)
+        for skill, name in enumerate(systems):
+            arrays = {"thresholds": np.zeros(NUM_AUS, np.float32)}
+            for subject in folds[number].test:
+                records = dataset.records(subject)
+                labels = records.labels.copy()
+                labels[:, list(absent)] = np.minimum(labels[:, list(absent)], -1)
+                noise = generator.normal(size=labels.shape)
+                smooth = np.stack([np.convolve(column, np.ones(9) / 3, "same") for column in noise.T], 1)
+                scores = ((0.5 + 0.4 * skill) * labels + (smooth if name == "hybrid" else noise)).astype(np.float32)
+                for video in records.videos:
+                    part = slice(video.start, video.stop)
+                    arrays[f"{video.key}/scores"] = scores[part]
+                    arrays[f"{video.key}/labels"] = labels[part]
+                    arrays[f"{video.key}/frames"] = records.frames[part]
+            path = workdir / f"fold_{number:02d}" / "scores" / f"{name}.npz"
+            files.write_npz(path, arrays)
+            scored[name][number] = tables.read_scores(path)
+            costs[f"fold_{number:02d}/{name}/score"] = {"seconds": 3.0 + skill, "peak_memory_mib": 900.0 + skill}
+        for stage in {"anet": ["anet/cnn"], "hybrid": ["hybrid/lstm", "hybrid/fusion"]}.get(systems[-1], []):
+            for epoch in range(epochs):
+                loss = 1.0 / (1 + epoch) + 0.05 * generator.random()
+                line = {
+                    "stage": f"fold_{number:02d}/{stage}",
+                    "epoch": epoch,
+                    "learning_rate": 1e-3 * 0.1 ** (epoch // 3),
+                }
+                line |= {"train_loss": loss, "validation_loss": 0.3 + 0.5 * loss, "validation_f1": 0.6 - 0.3 * loss}
+                lines.append(json.dumps(line))
+    lines.append(json.dumps({"stage": "fold_00/hog_svm", "epoch": 0, "pca_components": 90.0}))
+    files.write_text(workdir / "logs" / "metrics.jsonl", "\n".join(lines) + "\n")
+    files.write_json(workdir / "fold_00" / "hybrid" / "lstm" / "finished.json", {"best_epoch": epochs - 2, "f1": 0.5})
+    files.write_json(workdir / "costs.json", costs)
+    results = {
+        **tables.results(scored, bootstrap=50, level=0.95, f1_norm="jeni", seed=config.seed),
+        "folds": {"finished": list(finished), "all": 3},
+        "split": split_document(folds, config.seed)["checksum"],
+        "seed": config.seed,
+    }
+    files.write_json(workdir / "results.json", results)
+    return {"config": config, "dataset": dataset, "results": results}
+
+
+@pytest.fixture(scope="session")
+def drawn_faces(tmp_path_factory: pytest.TempPathFactory) -> DrawnFaces:
+    return DrawnFaces(tmp_path_factory.mktemp("faces"), tuple(f"S{n:02d}" for n in range(1, 8)), videos=2, frames=40)
+
+
+@pytest.fixture(scope="session")
+def run_maker() -> Callable[..., dict]:
+    return make_run
+
+
+@pytest.fixture(scope="session")
+def faces_maker() -> type[DrawnFaces]:
+    return DrawnFaces

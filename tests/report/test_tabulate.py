@@ -1,0 +1,81 @@
+"""The rows of the page's tables, from results made by hand."""
+
+import pytest
+
+from au_jax.labels import AUS
+from au_jax.report import tabulate
+from au_jax.report.finished import FinishedRun
+
+NAN = float("nan")
+
+
+def _figures(value: float | None, low: float | None = None, high: float | None = None) -> dict:
+    keys = [*(str(au) for au in AUS), "average"]
+    intervals = {"f1_frame": {key: [low, high] for key in keys}}
+    return {"f1_frame": dict.fromkeys(keys, value), "auc": dict.fromkeys(keys, value), "intervals": intervals}
+
+
+def _run(always: float | None, persistence: float = 99.0, **systems: float | None) -> FinishedRun:
+    figures = {name: _figures(value, 10.04, 90.06) for name, value in systems.items()}
+    results = {"systems": figures, "always_present": _figures(always), "persistence": _figures(persistence)}
+    return FinishedRun(None, None, None, results)
+
+
+def test_cells_have_one_digit_an_interval_where_there_is_one_and_the_best_marked():
+    row = tabulate.headline(_run(40.0, anet=50.12, hybrid=49.0))[0]
+    assert (row.title, row.name) == ("AU 1", "inner brow raiser")
+    assert row.cells == (
+        tabulate.Cell("40.0"),
+        tabulate.Cell("50.1", "10.0 to 90.1", best=True),
+        tabulate.Cell("49.0", "10.0 to 90.1"),
+    )
+
+
+def test_figures_that_read_the_same_are_equally_good():
+    row = tabulate.headline(_run(40.0, anet=50.12, hybrid=50.14))[-1]
+    assert row.title == "Average"
+    assert [cell.best for cell in row.cells] == [False, True, True]
+
+
+@pytest.mark.parametrize("undefined", [None, NAN])
+def test_undefined_is_a_dash_whether_null_or_nan(undefined):
+    row = tabulate.headline(_run(undefined, anet=undefined, hybrid=3.0))[4]
+    assert [cell.text for cell in row.cells] == ["–", "–", "3.0"]
+    assert [cell.best for cell in row.cells] == [False, False, True]
+
+
+def test_persistence_is_never_best():
+    rows = tabulate.averages(_run(40.0, anet=50.0))
+    assert [row.title for row in rows] == ["F1-frame", "AUC"]
+    assert [cell.best for cell in rows[0].cells] == [False, True, False]
+
+
+def test_best_system_is_the_later_of_equals_and_never_an_undefined_one():
+    assert _run(1.0, anet=50.0, hybrid=50.0).best_system == "hybrid"
+    assert _run(1.0, anet=0.0, hybrid=None).best_system == "anet"
+    assert _run(1.0, hog_svm=NAN, anet=NAN).best_system == "anet"
+
+
+def test_verdict_says_whichever_way_it_came_out():
+    assert tabulate.verdict(_run(40.0, hog_svm=41.0, anet=55.0)).startswith(
+        "ANet has the highest average F1-frame, 55.0"
+    )
+    assert "No system is better on average" in tabulate.verdict(_run(40.0, anet=39.9))
+    assert "undefined" in tabulate.verdict(_run(NAN, anet=NAN))
+
+
+def test_costs_add_up_over_folds_and_keep_the_highest_memory():
+    stages = {
+        "prepare": {"seconds": 9.0, "peak_memory_mib": 5.0},
+        "fold_00/anet/cnn": {"seconds": 1.0, "peak_memory_mib": 30.0},
+        "fold_01/anet/cnn": {"seconds": 2.5, "peak_memory_mib": 20.0},
+    }
+    assert tabulate.costs(stages) == [
+        {"stage": "prepare", "folds": 0, "seconds": 9.0, "peak": 5.0},
+        {"stage": "anet/cnn", "folds": 2, "seconds": 3.5, "peak": 30.0},
+    ]
+
+
+def test_config_fields_are_named_as_on_the_command_line():
+    fields = dict(tabulate.config_fields({"cnn": {"optimizer": {"name": "adamw"}}, "folds": []}))
+    assert fields == {"cnn.optimizer.name": "'adamw'", "folds": "[]"}

@@ -1,0 +1,46 @@
+"""The choice of the timeline's video and part, and the scale of its lines."""
+
+import numpy as np
+
+from au_jax.report import timeline
+
+
+def _column(*codes: int) -> np.ndarray:
+    """Labels [T, 12] whose AU 1 has these codes; the others are absent throughout."""
+    labels = np.full((len(codes), 12), -1, np.int8)
+    labels[:, 0] = codes
+    return labels
+
+
+def test_a_change_is_counted_at_the_frame_that_differs_from_the_last_known_one():
+    np.testing.assert_array_equal(timeline.changes(_column(-1, 1, 1, 0, 0, 1, 0, -1)), [0, 1, 0, 0, 0, 0, 0, 1])
+
+
+def test_changes_of_all_aus_add_up():
+    labels = np.stack([np.full(12, -1), np.full(12, 1)]).astype(np.int8)
+    np.testing.assert_array_equal(timeline.changes(labels), [0, 12])
+
+
+def test_liveliest_video_has_most_changes_and_of_equals_the_first_name():
+    calm, lively = _column(-1, -1, -1, -1), _column(-1, 1, -1, 1)
+    assert timeline.liveliest({"S2/a": lively, "S1/b": lively, "S0/c": calm}) == "S1/b"
+
+
+def test_window_is_the_liveliest_part_of_a_long_video():
+    # Changes at frames 3 and 4; the first three frames that hold both are 2, 3, 4.
+    assert timeline.window(_column(-1, -1, -1, 1, -1, -1), 3) == slice(2, 5)
+    assert timeline.window(_column(-1, 1), 5) == slice(0, 2)
+
+
+def test_scaled_scores_keep_their_sign_and_stay_within_one():
+    scores = np.linspace(-40, 10, 120).reshape(10, 12)
+    heights = timeline.scaled(scores)
+    assert np.abs(heights).max() == 1.0
+    np.testing.assert_array_equal(np.sign(heights), np.sign(scores))
+    np.testing.assert_array_equal(timeline.scaled(np.zeros((3, 12))), np.zeros((3, 12)))
+
+
+def test_shown_are_cnn_and_hybrid_or_else_what_there_is():
+    assert timeline.shown_systems(("hog_svm", "anet", "hybrid")) == ("anet", "hybrid")
+    assert timeline.shown_systems(("hog_svm", "hybrid")) == ("hybrid",)
+    assert timeline.shown_systems(("cpm", "jpml", "hog_svm")) == ("cpm", "jpml")

@@ -1,0 +1,127 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from au_jax.labels import AUS
+from au_jax.synthfacs import dynamics
+from au_jax.synthfacs.presets import BP4D_RATES, PRESETS, get_preset
+from au_jax.synthfacs.video import subject_names, video_intensities, video_names
+
+# Published figures of BP4D.
+CORRELATIONS = {
+    (6, 12): 0.54,
+    (6, 7): 0.54,
+    (10, 12): 0.53,
+    (6, 10): 0.50,
+    (1, 2): 0.46,
+    (17, 24): 0.42,
+    (4, 12): -0.26,
+}
+MEDIAN_EVENT = (32, 34, 32, 82, 77, 87, 123, 62, 19, 20, 18, 24)
+
+
+@pytest.fixture(scope="module")
+def bp4d():
+    """Presence [T, 12] of every video of bp4d_like."""
+    preset = get_preset("bp4d_like")
+    return [
+        video_intensities(preset, 0, subject, video)[0] >= 1.0
+        for subject in subject_names(preset)
+        for video in video_names(preset, subject)
+    ]
+
+
+def test_base_rates_are_those_of_bp4d(bp4d):
+    rates = np.concatenate(bp4d).mean(0)
+    np.testing.assert_allclose(rates, BP4D_RATES, atol=0.03)
+    assert abs(rates.sum() - 4.05) < 0.15  # AUs active in a frame
+
+
+def test_correlations_are_those_of_bp4d(bp4d):
+    matrix = np.corrcoef(np.concatenate(bp4d).T.astype(float))
+    for (a, b), published in CORRELATIONS.items():
+        assert abs(matrix[AUS.index(a), AUS.index(b)] - published) < 0.12, (a, b)
+
+
+def test_events_last_as_long_as_in_bp4d(bp4d):
+    for k, published in enumerate(MEDIAN_EVENT):
+        lengths = []
+        for video in bp4d:
+            edges = np.diff(np.concatenate([[0], video[:, k].astype(int), [0]]))
+            lengths += list(np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0))
+        assert 0.5 < np.median(lengths) / published < 1.4, AUS[k]
+
+
+def test_videos_open_at_rest_and_onsets_take_time():
+    preset = get_preset("demo")
+    steps, peaks = [], []
+    for subject in subject_names(preset)[:12]:
+        intensities, _ = video_intensities(preset, 1, subject, "T1")
+        assert intensities[:7].max() < 0.5
+        steps.append(np.diff(intensities, axis=0).max())
+        peaks.append(intensities.max())
+    assert max(steps) < 1.5  # nothing jumps by two FACS levels between frames
+    assert max(peaks) > 4.0
+
+
+def test_offsets_are_slower_than_onsets():
+    intensities = np.concatenate(
+        [video_intensities(get_preset("demo"), 2, s, "T1")[0] for s in ("S001", "S002", "S003", "S004")]
+    )
+    steps = np.diff(intensities, axis=0)
+    assert np.percentile(steps[steps > 0.02], 95) > 1.2 * np.percentile(-steps[steps < -0.02], 95)
+
+
+def test_people_differ_in_their_rates():
+    preset = dataclasses.replace(get_preset("bp4d_like"), videos_per_subject=4)
+    rates = [
+        np.concatenate([video_intensities(preset, 0, s, f"T{v}")[0] >= 1 for v in (1, 2, 3, 4)]).mean(0)
+        for s in subject_names(preset)[:16]
+    ]
+    assert np.std(rates, axis=0).mean() > 0.08
+
+
+def test_gft_like_has_half_the_rates_at_level_b():
+    preset = dataclasses.replace(get_preset("gft_like"), frames_per_video=600)
+    present = [video_intensities(preset, 0, s, "T1")[0] >= 2.0 for s in subject_names(preset)]
+    assert abs(np.concatenate(present).mean(0).sum() - 2.025) < 0.35
+
+
+def test_labels_by_level_and_missing_frames():
+    intensities = np.array([[0.4] * 12, [1.0] * 12, [1.9] * 12, [2.0] * 12], np.float32)
+    missing = np.array([False, False, True, False])
+    np.testing.assert_array_equal(dynamics.to_labels(intensities, "A", missing)[:, 0], [-1, 1, 0, 1])
+    np.testing.assert_array_equal(dynamics.to_labels(intensities, "B")[:, 5], [-1, -1, -1, 1])
+    assert dynamics.to_labels(intensities, "A").dtype == np.int8
+    with pytest.raises(ValueError, match="level 'X'"):
+        dynamics.to_labels(intensities, "X")
+
+
+def test_missing_bursts_have_the_wanted_share_and_lengths():
+    rng = np.random.default_rng(0)
+    mask = np.stack([dynamics.missing_frames(rng, 450, 0.05) for _ in range(300)])
+    assert abs(mask.mean() - 0.05) < 0.01
+    edges = np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)
+    lengths = np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1]
+    assert lengths.min() >= 3 and np.median(lengths) < 25
+    assert not dynamics.missing_frames(rng, 450, 0.0).any()
+
+
+def test_latent_correlation_is_positive_definite():
+    matrix = dynamics.latent_correlation()
+    assert np.linalg.eigvalsh(matrix).min() > 0.01
+    np.testing.assert_allclose(np.diag(matrix), 1.0)
+
+
+def test_presets():
+    assert {"tiny", "demo", "bp4d_like", "gft_like"} <= set(PRESETS)
+    names = subject_names(get_preset("bp4d_like"))
+    assert (
+        names[0] == "F001" and names[22] == "F023" and names[23] == "M001" and names[-1] == "M018" and len(names) == 41
+    )
+    assert video_names(get_preset("bp4d_like"), "F001") == [f"T{i}" for i in range(1, 9)]
+    with pytest.raises(ValueError, match="choose one of bp4d_like, demo"):
+        get_preset("bp4d")
+    with pytest.raises(ValueError, match="no subject 'F024'"):
+        video_names(get_preset("bp4d_like"), "F024")
