@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	@echo "Next: $(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/adamw \
 	--config.cnn.optimizer.name=adamw --config.cnn.optimizer.learning_rate=5e-4"
 
-test: $(VENV)/installed-dev lint
+test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(VENV)/installed-dev

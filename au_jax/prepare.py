@@ -10,19 +10,21 @@ import os
 import shutil
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 import tensorflow_datasets as tfds
+from ml_collections import config_flags
 from PIL import Image
 from tqdm import tqdm
 
 from au_jax import files
+from au_jax.command_line import run_command
+from au_jax.config import Config
 from au_jax.data.builder import AuFaces, AuFacesConfig, recording_path
 from au_jax.data.readers import make_reader
 from au_jax.data.recordings import Reader, RecordingId
 
 
-def prepare(data: ml_collections.ConfigDict) -> tfds.core.DatasetBuilder:
+def prepare(data: Config) -> tfds.core.DatasetBuilder:
     """Makes the registered dataset that `config.data` describes, or opens it where it is finished.
 
     Returns:
@@ -60,9 +62,7 @@ def _finished(builder: tfds.core.DatasetBuilder) -> bool:
     return (Path(builder.data_dir) / "dataset_info.json").exists()
 
 
-def _prepare_recordings(
-    reader: Reader, ids: tuple[RecordingId, ...], folder: Path, data: ml_collections.ConfigDict
-) -> None:
+def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Path, data: Config) -> None:
     todo = [recording for recording in ids if not recording_path(folder, recording).exists()]
     workers = data.workers or os.cpu_count() or 1
     with (
@@ -97,3 +97,14 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
+
+
+def _tell(builder: tfds.core.DatasetBuilder) -> None:
+    splits = builder.info.splits
+    frames = sum(split.num_examples for split in splits.values())
+    print(f"{len(splits)} subjects, {frames} frames in {builder.data_dir}")
+
+
+if __name__ == "__main__":
+    CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, such as configs/demo.py.", lock_config=True)
+    run_command(lambda: _tell(prepare(CONFIG.value.data)))

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from absl import logging
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.folds import Fold, make_folds, partition, split_document
 from au_jax.errors import UserError
@@ -25,7 +25,7 @@ MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers", "data.shuffl
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
 
 
-def run(config: ml_collections.ConfigDict, workdir: str | Path) -> dict[str, Any]:
+def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     """Runs every fold and system that the config asks for, and writes results.json, results.md and report.html.
 
     Returns:
@@ -99,7 +99,7 @@ def score_path(fold_directory: Path, system: str) -> Path:
     return fold_directory / "scores" / f"{system}.npz"
 
 
-def summarise(workdir: Path, config: ml_collections.ConfigDict, folds: list[Fold]) -> dict[str, Any]:
+def summarise(workdir: Path, config: Config, folds: list[Fold]) -> dict[str, Any]:
     """Computes and writes results.json and results.md from the saved scores of all finished folds."""
     scored: dict[str, dict[int, tables.Scored]] = {}
     for name in SYSTEMS:
@@ -127,7 +127,7 @@ def summarise(workdir: Path, config: ml_collections.ConfigDict, folds: list[Fold
     return results
 
 
-def check_config(config: ml_collections.ConfigDict) -> None:
+def check_config(config: Config) -> None:
     """Refuses a config that would fail after hours.
 
     Raises:
@@ -159,7 +159,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             raise UserError(f"config.{stage}.optimizer: {error}") from error
 
 
-def _claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+def _claim(workdir: Path, config: Config) -> None:
     """Writes config.json, or compares it with what the workdir was started with."""
     path, resolved = workdir / "config.json", json.loads(config.to_json_best_effort())
     if not path.exists():
@@ -177,7 +177,7 @@ def _claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         )
 
 
-def _folds(workdir: Path, config: ml_collections.ConfigDict, dataset: FaceDataset) -> list[Fold]:
+def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
     """Draws the folds and writes split.json, or makes sure that they are the workdir's."""
     parts = partition(dataset.subjects, config.protocol.folds, config.seed)
     folds = make_folds(parts, config.protocol.validation, config.seed)

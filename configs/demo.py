@@ -18,20 +18,23 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = base.get_config()
     config.data.preset = "demo"
     config.data.image_size = 72
-    config.data.crop_size = 64
+    config.data.crop_size = 68
 
     # Few subjects and few AUs of low base rate: a threshold of 0 would mostly measure calibration.
     config.protocol.threshold = "validation"
 
     config.cnn.variant = "demo"
     config.cnn.batch_size = 64
-    config.cnn.epochs = 8
+    config.cnn.epochs = 4
+    config.cnn.dropout = 0.2
     config.cnn.patience = 0
     config.cnn.optimizer.name = "adamw"
-    config.cnn.optimizer.learning_rate = 1e-3
+    config.cnn.optimizer.learning_rate = 1.5e-3
     config.cnn.optimizer.arguments = "weight_decay=1e-3"
     config.cnn.optimizer.schedule.name = "cosine_decay_schedule"
 
+    config.hog_svm.pca_components = 300
+    config.hog_svm.frame_step = 4
     config.hog_svm.costs = (1e-2, 1e-1, 1.0)
 
     config.lstm.pca_components = 64
@@ -39,7 +42,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.lstm.layers = 2
     config.lstm.hidden = 64
     config.lstm.dropout = 0.3
-    config.lstm.sequence_length = 150
+    config.lstm.sequence_length = 130
     config.lstm.passes = 12
     config.lstm.updates_per_pass = 15
     config.lstm.optimizer.name = "adam"

@@ -28,7 +28,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
 
 
 class AuFaces(tfds.core.GeneratorBasedBuilder):
-    """Registered faces with AU labels and 49 landmarks; a split per subject, so that subject-exclusive folds are unions of splits."""
+    """Registered faces with AU labels and 49 landmarks; a split per subject: subject-exclusive folds are unions of splits."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}

@@ -1,9 +1,10 @@
 """The prepared dataset as arrays and files per subject, and the views of it that a fold hands out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,7 +33,14 @@ class Video:
 
 @dataclass(frozen=True)
 class Records:
-    """What is known of a subject's frames without decoding a picture: labels [N, 12] int8, landmarks [N, 49, 2] float32, frames [N] int32."""
+    """What is known of a subject's frames without decoding a picture.
+
+    Attributes:
+      labels: [N, 12] int8 in {-1, 0, +1}.
+      landmarks: [N, 49, 2] float32 pixels of the registered frame.
+      frames: [N] int32 frame numbers in their videos.
+      videos: in order.
+    """
 
     labels: np.ndarray
     landmarks: np.ndarray
@@ -45,8 +53,10 @@ class FaceDataset:
 
     def __init__(self, builder: tfds.core.DatasetBuilder):
         self._builder = builder
+        # A FeaturesDict; TFDS leaves the types of its entries open.
+        self._features: Any = builder.info.features
         self.subjects: tuple[str, ...] = tuple(builder.info.splits)
-        self.image_size: int = builder.info.features["image"].shape[0]
+        self.image_size: int = self._features["image"].shape[0]
         self._records: dict[str, Records] = {}
 
     def records(self, subject: str) -> Records:
@@ -61,7 +71,7 @@ class FaceDataset:
 
     def parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
         """Parses one serialized record; the picture stays encoded."""
-        return self._builder.info.features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
+        return self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
 
     def _read(self, subject: str) -> Records:
         stream = tf.data.TFRecordDataset(self.shards(subject)).map(self.parse, num_parallel_calls=2).batch(1024)
@@ -78,8 +88,8 @@ class FaceDataset:
         return Records(labels, landmarks, frames, videos)
 
 
-def read(stream: tf.data.Dataset, shards: Sequence[str]):
-    """Iterates a stream as NumPy arrays.
+def read(stream: tf.data.Dataset, shards: Sequence[str]) -> Iterator[Any]:
+    """Iterates a stream as NumPy arrays, nested as its elements are.
 
     Raises:
       UserError: a record is truncated or not a face; names the file.

@@ -22,7 +22,7 @@ class Fold:
 def partition(subjects: Sequence[str], parts: int, seed: int) -> list[tuple[str, ...]]:
     """Deals subjects at random into parts whose sizes differ by at most one (paper section IV-B)."""
     order = np.random.default_rng([seed, 0]).permutation(len(subjects))
-    return [tuple(sorted(subjects[index] for index in chunk)) for chunk in np.array_split(order, parts)]
+    return [tuple(sorted(subjects[int(index)] for index in chunk)) for chunk in np.array_split(order, parts)]
 
 
 def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int) -> list[Fold]:

@@ -35,7 +35,7 @@ def training_batches(
 
     def usable(number: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
         return tf.logical_and(
-            tf.equal(number % frame_step, epoch % frame_step),
+            tf.equal(tf.math.floormod(number, frame_step), epoch % frame_step),
             tf.reduce_any(faces.dataset.parse(record)["labels"] != 0),
         )
 
@@ -56,7 +56,8 @@ def training_batches(
     stream = (
         tf.data.Dataset.from_tensor_slices(tf.ragged.constant(shards))
         .interleave(
-            lambda names: tf.data.TFRecordDataset(names).enumerate().filter(usable),
+            # TensorFlow's annotations do not know that pairs are handed on as two arguments.
+            lambda names: tf.data.TFRecordDataset(names).enumerate().filter(usable),  # pyright: ignore[reportArgumentType]
             cycle_length=8,
             num_parallel_calls=2,
             deterministic=True,

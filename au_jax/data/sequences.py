@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -124,7 +125,8 @@ def subsequence_batches(
         "mask": tf.TensorSpec((length,), tf.float32),
     }
     stream = tf.data.Dataset.from_generator(draw, output_signature=signature)
-    yield from stream.batch(batch_size, drop_remainder=True).prefetch(2).as_numpy_iterator()
+    batches = stream.batch(batch_size, drop_remainder=True).prefetch(2).as_numpy_iterator()
+    yield from cast(Iterator[Any], batches)
 
 
 def whole_videos(features: Mapping[str, np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:

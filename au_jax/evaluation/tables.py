@@ -97,10 +97,13 @@ def _figures(folds: Mapping[int, Scored], replicates: int, level: float, f1_norm
     total = metrics.pooled(list(frame_counts.values()))
     document: dict[str, Any] = {}
     intervals: dict[str, Any] = {}
-    for functions, subjects in ((of_frames, list(frame_counts.values())), (of_events, list(event_counts.values()))):
+    total_events = events.pooled_events(list(event_counts.values()))
+    for functions, subjects, pooled in (
+        (of_frames, list(frame_counts.values()), total),
+        (of_events, list(event_counts.values()), total_events),
+    ):
         for name, function in functions.items():
             with_average = _append_average(function)
-            pooled = metrics.pooled(subjects) if functions is of_frames else events.pooled_events(subjects)
             document[name] = _by_au(100 * with_average(pooled))
             low, high = bootstrap.interval(subjects, with_average, replicates, level, seed)
             intervals[name] = _by_au(100 * np.stack([low, high], -1))

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 
+from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.evaluation import tables
 
@@ -23,7 +23,7 @@ class FinishedRun:
     """
 
     workdir: Path
-    config: ml_collections.ConfigDict
+    config: Config
     dataset: FaceDataset
     results: dict[str, Any]
     _scores: dict[str, tables.Scored] = field(default_factory=dict, repr=False)

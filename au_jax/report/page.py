@@ -14,10 +14,10 @@ from typing import Any
 
 import jax
 import jinja2
-import ml_collections
 from absl import logging
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.report import style, tabulate
@@ -41,9 +41,7 @@ class Picture:
     height: int = 0
 
 
-def write_report(
-    workdir: Path, config: ml_collections.ConfigDict, dataset: FaceDataset, results: dict[str, Any]
-) -> None:
+def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: dict[str, Any]) -> None:
     """Writes figures/*.png and report.html of the folds and systems that are finished.
 
     Args:

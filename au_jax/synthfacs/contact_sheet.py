@@ -5,6 +5,7 @@ python -m au_jax.synthfacs.contact_sheet --out sheet.png
 
 import argparse
 import dataclasses
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -75,7 +76,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the rows of random frames")
     args = parser.parse_args()
     picture = contact_sheet(args.people, args.size, args.intensity, args.seed)
-    Image.fromarray(picture).save(args.out, **({"quality": 88} if args.out.lower().endswith((".jpg", ".jpeg")) else {}))
+    options: dict[str, Any] = {"quality": 88} if args.out.lower().endswith((".jpg", ".jpeg")) else {}
+    Image.fromarray(picture).save(args.out, **options)
 
 
 if __name__ == "__main__":

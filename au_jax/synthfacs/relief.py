@@ -6,6 +6,7 @@ needs are linear too, so that a frame's relief is one matrix product.
 """
 
 import functools
+from typing import cast
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -45,10 +46,10 @@ def _head_coarse() -> tuple[np.ndarray, Grid]:
     values.append(np.full(count, 4.0))
     matrix = sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))))
     solution = np.zeros(inside.shape)
-    solution[inside] = linalg.spsolve(matrix.tocsc(), np.ones(count))
+    solution[inside] = cast(np.ndarray, linalg.spsolve(matrix.tocsc(), np.ones(count)))
     height = 92.0 * np.sqrt(solution / solution.max())
     # Beyond the outline the surface goes on backwards, so that hair and ears have a depth.
-    distance = ndimage.distance_transform_edt(~inside) * grid.texel
+    distance = cast(np.ndarray, ndimage.distance_transform_edt(~inside)) * grid.texel
     return ndimage.gaussian_filter(height - 26.0 * (1 - np.exp(-distance / 14.0)), 1.2), grid
 
 

@@ -267,7 +267,8 @@ def _see_all(frames, still, shared, size, texel, step):
 @functools.partial(jax.jit, static_argnames=("texel",))
 def _read_all(frames, still, shared, places, texel):
     def read(frame, place):
-        return _read(_carve(frame, still, shared, texel), *place, Grid(texel).width)
+        index, fx, fy = place
+        return _read(_carve(frame, still, shared, texel), index, fx, fy, Grid(texel).width)
 
     return jax.vmap(read)(frames, places)
 

@@ -184,9 +184,9 @@ def frame_inputs(
         "noise": motion.noise,
         "blur": motion.blur / unit,
     }
-    frames = {name: np.asarray(value, np.float32) for name, value in frames.items()}
-    frames["noise_key"] = rng.integers(0, 2**32, (length, 2), dtype=np.uint32)
-    return frames
+    arrays: dict[str, np.ndarray] = {name: np.asarray(value, np.float32) for name, value in frames.items()}
+    arrays["noise_key"] = rng.integers(0, 2**32, (length, 2), dtype=np.uint32)
+    return arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,7 +292,8 @@ def render_video(
     hidden = occluders.covered(tracks.landmarks, motion.occluder).mean(1)
     found = hidden < _COVERED_TOO_FAR
     error = preset.tracker_error * 65.0 * motion.error * (1.0 + 3.0 * hidden[:, None, None])
-    tracked = tracks.landmarks + error
+    bias = preset.tracker_bias * 65.0 * _generator(preset, seed, person, 6).standard_normal((49, 2))
+    tracked = tracks.landmarks + error + bias
     to_picture = _to_picture(tracked, plan)
     landmarks = geometry.applied(to_picture, tracked).astype(np.float32)
     labels = dynamics.to_labels(intensities, preset.level, missing | ~found)

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
 from au_jax.evaluation import metrics
@@ -115,7 +115,7 @@ class ANet:
         return files.read_npz(path)["mean"]
 
 
-def make_cnn(config: ml_collections.ConfigDict) -> AlexNet:
+def make_cnn(config: Config) -> AlexNet:
     """The network that `config.cnn` describes."""
     return AlexNet(
         variant=config.variant,
@@ -167,5 +167,6 @@ def forward(model: AlexNet, variables: dict[str, Any], batch: dict[str, jax.Arra
     images = jax.vmap(subtract_mean, in_axes=(0, None, 0, 0))(
         batch["image"], variables["mean"], batch["offset"], batch["flip"]
     )
-    logits, out = model.apply({"params": variables["params"]}, images, train=False)
-    return logits, out["fc7"]
+    outputs = model.apply({"params": variables["params"]}, images, train=False)
+    logits, representations = cast(tuple[jax.Array, dict[str, jax.Array]], outputs)
+    return logits, representations["fc7"]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import ml_collections
 import numpy as np
 
+from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
 from au_jax.logs import Costs, RunLog
 
@@ -23,7 +23,7 @@ class FoldContext:
       costs: of the run.
     """
 
-    config: ml_collections.ConfigDict
+    config: Config
     index: int
     directory: Path
     log: RunLog
@@ -47,7 +47,7 @@ class System(Protocol):
 
     def __init__(self, context: FoldContext): ...
 
-    def fit(self, train: FaceSet, validation: FaceSet) -> None:
+    def fit(self, train: FaceSet, validation: FaceSet, /) -> None:
         """Learns from training subjects; chooses by validation subjects."""
         ...
 

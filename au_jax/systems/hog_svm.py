@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import warnings
+from typing import cast
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -43,9 +44,10 @@ class HogSvm:
         config = self._context.config.hog_svm
         rows, labels = descriptors(train, config.frame_step), train.labels[:: config.frame_step]
         components = min(config.pca_components, *rows.shape)
-        pca = PCA(components, svd_solver="covariance_eigh" if rows.shape[0] > rows.shape[1] else "auto", random_state=0)
-        pca.fit(rows)
-        kept = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), config.pca_energy)) + 1
+        pca = PCA(components, svd_solver="auto", random_state=0).fit(rows)
+        assert pca.components_ is not None
+        energy = np.cumsum(pca.explained_variance_ratio_)
+        kept = min(int(np.searchsorted(energy, config.pca_energy)) + 1, components)
         # One scale for all components keeps PCA's geometry and makes the costs comparable between datasets.
         scale = np.sqrt(pca.explained_variance_[:kept].sum())
         self._model = {"mean": pca.mean_, "components": pca.components_[:kept] / scale}
@@ -68,7 +70,9 @@ class HogSvm:
                 )
             )
         weights, bias, costs = zip(*models, strict=True)
-        self._context.log.write(self._context.name("hog_svm"), 0, {"pca_components": kept})
+        self._context.log.write(
+            self._context.name("hog_svm"), 0, {"pca_components": kept, "retained_energy": energy[kept - 1]}
+        )
         return {
             **self._model,
             "weights": np.stack(weights, 1).astype(np.float32),
@@ -114,7 +118,8 @@ def _fit_au(
         return np.zeros(rows.shape[1], np.float32), sign, float("nan")
     best = None
     for cost in costs:
-        svm = LinearSVC(C=cost, dual=False, tol=1e-3, max_iter=300, random_state=seed)
+        # scikit-learn documents dual as "auto" or bool; its type is inferred from the default alone.
+        svm = LinearSVC(C=cost, dual=False, tol=1e-3, max_iter=300, random_state=seed)  # pyright: ignore[reportArgumentType]
         with warnings.catch_warnings():
             # A cost at the far end of the grid may stop at max_iter; validation judges it all the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -122,6 +127,6 @@ def _fit_au(
         scores = svm.decision_function(validation_rows)
         value = metrics.f1(metrics.counts(validation_labels[:, None], scores[:, None]))[0]
         if best is None or np.nan_to_num(value) > best[0]:
-            best = (np.nan_to_num(value), svm.coef_[0], float(svm.intercept_[0]), cost)
+            best = (np.nan_to_num(value), svm.coef_[0], float(cast(np.ndarray, svm.intercept_)[0]), cost)
     assert best is not None
     return best[1:]

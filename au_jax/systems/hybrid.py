@@ -74,6 +74,7 @@ class Hybrid:
         components = min(config.pca_components, *fc7.shape)
         pca = PCA(components, svd_solver="covariance_eigh" if fc7.shape[0] > fc7.shape[1] else "full")
         pca.fit(fc7)
+        assert pca.components_ is not None
         self._context.log.write(
             self._context.name("hybrid/pca"),
             0,

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
+from au_jax.config import Config
 from au_jax.evaluation import metrics
 from au_jax.models.fusion import Fusion
 from au_jax.systems.base import FoldContext
@@ -90,7 +90,7 @@ class Merging:
         return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
 
 
-def make_fusion(config: ml_collections.ConfigDict) -> Fusion:
+def make_fusion(config: Config) -> Fusion:
     """The network that `config.fusion` describes."""
     return Fusion(variant=config.variant, hidden=config.hidden, dropout=config.dropout, normalise=config.normalise)
 
@@ -119,4 +119,4 @@ def example_loss(
 
 def forward(model: Fusion, params: Any, batch: dict[str, jax.Array]) -> jax.Array:
     """Logits [B, 12]."""
-    return model.apply({"params": params}, batch["cnn"], batch["lstm"])
+    return cast(jax.Array, model.apply({"params": params}, batch["cnn"], batch["lstm"]))

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
+from au_jax.config import Config
 from au_jax.data import sequences
 from au_jax.evaluation import metrics
 from au_jax.models.lstm import LSTMStack
@@ -102,7 +102,7 @@ class Temporal:
         return results
 
 
-def make_lstm(config: ml_collections.ConfigDict) -> LSTMStack:
+def make_lstm(config: Config) -> LSTMStack:
     """The network that `config.lstm` describes."""
     return LSTMStack(
         layers=config.layers,
@@ -116,7 +116,7 @@ def make_lstm(config: ml_collections.ConfigDict) -> LSTMStack:
     )
 
 
-def grad_threshold(config: ml_collections.ConfigDict) -> float | None:
+def grad_threshold(config: Config) -> float | None:
     """The loss's gradient threshold; a negative one in the config stands for the margin itself."""
     return None if config.grad_threshold < 0 else config.grad_threshold
 

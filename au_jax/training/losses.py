@@ -8,18 +8,22 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from au_jax.errors import UserError
+
+Array = jax.Array | np.ndarray
+"""What the losses take; they return `jax.Array`."""
 
 LABEL_REDUCTIONS: tuple[str, ...] = ("mean_L", "sum", "mean_labelled")
 
 
-def labelled(labels: jax.Array) -> jax.Array:
+def labelled(labels: Array) -> jax.Array:
     """1.0 where a frame has any label, else 0.0: labels [.., L] in {-1, 0, 1} to [..] float32."""
     return jnp.any(labels != 0, axis=-1).astype(jnp.float32)
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array, label_reduction: str) -> jax.Array:
+def cross_entropy(logits: Array, labels: Array, label_reduction: str) -> jax.Array:
     """Multi-label sigmoid cross-entropy: - sum_l [y_l > 0] log p_l + [y_l < 0] log(1 - p_l), reduced over labels.
 
     Args:
@@ -49,7 +53,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, label_reduction: str) ->
     return total
 
 
-def max_margin(scores: jax.Array, labels: jax.Array, margin: float, grad_threshold: float | None) -> jax.Array:
+def max_margin(scores: Array, labels: Array, margin: float, grad_threshold: float | None) -> jax.Array:
     """Max-margin loss of a frame: (1 / n0) sum over its n0 labelled AUs of max(0, margin - y_l s_l).
 
     The paper back-propagates -y_l / n0 where y_l s_l < 1 although its margin is 0.5 (the default of Torch's
@@ -70,13 +74,13 @@ def max_margin(scores: jax.Array, labels: jax.Array, margin: float, grad_thresho
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _max_margin(scores: jax.Array, labels: jax.Array, margin: float, grad_threshold: float) -> jax.Array:
+def _max_margin(scores: Array, labels: Array, margin: float, grad_threshold: float) -> jax.Array:
     del grad_threshold
     agreement, share = _agreement(scores, labels)
     return jnp.sum(jnp.maximum(margin - agreement, 0.0) * share, axis=-1)
 
 
-def _agreement(scores: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _agreement(scores: Array, labels: Array) -> tuple[jax.Array, jax.Array]:
     """y_l s_l (0 where missing) and each label's weight: 1 / n0 where labelled, else 0."""
     known = labels != 0
     number = jnp.maximum(jnp.sum(known, axis=-1, keepdims=True), 1).astype(scores.dtype)

@@ -56,7 +56,7 @@ def make_train_step(loss: ExampleLoss, tx: optax.GradientTransformation) -> Call
     return lambda params, opt_state, constants, batch, key: mapped((params, opt_state), (constants, key), batch)
 
 
-def make_forward(forward: Callable[[Params, Batch], Any]) -> Callable[[Params, Batch], Any]:
+def make_forward(forward: Callable[[Params, dict[str, jax.Array]], Any]) -> Callable[[Params, Batch], Any]:
     """Compiles a forward pass over a batch spread over all local devices.
 
     Args:

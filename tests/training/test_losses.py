@@ -39,12 +39,12 @@ def test_cross_entropy_and_its_gradient_agree_with_numpy(label_reduction):
     logits = 8 * logits
     value, gradient = np.zeros(6), np.zeros((6, 12))
     for n in range(6):
-        known = [l for l in range(12) if labels[n, l] != 0]
+        known = [au for au in range(12) if labels[n, au] != 0]
         divisor = {"sum": 1, "mean_L": 12, "mean_labelled": max(len(known), 1)}[label_reduction]
-        for l in known:
-            p = 1 / (1 + np.exp(-float(logits[n, l])))
-            value[n] -= np.log(p if labels[n, l] > 0 else 1 - p) / divisor
-            gradient[n, l] = (p - (labels[n, l] > 0)) / divisor
+        for au in known:
+            p = 1 / (1 + np.exp(-float(logits[n, au])))
+            value[n] -= np.log(p if labels[n, au] > 0 else 1 - p) / divisor
+            gradient[n, au] = (p - (labels[n, au] > 0)) / divisor
     ours = cross_entropy(jnp.asarray(logits), jnp.asarray(labels), label_reduction)
     np.testing.assert_allclose(ours, value, rtol=1e-5, atol=1e-6)
     pulled = jax.grad(lambda x: jnp.sum(cross_entropy(x, jnp.asarray(labels), label_reduction)))(jnp.asarray(logits))

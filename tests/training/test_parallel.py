@@ -8,7 +8,6 @@ import pytest
 
 from au_jax.training import parallel
 
-
 pytestmark = pytest.mark.optax
 
 

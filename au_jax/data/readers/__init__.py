@@ -1,7 +1,6 @@
 """Readers of raw layouts, by the name in `config.data.source`."""
 
-import ml_collections
-
+from au_jax.config import Config
 from au_jax.data.readers.synthfacs import SynthfacsReader
 from au_jax.data.recordings import Reader
 from au_jax.errors import UserError
@@ -9,7 +8,7 @@ from au_jax.errors import UserError
 READERS = {"synthfacs": SynthfacsReader}
 
 
-def make_reader(data: ml_collections.ConfigDict) -> Reader:
+def make_reader(data: Config) -> Reader:
     """Makes the reader that `config.data` names.
 
     Raises:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-import ml_collections
-
 from au_jax import synthfacs
+from au_jax.config import Config
 from au_jax.data.recordings import Faces, RecordingId
 from au_jax.errors import UserError
 
@@ -12,7 +11,7 @@ from au_jax.errors import UserError
 class SynthfacsReader:
     """Renders the recordings of a synthfacs preset, registered with its own tracked landmarks."""
 
-    def __init__(self, data: ml_collections.ConfigDict):
+    def __init__(self, data: Config):
         try:
             self._preset = synthfacs.get_preset(data.preset)
         except (KeyError, ValueError) as error:

@@ -1,0 +1,45 @@
+"""What all commands share: flags, quiet libraries, and mistakes told in one line."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+from absl import app, flags, logging
+
+from au_jax.errors import UserError
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Parses the flags and runs a command line; what a user can mend ends with one line and exit status 1."""
+
+    def main(argv: Sequence[str]) -> None:
+        if len(argv) > 1:
+            raise UserError(f"unknown argument {argv[1]!r}; options begin with --")
+        if not flags.FLAGS["verbosity"].present:
+            # TFDS and Orbax tell every file that they write.
+            logging.set_verbosity(logging.WARNING)
+        # TensorFlow feeds the data only and must not take the accelerators' memory.
+        tf.config.set_visible_devices([], "GPU")
+        command()
+
+    try:
+        app.run(main, flags_parser=_parse_flags)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.strerror}: {error.filename}; finished work is kept, run again once this is mended")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; finished work is kept, run again to go on")
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UserError(str(error)) from None
+    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        # ml_collections names the unknown field or the ill-typed value in its own error.
+        raise UserError(" ".join(f"config: {error}".split())) from None

@@ -1,0 +1,84 @@
+"""Results from saved scores: pooled over folds, trivial predictors beside, undefined AUs shown as such."""
+
+import numpy as np
+import pytest
+
+from au_jax import files
+from au_jax.evaluation import tables
+from au_jax.labels import AUS
+
+
+def scored(rows, subject="A"):
+    """Videos of one subject; rows: video -> (scores of AU 1, labels of AU 1). The other AUs are never present."""
+    scores, labels, frames = {}, {}, {}
+    for video, (score, label) in rows.items():
+        key = f"{subject}/{video}"
+        scores[key] = np.full((len(score), 12), -1.0, np.float32)
+        labels[key] = np.full((len(score), 12), -1, np.int8)
+        scores[key][:, 0], labels[key][:, 0] = score, label
+        frames[key] = np.arange(1, len(score) + 1, dtype=np.int32)
+    return tables.Scored(scores, labels, frames)
+
+
+def figures(folds):
+    return tables.results({"anet": folds}, bootstrap=20, level=0.95, f1_norm="jeni", seed=0)
+
+
+FOLDS = {
+    0: scored({"1": ([1, 1, -1], [1, -1, 1])}, "A"),  # tp 1, fp 1, fn 1
+    1: scored({"1": ([1, -1], [1, 0])}, "B"),  # tp 1, one frame missing
+}
+
+
+def test_frames_of_all_folds_are_pooled():
+    anet = figures(FOLDS)["systems"]["anet"]
+    assert anet["counts"]["1"] == {"tp": 2, "fp": 1, "fn": 1, "tn": 0}
+    assert anet["f1_frame"]["1"] == pytest.approx(100 * 4 / 6, abs=1e-3)
+
+
+def test_the_mean_of_folds_is_told_beside():
+    assert figures(FOLDS)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
+
+
+def test_always_present_and_persistence_stand_beside():
+    document = figures(FOLDS)
+    # Four labelled frames, three positive: 2 p / (1 + p).
+    assert document["always_present"]["f1_frame"]["1"] == pytest.approx(100 * 6 / 7, abs=1e-3)
+    # Of fold 0 it says absent, present, absent; of fold 1 absent: no hit.
+    assert document["persistence"]["f1_frame"]["1"] == 0.0
+
+
+def test_an_au_that_never_occurs_is_undefined_and_not_averaged():
+    anet = figures(FOLDS)["systems"]["anet"]
+    assert np.isnan(anet["f1_frame"]["24"])
+    assert anet["defined_aus"] == 1
+    assert anet["f1_frame"]["average"] == anet["f1_frame"]["1"]
+
+
+def test_the_interval_holds_the_subjects():
+    low, high = figures(FOLDS)["systems"]["anet"]["intervals"]["f1_frame"]["1"]
+    # A replicate is A twice (50), B twice (100) or both (66.7).
+    assert low == pytest.approx(50.0)
+    assert high == pytest.approx(100.0)
+
+
+def test_scores_come_back_from_a_file(tmp_path):
+    rows = FOLDS[0]
+    arrays = {"thresholds": np.zeros(12)}
+    for column in ("scores", "labels", "frames"):
+        arrays.update({f"{key}/{column}": value for key, value in getattr(rows, column).items()})
+    files.write_npz(tmp_path / "anet.npz", arrays)
+    back = tables.read_scores(tmp_path / "anet.npz")
+    assert list(back.scores) == ["A/1"]
+    np.testing.assert_array_equal(back.labels["A/1"], rows.labels["A/1"])
+
+
+def test_the_table_has_every_au_the_average_and_dashes():
+    document = {**figures(FOLDS), "folds": {"finished": [0, 1], "all": 3}, "seed": 7}
+    text = tables.markdown(document)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[0] == ["AU", "always present", "ANet"]
+    assert [row[0] for row in rows[2:14]] == [str(au) for au in AUS]
+    assert rows[2][1:] == ["**85.7**", "66.7"]
+    assert rows[13][1:] == ["-", "-"]
+    assert "2 of 3 folds, seed 7" in text

@@ -1,0 +1,181 @@
+"""The main job end to end on tiny videos: the same results however often and however rudely it is interrupted."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from au_jax import files
+from au_jax.errors import UserError
+from au_jax.run import check_config, run
+
+pytestmark = pytest.mark.optax
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data_directory):
+    """A whole run through the command line, which the other tests copy and compare with."""
+    workdir = tmp_path_factory.mktemp("run") / "whole"
+    subprocess.run(command(workdir, data_directory), check=True, env=environment(), capture_output=True)
+    return workdir
+
+
+def command(workdir, data_directory, *more):
+    root = Path(__file__).parents[2]
+    return [
+        sys.executable, "-m", "au_jax.main", f"--config={root / 'configs/demo.py'}:smoke", f"--workdir={workdir}",
+        f"--config.data.directory={data_directory}", "--config.protocol.folds=2", "--config.evaluation.bootstrap=20",
+        *more,
+    ]  # fmt: skip
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_a_run_leaves_what_the_plan_promises(finished):
+    for name in (
+        "config.json",
+        "split.json",
+        "results.json",
+        "results.md",
+        "report.html",
+        "costs.json",
+        "logs/metrics.jsonl",
+    ):
+        assert (finished / name).stat().st_size > 0, name
+    results = files.read_json(finished / "results.json")
+    assert list(results["systems"]) == ["hog_svm", "anet", "hybrid"]
+    for figures in [*results["systems"].values(), results["always_present"]]:
+        assert 0 <= figures["f1_frame"]["average"] <= 100
+        low, high = figures["intervals"]["f1_frame"]["average"]
+        assert low <= high
+    assert results["split"] == files.read_json(finished / "split.json")["checksum"]
+    assert any((finished / "logs").rglob("events.out.tfevents*"))
+
+
+def test_scores_cover_the_test_subjects_of_the_fold_and_nobody_else(finished):
+    split = files.read_json(finished / "split.json")
+    for index, fold in enumerate(split["folds"]):
+        arrays = files.read_npz(finished / f"fold_{index:02d}/scores/hybrid.npz")
+        subjects = {name.split("/")[0] for name in arrays if name != "thresholds"}
+        assert subjects == set(fold["test"])
+        for name, rows in arrays.items():
+            if name.endswith("/scores"):
+                assert rows.dtype == np.float32 and rows.shape[1] == 12 and np.isfinite(rows).all()
+
+
+def test_starting_again_changes_nothing(finished, config):
+    before = (finished / "results.json").read_bytes()
+    stamps = {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
+    run(config, finished)
+    assert (finished / "results.json").read_bytes() == before
+    assert stamps == {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
+
+
+@pytest.mark.parametrize(
+    "moment", ["fold_00/anet/mean.npz", "fold_00/anet/checkpoints/0", "fold_00/hybrid/lstm/checkpoints/0"]
+)
+def test_a_killed_run_ends_in_the_same_results(finished, config, data_directory, tmp_path, moment):
+    process = subprocess.Popen(
+        command(tmp_path / "killed", data_directory),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "killed" / moment).exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "results.json").exists()
+    subprocess.run(command(tmp_path / "killed", data_directory), check=True, env=environment(), capture_output=True)
+    assert (tmp_path / "killed/results.json").read_bytes() == (finished / "results.json").read_bytes()
+
+
+def test_another_config_on_the_same_workdir_is_refused(finished, config):
+    config.cnn.epochs = 9
+    with pytest.raises(UserError, match=r"another config.*cnn\.epochs: 2 there, 9 now"):
+        run(config, finished)
+
+
+def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config, tmp_path):
+    shutil.copytree(finished, tmp_path / "part", ignore=shutil.ignore_patterns(".lock"))
+    shutil.rmtree(tmp_path / "part" / "fold_01")
+    config.folds = (0,)
+    results = run(config, tmp_path / "part")
+    assert results["folds"] == {"finished": [0], "all": 2}
+    assert not (tmp_path / "part" / "fold_01" / "scores").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("systems", ("resnet",), "choose among hog_svm, anet, hybrid"),
+        ("systems", (), "choose among"),
+        ("cnn.optimizer.name", "adamax_w", "config.cnn.optimizer: unknown optimizer 'adamax_w'; choose from caffe_sgd"),
+        ("lstm.optimizer.schedule.name", "cosinus", "config.lstm.optimizer: unknown schedule"),
+        ("fusion.optimizer.arguments", "beta=0.9", "no argument 'beta'"),
+        ("protocol.threshold", "test", "choose one of zero, validation"),
+        ("folds", (7,), "folds 0 to 1"),
+        ("data.crop_size", 90, "does not fit"),
+    ],
+)
+def test_mistakes_in_a_config_are_told_before_any_work(config, field, value, message):
+    with config.unlocked():
+        config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError, match=message):
+        check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--config.cnn.epoch=3", "epoch"),
+        ("--config.cnn.epochs=many", "epochs"),
+        ("--config.data.preset=dmeo", "config.data.preset"),
+        ("--flag=1", "flag"),
+    ],
+)
+def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path, option, message):
+    done = subprocess.run(
+        command(tmp_path / "run", tmp_path, option), env=environment(), capture_output=True, text=True
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("error: ") and message in last
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_start_while_the_first_runs_is_refused(config, tmp_path):
+    with files.locked(tmp_path), pytest.raises(UserError, match="in use"):
+        run(config, tmp_path)
+
+
+def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "full", ignore=shutil.ignore_patterns(".lock"))
+    (tmp_path / "full/fold_01/scores/hybrid.npz").unlink()
+    kept = sorted(path.name for path in (tmp_path / "full/fold_00/scores").iterdir())
+    write = files.write_bytes
+
+    def full(path, content):
+        if path.parent.name == "scores":
+            raise OSError(28, "No space left on device", str(path))
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_bytes", full)
+        with pytest.raises(OSError, match=r"No space left.*hybrid\.npz"):
+            run(config, tmp_path / "full")
+    assert sorted(path.name for path in (tmp_path / "full/fold_00/scores").iterdir()) == kept
+    run(config, tmp_path / "full")
+    assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
+    assert json.loads((tmp_path / "full/results.json").read_text())["folds"]["finished"] == [0, 1]
