@@ -54,7 +54,7 @@ def test_events_last_as_long_as_in_bp4d(bp4d):
 
 
 def test_videos_open_at_rest_and_onsets_take_time():
-    preset = get_preset("demo")
+    preset = get_preset("bp4d_like")  # the figures below are frames at 25 a second
     steps, peaks = [], []
     for subject in subject_names(preset)[:12]:
         intensities, _ = video_intensities(preset, 1, subject, "T1")
@@ -67,7 +67,7 @@ def test_videos_open_at_rest_and_onsets_take_time():
 
 def test_offsets_are_slower_than_onsets():
     intensities = np.concatenate(
-        [video_intensities(get_preset("demo"), 2, s, "T1")[0] for s in ("S001", "S002", "S003", "S004")]
+        [video_intensities(get_preset("bp4d_like"), 2, s, "T1")[0] for s in ("F001", "F002", "M001", "M002")]
     )
     steps = np.diff(intensities, axis=0)
     assert np.percentile(steps[steps > 0.02], 95) > 1.2 * np.percentile(-steps[steps < -0.02], 95)
