@@ -142,6 +142,8 @@ def check_config(config: Config) -> None:
         raise UserError(
             f"config.protocol.threshold is {config.protocol.threshold!r}; choose one of {', '.join(POLICIES)}"
         )
+    if config.cnn.monitor not in ("loss", "f1"):
+        raise UserError(f"config.cnn.monitor is {config.cnn.monitor!r}; choose loss or f1")
     if config.protocol.folds < 2 or not 0 < config.protocol.validation < 1:
         raise UserError("config.protocol needs at least 2 folds and a share of validation subjects between 0 and 1")
     bad = [index for index in config.folds if not 0 <= index < config.protocol.folds]

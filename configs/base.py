@@ -65,7 +65,9 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.frame_step = 1
     # Masked cross-entropy: 'sum' over labels (the group's Caffe layer), 'mean_L' (the paper's 1/12), 'mean_labelled'.
     cnn.label_reduction = "sum"
-    # Stop after this many epochs without a better validation loss; 0 = never.
+    # The epoch that is kept: of the lowest validation 'loss', or of the highest validation 'f1' (F1-frame at threshold 0).
+    cnn.monitor = "loss"
+    # Stop after this many epochs without a better one; 0 = never.
     cnn.patience = 6
     cnn.optimizer = optimizer = ml_collections.ConfigDict()
     # caffe_sgd, torch_rmsprop or any optax optimizer by its name (adamw, lion, ...).

@@ -64,7 +64,7 @@ PRESETS: dict[str, Preset] = {
             au_gain=1.35,
             identity_spread=0.5,
             tracker_error=0.07,
-            tracker_bias=0.15,
+            tracker_bias=0.18,
             noise=0.04,
             blur=1.0,
         ),

@@ -32,7 +32,7 @@ class ANet:
         self._forward = parallel.make_forward(partial(forward, self._model))
 
     def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
-        """Trains by masked cross-entropy; keeps the epoch of the lowest validation loss."""
+        """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""
         context, config = self._context, self._context.config
         self._mean = self._fit_mean(train_faces)
         steps = {
@@ -76,8 +76,8 @@ class ANet:
             epochs=config.cnn.epochs,
             optimizer=make_optimizer(config.cnn.optimizer, steps_per_epoch, steps_per_epoch * config.cnn.epochs),
             validate=validate,
-            monitor="loss",
-            maximise=False,
+            monitor=config.cnn.monitor,
+            maximise=config.cnn.monitor == "f1",
             patience=config.cnn.patience,
             plateau=Plateau(**config.cnn.plateau),
             seed=context.seed(2),

@@ -4,7 +4,7 @@ import functools
 import numpy as np
 import pytest
 
-from au_jax.faces.registration import TEMPLATE
+from au_jax.faces.registration import TEMPLATE, similarity
 from au_jax.synthfacs import get_preset, render_video, video_length
 from au_jax.synthfacs import video as video_module
 
@@ -121,3 +121,19 @@ def test_unknown_names_are_refused():
         next(render_video(TINY, 0, "S099", "T1"))
     with pytest.raises(ValueError, match="no video 'T9'"):
         next(render_video(TINY, 0, "S001", "T9"))
+
+
+def test_a_tracker_bias_moves_landmarks_but_not_the_registration():
+    fair = get_preset("tiny")
+    biased = dataclasses.replace(fair, tracker_bias=0.15)
+    clean, wrong = (next(iter(render_video(preset, 0, "S001", "T1"))) for preset in (fair, biased))
+    shift = wrong.landmarks - clean.landmarks
+    # 0.15 of an inter-ocular distance of 13 pixels, the same in every frame.
+    assert 1.0 < shift.std() < 3.0
+    assert np.abs(shift - shift.mean(0)).max() < 1.0
+    assert np.abs(shift.mean((0, 1))).max() < 0.1
+    bias = video_module._tracker_bias(biased, 0, 3)
+    # Least squares: the similarity that fits the biased landmarks is the identity, but for a common shrinking.
+    matrix = similarity(TEMPLATE + bias, TEMPLATE)
+    np.testing.assert_allclose(matrix[:, :2] / matrix[0, 0], np.eye(2), atol=1e-6)
+    assert 0.9 < matrix[0, 0] < 1.0

@@ -125,6 +125,7 @@ def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config
         ("lstm.optimizer.schedule.name", "cosinus", "config.lstm.optimizer: unknown schedule"),
         ("fusion.optimizer.arguments", "beta=0.9", "no argument 'beta'"),
         ("protocol.threshold", "test", "choose one of zero, validation"),
+        ("cnn.monitor", "auc", "choose loss or f1"),
         ("folds", (7,), "folds 0 to 1"),
         ("data.crop_size", 90, "does not fit"),
     ],
