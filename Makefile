@@ -17,7 +17,7 @@ test: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # PyTorch, dlib and the landmark model, for the tests that compare with them; skipped without.
 reference: $(VENV)/installed-dev
