@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from au_jax import files
 
 
@@ -37,13 +35,6 @@ class RunLog:
             for name, value in scalars.items():
                 tf.summary.scalar(name, float(value), step=epoch)
         writer.flush()
-
-    def images(self, stage: str, step: int, name: str, pictures: np.ndarray) -> None:
-        """Shows pictures [N, H, W, 3] uint8 in TensorBoard."""
-        import tensorflow as tf
-
-        with self._writer(stage).as_default():
-            tf.summary.image(name, pictures, step=step, max_outputs=len(pictures))
 
     def close(self) -> None:
         """Closes the event files."""

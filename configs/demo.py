@@ -1,4 +1,4 @@
-"""The demo: synthetic faces at 72 pixels and small networks, end to end in under ten minutes on two cores.
+"""The demo: synthetic faces at 72 pixels and small networks, end to end in about a quarter of an hour on two busy cores.
 
     python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
 

