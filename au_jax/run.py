@@ -10,16 +10,30 @@ from absl import logging
 
 from au_jax import files
 from au_jax.config import Config
+from au_jax.data import frames
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.folds import Fold, make_folds, partition, split_document
+from au_jax.data.folds import (
+    PUBLISHED,
+    SPLITS,
+    Fold,
+    make_folds,
+    partition,
+    published_partition,
+    split_document,
+    split_off,
+)
+from au_jax.data.readers import make_reader
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
 from au_jax.logs import Costs, RunLog
 from au_jax.prepare import prepare
 from au_jax.report import write_report
-from au_jax.systems import SYSTEMS, FoldContext, System
+from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
 from au_jax.training.optimizers import make_optimizer
+
+TRANSFER_SALT = 2017
+"""Sets the seeds of the other dataset's CNN apart from those of fold 0."""
 
 MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers", "data.shuffle_buffer")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
@@ -47,8 +61,9 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
             with costs.measure("prepare"):
                 dataset = FaceDataset(prepare(config.data))
             folds = _folds(workdir, config, dataset)
+            transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
             for index in config.folds or range(len(folds)):
-                context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs)
+                context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs, transfer=transfer)
                 for name in config.systems:
                     run_system(name, context, dataset, folds[index])
             with costs.measure("report"):
@@ -142,10 +157,26 @@ def check_config(config: Config) -> None:
         raise UserError(
             f"config.protocol.threshold is {config.protocol.threshold!r}; choose one of {', '.join(POLICIES)}"
         )
-    if config.cnn.monitor not in ("loss", "f1"):
-        raise UserError(f"config.cnn.monitor is {config.cnn.monitor!r}; choose loss or f1")
+    reader = make_reader(config.data)
+    if "anet_transfer" in config.systems and make_reader(_other_data(config)).name == reader.name:
+        raise UserError("config.transfer names the dataset of config.data; anet_transfer needs another one")
+    for section, field, choices in (
+        ("cnn", "monitor", ("loss", "f1")),
+        ("cnn", "sampling", frames.SAMPLINGS),
+        ("fusion", "train_on", hybrid.TRAIN_ON),
+    ):
+        value = config[section][field]
+        if value not in choices:
+            raise UserError(f"config.{section}.{field} is {value!r}; choose one of {', '.join(choices)}")
     if config.protocol.folds < 2 or not 0 < config.protocol.validation < 1:
         raise UserError("config.protocol needs at least 2 folds and a share of validation subjects between 0 and 1")
+    if config.protocol.split not in SPLITS:
+        raise UserError(f"config.protocol.split is {config.protocol.split!r}; choose one of {', '.join(SPLITS)}")
+    if config.protocol.split in PUBLISHED and config.protocol.folds != len(PUBLISHED[config.protocol.split]):
+        raise UserError(
+            f"config.protocol.split {config.protocol.split} has {len(PUBLISHED[config.protocol.split])} folds, "
+            f"config.protocol.folds says {config.protocol.folds}"
+        )
     bad = [index for index in config.folds if not 0 <= index < config.protocol.folds]
     if bad:
         raise UserError(f"config.folds names {bad}; there are folds 0 to {config.protocol.folds - 1}")
@@ -181,7 +212,10 @@ def _claim(workdir: Path, config: Config) -> None:
 
 def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
     """Draws the folds and writes split.json, or makes sure that they are the workdir's."""
-    parts = partition(dataset.subjects, config.protocol.folds, config.seed)
+    if config.protocol.split == "random":
+        parts = partition(dataset.subjects, config.protocol.folds, config.seed)
+    else:
+        parts = published_partition(config.protocol.split, dataset.subjects)
     folds = make_folds(parts, config.protocol.validation, config.seed)
     path, document = workdir / "split.json", split_document(folds, config.seed)
     if path.exists():
@@ -190,6 +224,27 @@ def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
     else:
         files.write_json(path, document)
     return folds
+
+
+def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Transfer:
+    """Prepares the other dataset of the cross-dataset protocol; a share of its subjects validates."""
+    other = config.copy_and_resolve_references()
+    with other.unlocked():
+        other.data = _other_data(config)
+        other.folds = (0,)
+    context = FoldContext(other, 0, workdir / "transfer", log, costs, salt=(TRANSFER_SALT,))
+    with costs.measure("transfer/prepare"):
+        dataset = FaceDataset(prepare(other.data))
+    chosen, rest = split_off(dataset.subjects, config.protocol.validation, context.seed(0))
+    return Transfer(FaceSet(dataset, rest), FaceSet(dataset, chosen), context)
+
+
+def _other_data(config: Config) -> Config:
+    """`config.data` with the fields that `config.transfer` changes."""
+    data = config.data.copy_and_resolve_references()
+    with data.unlocked():
+        data.update(config.transfer)
+    return data
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

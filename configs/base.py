@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.seed = 0
     # Which folds to run; empty = all. Folds may be run by several jobs on one workdir, one after the other.
     config.folds = ()
-    # Rows of the table, in this order: any of hog_svm, anet, hybrid.
+    # Rows of the table, in this order: any of hog_svm, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")
 
     config.data = data = ml_collections.ConfigDict()
@@ -25,6 +25,10 @@ def get_config() -> ml_collections.ConfigDict:
     data.preset = "demo"
     # synthfacs: seed of identities, expressions and pictures. Apart from `seed`, so that runs with several seeds share faces.
     data.render_seed = 0
+    # synthfacs: other numbers of subjects, of videos per subject and of frames per video than the preset's; 0 = the preset's.
+    data.subjects = 0
+    data.videos = 0
+    data.frames = 0
     # Folder of prepared datasets; relative to the current folder.
     data.directory = "data"
     # Side of a registered face in pixels (paper: 200) and of the crop that the CNN sees (paper: 176).
@@ -37,9 +41,21 @@ def get_config() -> ml_collections.ConfigDict:
     # Frames held for shuffling, as encoded records; a whole demo fold fits.
     data.shuffle_buffer = 20_000
 
+    # The other dataset of the cross-dataset protocol: system anet_transfer trains its CNN there, on all subjects. Its faces
+    # are prepared at data.image_size; the other fields of `data` hold for it too.
+    config.transfer = transfer = ml_collections.ConfigDict()
+    transfer.source = "synthfacs"
+    transfer.preset = "gft_like"
+    transfer.render_seed = 0
+    transfer.subjects = 0
+    transfer.videos = 0
+    transfer.frames = 0
+
     config.protocol = protocol = ml_collections.ConfigDict()
     # Subject-exclusive folds (paper: 3 and 10).
     protocol.folds = 3
+    # Who is in which fold: random (drawn from the seed), or a published list: bp4d_3fold, disfa_3fold.
+    protocol.split = "random"
     # Share of a fold's training subjects that is kept for validation (paper: about 0.2).
     protocol.validation = 0.2
     # Decision threshold per AU: 'zero' (paper) or 'validation' (maximises F1-frame on the fold's validation subjects).
@@ -65,6 +81,10 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.frame_step = 1
     # Masked cross-entropy: 'sum' over labels (the group's Caffe layer), 'mean_L' (the paper's 1/12), 'mean_labelled'.
     cnn.label_reduction = "sum"
+    # Order of the frames: 'shuffle' (each once per epoch), or 'momu' (multi-label balanced batches: the AU that a batch has
+    # least of is drawn next, `momu_draw` frames at a time).
+    cnn.sampling = "shuffle"
+    cnn.momu_draw = 4
     # The epoch that is kept: of the lowest validation 'loss', or of the highest validation 'f1' (F1-frame at threshold 0).
     cnn.monitor = "loss"
     # Stop after this many epochs without a better one; 0 = never.
@@ -92,6 +112,9 @@ def get_config() -> ml_collections.ConfigDict:
     hog_svm.frame_step = 2
     # Costs tried on the validation subjects, per AU.
     hog_svm.costs = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+    # The SVMs of anet_transfer on fc7, as those of HOG+SVM.
+    config.anet_transfer = hog_svm.copy_and_resolve_references()
 
     config.lstm = lstm = ml_collections.ConfigDict()
     # PCA on L2-normalised fc7 of the training subjects (paper: 1024 components, 98 % of the energy).
@@ -137,13 +160,17 @@ def get_config() -> ml_collections.ConfigDict:
     config.fusion = fusion = ml_collections.ConfigDict()
     # stacked (default reading), siamese, features, mean: see au_jax/models/fusion.py.
     fusion.variant = "stacked"
+    # Whose scores it learns from: 'validation' subjects; 'out_of_fold' (training subjects, each scored by networks trained
+    # without them: trains CNN and LSTM `inner_folds` times more); 'train' (over-fitted scores, to show the difference).
+    fusion.train_on = "validation"
+    fusion.inner_folds = 3
     fusion.hidden = 64
     fusion.dropout = 0.5
     # L2-normalise each stream's 12 scores (paper).
     fusion.normalise = True
     fusion.batch_size = 256
     fusion.epochs = 20
-    # Share of validation subjects that fusion does not learn from, and that tells its best epoch.
+    # train_on 'validation': share of these subjects that fusion does not learn from, and that tells its best epoch.
     fusion.holdout = 0.5
     fusion.label_reduction = "sum"
     fusion.patience = 0

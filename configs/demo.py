@@ -42,14 +42,19 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.lstm.pca_components = 64
     config.lstm.standardise = True
-    config.lstm.layers = 2
-    config.lstm.hidden = 64
+    # One layer: three hundred clips teach a deeper stack mostly themselves by heart.
+    config.lstm.layers = 1
+    config.lstm.hidden = 128
     config.lstm.dropout = 0.5
-    # The loss's own gradient: with a margin that never lets go the LSTMs learn their few training videos by heart.
+    config.lstm.init_range = 0.1
+    # The loss's own gradient: a margin that never lets go makes the LSTM surer of the training clips still.
     config.lstm.grad_threshold = -1.0
-    config.lstm.sequence_length = 130
-    config.lstm.passes = 12
-    config.lstm.updates_per_pass = 15
+    # A clip is 36 to 48 frames long.
+    config.lstm.sequence_length = 48
+    config.lstm.batch_size = 40
+    config.lstm.burn_in = 5
+    config.lstm.passes = 10
+    config.lstm.updates_per_pass = 10
     config.lstm.optimizer.name = "adam"
     config.lstm.optimizer.learning_rate = 3e-3
     config.lstm.optimizer.schedule.name = "cosine_decay_schedule"

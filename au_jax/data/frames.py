@@ -9,21 +9,46 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from au_jax.data.balanced import balanced_rows
 from au_jax.data.dataset import FaceSet, read
+from au_jax.data.random_access import RecordFiles
 
 Batch = dict[str, np.ndarray]
+
+SAMPLINGS: tuple[str, ...] = ("shuffle", "momu")
+"""Orders of training frames: each once per epoch, or multi-label balanced batches."""
 
 
 def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> np.ndarray:
     """Marks the frames that an epoch trains on, [N] bool: every n-th of a subject, and only those with a label."""
-    numbers = np.concatenate([np.arange(len(faces.dataset.records(subject).frames)) for subject in faces.subjects])
+    numbers = np.concatenate([np.arange(length) for length in faces.lengths])
     return (numbers % frame_step == epoch % frame_step) & (faces.labels != 0).any(-1)
 
 
 def training_batches(
-    faces: FaceSet, *, seed: int, epoch: int, batch_size: int, crop_size: int, frame_step: int, shuffle_buffer: int
+    faces: FaceSet,
+    *,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    crop_size: int,
+    frame_step: int,
+    shuffle_buffer: int,
+    sampling: str = "shuffle",
+    momu_draw: int = 4,
 ) -> Iterator[Batch]:
     """Streams one epoch of randomly cropped and flipped frames (paper section IV-B).
+
+    Args:
+      faces: training subjects.
+      seed, epoch: decide order, crops and flips.
+      batch_size: frames in a batch.
+      crop_size: side of the crop in pixels.
+      frame_step: see `training_rows`.
+      shuffle_buffer: "shuffle": frames held, encoded.
+      sampling: "shuffle" shows every frame of `training_rows` once; "momu" draws as many in balanced batches
+        (`au_jax.data.balanced`).
+      momu_draw: "momu": frames drawn from one AU at a time.
 
     Yields:
       Dicts of image [B, crop, crop, 3] uint8, labels [B, 12] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
@@ -32,12 +57,6 @@ def training_batches(
     generator = np.random.default_rng([seed, epoch])
     stream_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
     room = faces.dataset.image_size - crop_size
-
-    def usable(number: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
-        return tf.logical_and(
-            tf.equal(tf.math.floormod(number, frame_step), epoch % frame_step),
-            tf.reduce_any(faces.dataset.parse(record)["labels"] != 0),
-        )
 
     def augment(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = faces.dataset.parse(record)
@@ -51,9 +70,41 @@ def training_batches(
         image = tf.ensure_shape(image, [crop_size, crop_size, 3])
         return {"image": image, "labels": example["labels"], "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
 
-    order = generator.permutation(len(faces.subjects))
-    shards = [faces.dataset.shards(faces.subjects[index]) for index in order]
+    if sampling == "momu":
+        rows = np.flatnonzero(training_rows(faces, frame_step, epoch))
+        drawn = balanced_rows(
+            faces.labels[rows],
+            seed=shuffle_seed,
+            epoch=epoch,
+            batches=-(-len(rows) // batch_size),
+            batch_size=batch_size,
+            draw=momu_draw,
+        )
+        records = _records_in_order(faces, (int(rows[number]) for number in drawn))
+    else:
+        order = generator.permutation(len(faces.subjects))
+        records = _shuffled_records(faces, order, frame_step, epoch).shuffle(shuffle_buffer, seed=shuffle_seed)
     stream = (
+        records.enumerate()
+        .map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size)
+        .prefetch(4)
+    )
+    for batch in read(stream, faces.shards()):
+        yield pad(batch, batch_size)
+
+
+def _shuffled_records(faces: FaceSet, order: np.ndarray, frame_step: int, epoch: int) -> tf.data.Dataset:
+    """The serialized frames of `training_rows`, with the subjects' files interleaved."""
+
+    def usable(number: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
+        return tf.logical_and(
+            tf.equal(tf.math.floormod(number, frame_step), epoch % frame_step),
+            tf.reduce_any(faces.dataset.parse(record)["labels"] != 0),
+        )
+
+    shards = [faces.dataset.shards(faces.subjects[index]) for index in order]
+    return (
         tf.data.Dataset.from_tensor_slices(tf.ragged.constant(shards))
         .interleave(
             # TensorFlow's annotations do not know that pairs are handed on as two arguments.
@@ -63,14 +114,13 @@ def training_batches(
             deterministic=True,
         )
         .map(lambda number, record: record)
-        .shuffle(shuffle_buffer, seed=shuffle_seed)
-        .enumerate()
-        .map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size)
-        .prefetch(4)
     )
-    for batch in read(stream, faces.shards()):
-        yield pad(batch, batch_size)
+
+
+def _records_in_order(faces: FaceSet, rows: Iterator[int]) -> tf.data.Dataset:
+    """The serialized frames of these rows of the set."""
+    files = RecordFiles(faces.shards())
+    return tf.data.Dataset.from_generator(lambda: files.read(rows), output_signature=tf.TensorSpec((), tf.string))
 
 
 def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None) -> Iterator[Batch]:

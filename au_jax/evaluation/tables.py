@@ -14,6 +14,7 @@ from au_jax.labels import AUS
 DISPLAY_NAMES: dict[str, str] = {
     "always_present": "always present",
     "hog_svm": "HOG+SVM",
+    "anet_transfer": "ANet-T",
     "anet": "ANet",
     "hybrid": "Hybrid",
 }

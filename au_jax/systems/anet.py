@@ -13,9 +13,8 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
-from au_jax.evaluation import metrics
 from au_jax.models.alexnet import AlexNet
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, validation_figures
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -52,18 +51,16 @@ class ANet:
                 crop_size=config.data.crop_size,
                 frame_step=config.cnn.frame_step,
                 shuffle_buffer=config.data.shuffle_buffer,
+                sampling=config.cnn.sampling,
+                momu_draw=config.cnn.momu_draw,
             )
             for _, batch in zip(range(steps_per_epoch), stream, strict=False):
                 yield batch
 
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
-            loss = np.asarray(losses.cross_entropy(logits, validation.labels, config.cnn.label_reduction))
-            counted = np.asarray(losses.labelled(validation.labels))
-            return {
-                "loss": float((loss * counted).sum() / max(counted.sum(), 1.0)),
-                "f1": float(metrics.average(metrics.f1(metrics.counts(validation.labels, logits)))[0]),
-            }
+            loss = partial(losses.cross_entropy, label_reduction=config.cnn.label_reduction)
+            return validation_figures(logits, validation.labels, loss)
 
         stage = Stage(
             name=context.name("anet/cnn"),
@@ -81,6 +78,7 @@ class ANet:
             patience=config.cnn.patience,
             plateau=Plateau(**config.cnn.plateau),
             seed=context.seed(2),
+            folds_to_go=context.folds_to_go,
         )
         with context.costs.measure(stage.name):
             self._params = train(stage, context.log.write)

@@ -1,14 +1,18 @@
 """What a system of the paper's tables is: `fit` on training and validation subjects, then `score` on others."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import jax
 import numpy as np
 
 from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
+from au_jax.evaluation import metrics
 from au_jax.logs import Costs, RunLog
+from au_jax.training import losses
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class FoldContext:
       directory: of the fold, such as runs/demo/fold_00.
       log: of the run.
       costs: of the run.
+      parents: names of the folders above `directory` that belong to a stage's name: ("fold_00",) in a part of a fold.
+      salt: sets the seeds of a part apart from the fold's.
+      transfer: the other dataset's subjects, for the system whose CNN learns from them.
     """
 
     config: Config
@@ -28,14 +35,41 @@ class FoldContext:
     directory: Path
     log: RunLog
     costs: Costs
+    parents: tuple[str, ...] = ()
+    salt: tuple[int, ...] = ()
+    transfer: "Transfer | None" = None
 
     def name(self, stage: str) -> str:
         """A stage's name in logs and errors, such as "fold_00/anet/cnn"."""
-        return f"{self.directory.name}/{stage}"
+        return "/".join((*self.parents, self.directory.name, stage))
 
     def seed(self, *numbers: int) -> int:
         """A seed of this fold for a purpose that the numbers name."""
-        return int(np.random.default_rng([self.config.seed, self.index, *numbers]).integers(2**31))
+        return int(np.random.default_rng([self.config.seed, self.index, *self.salt, *numbers]).integers(2**31))
+
+    @property
+    def folds_to_go(self) -> int:
+        """How many folds the run still does, this one included."""
+        order = list(self.config.folds or range(self.config.protocol.folds))
+        return len(order) - order.index(self.index)
+
+    def part(self, name: str, number: int) -> "FoldContext":
+        """A context for a part of this fold's training, with a folder, names and seeds of its own."""
+        return replace(
+            self,
+            directory=self.directory / name,
+            parents=(*self.parents, self.directory.name),
+            salt=(*self.salt, number),
+        )
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The other dataset: its subjects, for training and validation, and where the CNN that learns from them is at home."""
+
+    train: FaceSet
+    validation: FaceSet
+    context: FoldContext
 
 
 class System(Protocol):
@@ -54,3 +88,23 @@ class System(Protocol):
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
         """Scores every frame of every video."""
         ...
+
+
+def validation_figures(
+    scores: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], jax.Array]
+) -> dict[str, float]:
+    """What an epoch is judged by.
+
+    Args:
+      scores: [N, 12] float, of validation frames.
+      labels: [N, 12] int8.
+      loss: (scores, labels) -> the loss of every frame [N].
+
+    Returns:
+      loss, the mean over the frames that have a label, and f1, the average F1-frame at threshold 0.
+    """
+    values, counted = np.asarray(loss(scores, labels)), np.asarray(losses.labelled(labels))
+    return {
+        "loss": float((values * counted).sum() / max(counted.sum(), 1.0)),
+        "f1": float(metrics.average(metrics.f1(metrics.counts(labels, scores)))[0]),
+    }

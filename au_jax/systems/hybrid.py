@@ -1,14 +1,14 @@
 """The hybrid: CNN, LSTMs on its fc7, and the fusion of both (paper section III; "Ours" in the tables)."""
 
 import numpy as np
-from sklearn.decomposition import PCA
 
-from au_jax import files
 from au_jax.data.dataset import FaceSet
-from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext
 from au_jax.systems.merging import Merging, Streams
-from au_jax.systems.temporal import Temporal
+from au_jax.systems.two_streams import TwoStreams
+
+TRAIN_ON: tuple[str, ...] = ("validation", "out_of_fold", "train")
+"""Whose scores the fusion network learns from, by `config.fusion.train_on`."""
 
 
 class Hybrid:
@@ -16,81 +16,57 @@ class Hybrid:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._anet = ANet(context)
-        self._temporal = Temporal(context)
+        self._streams = TwoStreams(context)
         self._merging = Merging(context)
-        self._pca: dict[str, np.ndarray] = {}
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
-        """Trains the CNN, PCA and LSTMs on training subjects, and the fusion network on validation subjects.
+        """Trains CNN, PCA and LSTM stack on training subjects, then the fusion network (notes section 3).
 
-        The CNN's scores of its own training frames are over-fitted; a fusion network that learned from them would trust
-        the CNN alone (notes section 3).
+        The streams' scores of their own training frames are over-fitted; a fusion network that learned from them would
+        trust the CNN alone. It learns from `config.fusion.train_on`: "validation" subjects, a share of which it does
+        not see and which tells its best epoch; "out_of_fold" scores of the training subjects, by streams that were
+        trained without them; or, to show the difference, the "train" scores themselves. For the latter two all
+        validation subjects tell the best epoch.
         """
-        self._anet.fit(train, validation)
-        with self._context.costs.measure(self._context.name("hybrid/features")):
-            train_rows, _ = self._features(train, fit=True)
-            rows, cnn = self._features(validation, fit=False)
-        self._temporal.fit(
-            train.by_video(train_rows),
-            train.by_video(train.labels),
-            validation.by_video(rows),
-            validation.by_video(validation.labels),
-        )
-        streams = self._streams(validation, rows, cnn)
-        held = self._held_out(validation)
-        learn = ~held if held.any() else np.ones_like(held)
-        stop = held if held.any() else learn
-        self._merging.fit(
-            _rows(streams, learn), validation.labels[learn], _rows(streams, stop), validation.labels[stop]
-        )
+        self._streams.fit(train, validation)
+        choice = self._context.config.fusion.train_on
+        if choice == "validation":
+            streams = self._streams.streams(validation)
+            stop = self._held_out(validation)
+            learn = ~stop
+            if not stop.any():
+                stop = learn
+            arguments = (_rows(streams, learn), validation.labels[learn], _rows(streams, stop), validation.labels[stop])
+        elif choice == "out_of_fold":
+            streams, labels = self._out_of_fold(train, validation)
+            arguments = (streams, labels, self._streams.streams(validation), validation.labels)
+        else:
+            arguments = (
+                self._streams.streams(train),
+                train.labels,
+                self._streams.streams(validation),
+                validation.labels,
+            )
+        self._merging.fit(*arguments)
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
         """The fusion network's logits."""
-        cnn, fc7 = self._anet.represent(faces)
-        return faces.by_video(self._merging.logits(self._streams(faces, self._project(fc7), cnn)))
+        return faces.by_video(self._merging.logits(self._streams.streams(faces)))
 
-    def _features(self, faces: FaceSet, fit: bool) -> tuple[np.ndarray, np.ndarray]:
-        """PCA-reduced fc7 [N, D] and CNN logits [N, 12], from the fold's folder where they were computed before."""
-        folder = self._context.directory / "hybrid" / "features"
-        paths = [folder / f"{subject}.npz" for subject in faces.subjects]
-        if not (all(path.exists() for path in paths) and (folder / "pca.npz").exists()):
-            cnn, fc7 = self._anet.represent(faces)
-            if fit:
-                files.write_npz(folder / "pca.npz", self._fit_pca(fc7))
-            self._pca = files.read_npz(folder / "pca.npz")
-            rows = self._project(fc7)
-            ends = np.cumsum([len(faces.dataset.records(subject).frames) for subject in faces.subjects])
-            for path, part, scores in zip(paths, np.split(rows, ends[:-1]), np.split(cnn, ends[:-1]), strict=True):
-                files.write_npz(path, {"features": part, "cnn_scores": scores})
-        self._pca = files.read_npz(folder / "pca.npz")
-        parts = [files.read_npz(path) for path in paths]
-        return np.concatenate([part["features"] for part in parts]), np.concatenate(
-            [part["cnn_scores"] for part in parts]
-        )
-
-    def _fit_pca(self, fc7: np.ndarray) -> dict[str, np.ndarray]:
-        config = self._context.config.lstm
-        components = min(config.pca_components, *fc7.shape)
-        pca = PCA(components, svd_solver="covariance_eigh" if fc7.shape[0] > fc7.shape[1] else "full")
-        pca.fit(fc7)
-        assert pca.components_ is not None
-        self._context.log.write(
-            self._context.name("hybrid/pca"),
-            0,
-            {"components": components, "retained_energy": float(pca.explained_variance_ratio_.sum())},
-        )
-        scale = np.sqrt(pca.explained_variance_.mean()) if config.standardise else 1.0
-        return {"mean": pca.mean_, "components": pca.components_ / scale}
-
-    def _project(self, fc7: np.ndarray) -> np.ndarray:
-        return ((fc7 - self._pca["mean"]) @ self._pca["components"].T).astype(np.float32)
-
-    def _streams(self, faces: FaceSet, rows: np.ndarray, cnn: np.ndarray) -> Streams:
-        outputs = self._temporal.outputs(faces.by_video(rows)).values()
-        if self._context.config.fusion.variant == "features":
-            return rows, np.concatenate([hidden for _, hidden in outputs])
-        return cnn, np.concatenate([scores for scores, _ in outputs])
+    def _out_of_fold(self, train: FaceSet, validation: FaceSet) -> tuple[Streams, np.ndarray]:
+        """Streams and labels of all training subjects, each scored by networks that were trained on other parts."""
+        parts = min(self._context.config.fusion.inner_folds, len(train.subjects))
+        order = np.random.default_rng(self._context.seed(9)).permutation(len(train.subjects))
+        streams, labels = [], []
+        for number, chunk in enumerate(np.array_split(order, parts)):
+            held = tuple(sorted(train.subjects[int(index)] for index in chunk))
+            others = tuple(subject for subject in train.subjects if subject not in held)
+            inner = TwoStreams(self._context.part(f"inner_{number:02d}", number))
+            inner.fit(train.select(others), validation)
+            streams.append(inner.streams(train.select(held)))
+            labels.append(train.select(held).labels)
+        cnn, lstm = zip(*streams, strict=True)
+        return (np.concatenate(cnn), np.concatenate(lstm)), np.concatenate(labels)
 
     def _held_out(self, validation: FaceSet) -> np.ndarray:
         """Marks the frames of validation subjects that only tell the fusion network's best epoch, [N] bool."""

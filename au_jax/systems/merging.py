@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax.config import Config
-from au_jax.evaluation import metrics
 from au_jax.models.fusion import Fusion
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, validation_figures
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -51,12 +50,8 @@ class Merging:
 
         def validate(params: Any) -> dict[str, float]:
             logits = self._run(params, held_streams)
-            loss = np.asarray(losses.cross_entropy(logits, held_labels, config.label_reduction))
-            counted = np.asarray(losses.labelled(held_labels))
-            return {
-                "loss": float((loss * counted).sum() / max(counted.sum(), 1.0)),
-                "f1": float(metrics.average(metrics.f1(metrics.counts(held_labels, logits)))[0]),
-            }
+            loss = partial(losses.cross_entropy, label_reduction=config.label_reduction)
+            return validation_figures(logits, held_labels, loss)
 
         stage = Stage(
             name=context.name("hybrid/fusion"),
@@ -74,6 +69,7 @@ class Merging:
             patience=config.patience,
             plateau=Plateau(**config.plateau),
             seed=context.seed(7),
+            folds_to_go=context.folds_to_go,
         )
         with context.costs.measure(stage.name):
             self._params = train(stage, context.log.write)

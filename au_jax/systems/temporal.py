@@ -11,9 +11,8 @@ import numpy as np
 
 from au_jax.config import Config
 from au_jax.data import sequences
-from au_jax.evaluation import metrics
 from au_jax.models.lstm import LSTMStack
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, validation_figures
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -54,12 +53,9 @@ class Temporal:
 
         def validate(params: Any) -> dict[str, float]:
             scores = np.concatenate([scores for scores, _ in self._run(params, rows).values()])
-            loss = np.asarray(losses.max_margin(scores, truth, config.margin, None))
-            counted = np.asarray(losses.labelled(truth))
-            return {
-                "loss": float((loss * counted).sum() / max(counted.sum(), 1.0)),
-                "f1": float(metrics.average(metrics.f1(metrics.counts(truth, scores)))[0]),
-            }
+            return validation_figures(
+                scores, truth, partial(losses.max_margin, margin=config.margin, grad_threshold=None)
+            )
 
         stage = Stage(
             name=context.name("hybrid/lstm"),
@@ -77,6 +73,7 @@ class Temporal:
             patience=config.patience,
             plateau=Plateau(**config.plateau),
             seed=context.seed(5),
+            folds_to_go=context.folds_to_go,
         )
         with context.costs.measure(stage.name):
             self._params = train(stage, context.log.write)

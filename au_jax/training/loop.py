@@ -1,6 +1,7 @@
 """The training loop of CNN, LSTM and fusion network: epochs, validation, plateau schedule, checkpoints, resume."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ from au_jax.errors import UserError
 from au_jax.training import parallel
 from au_jax.training.checkpoints import Checkpoints
 from au_jax.training.optimizers import Optimizer
+
+ESTIMATE_STEPS = 10
+"""Steps that are timed for the estimate of a stage's time."""
+WORTH_TELLING = 1800.0
+"""Seconds from which on an estimate is told: short stages have their progress bar."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Stage:
       patience: stop after so many epochs without a better one; 0 = never.
       plateau: the schedule on validation loss.
       seed: of initial weights and dropout.
+      folds_to_go: how many folds will train this stage, this one included; for the estimate of the time.
     """
 
     name: str
@@ -66,6 +73,7 @@ class Stage:
     patience: int
     plateau: Plateau
     seed: int
+    folds_to_go: int = 1
 
 
 Log = Callable[[str, int, dict[str, float]], None]
@@ -115,11 +123,12 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
         epoch = latest + 1
     step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
     total = stage.epochs * stage.steps_per_epoch
+    estimate = _Estimate()
     with tqdm(
         total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step", mininterval=1.0
     ) as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
-            state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress)
+            state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
             figures = stage.validate(state["params"])
             for name, value in figures.items():
                 if not np.isfinite(value):
@@ -134,7 +143,9 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
     return state
 
 
-def _run_epoch(stage, state, epoch, step_function, checkpoints, progress) -> tuple[dict[str, Any], float, float]:
+def _run_epoch(
+    stage, state, epoch, step_function, checkpoints, progress, estimate
+) -> tuple[dict[str, Any], float, float]:
     params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
     key = jax.random.key(stage.seed)
     losses = []
@@ -148,6 +159,7 @@ def _run_epoch(stage, state, epoch, step_function, checkpoints, progress) -> tup
         params, opt_state, loss = step_function(params, opt_state, stage.constants, parallel.shard(batch), step_key)
         losses.append(loss)
         progress.update()
+        estimate.step(progress, stage, step)
         # Looking at every loss would make the accelerator wait.
         if len(losses) % 50 == 0:
             _check(stage, losses, first, checkpoints)
@@ -156,6 +168,35 @@ def _run_epoch(stage, state, epoch, step_function, checkpoints, progress) -> tup
     _check(stage, losses, first, checkpoints)
     state = {**state, "params": params, "opt_state": opt_state}
     return state, rate, float(np.mean([float(loss) for loss in losses]))
+
+
+class _Estimate:
+    """Tells once, a few steps after the start, how long the stage will take at most, for all folds to go."""
+
+    def __init__(self):
+        self._started: tuple[int, float] | None = None
+        self._told = False
+
+    def step(self, progress: tqdm, stage: Stage, step: int) -> None:
+        if self._told:
+            return
+        now = time.monotonic()
+        if self._started is None:
+            # The first step compiles.
+            self._started = step, now
+            return
+        first, start = self._started
+        if step - first < ESTIMATE_STEPS:
+            return
+        self._told = True
+        seconds = (now - start) / (step - first)
+        fold = seconds * stage.epochs * stage.steps_per_epoch
+        if fold * stage.folds_to_go > WORTH_TELLING:
+            progress.write(
+                f"{stage.name}: {seconds:.2f} s a step; {stage.epochs} epochs of {stage.steps_per_epoch} steps are "
+                f"{tqdm.format_interval(fold)} at most, {tqdm.format_interval(fold * stage.folds_to_go)} for "
+                f"{stage.folds_to_go} folds (h:mm:ss), validation not counted"
+            )
 
 
 def _check(stage: Stage, losses: list, first: int, checkpoints: Checkpoints) -> None:

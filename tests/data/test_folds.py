@@ -2,7 +2,7 @@
 
 import pytest
 
-from au_jax.data.folds import make_folds, partition, split_document
+from au_jax.data.folds import PUBLISHED, make_folds, partition, published_partition, split_document
 from au_jax.errors import UserError
 
 BP4D = [f"F{number:03d}" for number in range(1, 24)] + [f"M{number:03d}" for number in range(1, 19)]
@@ -49,3 +49,24 @@ def test_checksum_covers_every_subject():
     moved = [*folds[1:], folds[0]]
     assert split_document(folds, 0)["checksum"] == split_document(folds, 0)["checksum"]
     assert split_document(folds, 0)["checksum"] != split_document(moved, 0)["checksum"]
+
+
+def test_the_published_list_of_bp4d_deals_its_41_subjects_in_14_14_13():
+    parts = published_partition("bp4d_3fold", BP4D)
+    assert [len(part) for part in parts] == [14, 14, 13]
+    assert sorted(subject for part in parts for subject in part) == sorted(BP4D)
+    assert {"F001", "M014"} <= set(parts[0]) and {"F003", "M018"} <= set(parts[1]) and {"F004", "M015"} <= set(parts[2])
+
+
+def test_the_published_list_of_disfa_deals_its_27_subjects_in_nines():
+    parts = PUBLISHED["disfa_3fold"]
+    assert [len(part) for part in parts] == [9, 9, 9]
+    assert len({subject for part in parts for subject in part}) == 27
+
+
+@pytest.mark.parametrize(
+    ("subjects", "message"), [(BP4D[1:], r"F001 \(list only\)"), ([*BP4D, "F099"], r"F099 \(dataset only\)")]
+)
+def test_a_dataset_that_the_published_list_does_not_fit_is_refused(subjects, message):
+    with pytest.raises(UserError, match=message):
+        published_partition("bp4d_3fold", subjects)

@@ -1,5 +1,6 @@
 """The embedded synthetic faces, read like any other source."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from au_jax import synthfacs
@@ -7,18 +8,26 @@ from au_jax.config import Config
 from au_jax.data.recordings import Faces, RecordingId
 from au_jax.errors import UserError
 
+_SIZES = {"subjects": "subjects", "videos": "videos_per_subject", "frames": "frames_per_video"}
+
 
 class SynthfacsReader:
     """Renders the recordings of a synthfacs preset, registered with its own tracked landmarks."""
 
     def __init__(self, data: Config):
         try:
-            self._preset = synthfacs.get_preset(data.preset)
+            preset = synthfacs.get_preset(data.preset)
         except (KeyError, ValueError) as error:
             raise UserError(f"config.data.preset: {error.args[0]}") from error
+        sizes = {name: data[name] for name in _SIZES if data[name]}
+        negative = [name for name, number in sizes.items() if number < 0]
+        if negative:
+            raise UserError(f"config.data.{negative[0]} is {data[negative[0]]}; give a number of at least 1, or 0")
+        self._preset = dataclasses.replace(preset, **{_SIZES[name]: number for name, number in sizes.items()})
         self._seed = data.render_seed
         self._size = data.image_size
-        self.name = f"synthfacs_{data.preset}_{data.image_size}px_seed{data.render_seed}"
+        changed = "".join(f"_{number}{name}" for name, number in sizes.items())
+        self.name = f"synthfacs_{data.preset}{changed}_{data.image_size}px_seed{data.render_seed}"
 
     def recordings(self) -> list[RecordingId]:
         """All recordings in order of subject and video."""
