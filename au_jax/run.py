@@ -35,7 +35,7 @@ from au_jax.training.optimizers import make_optimizer
 TRANSFER_SALT = 2017
 """Sets the seeds of the other dataset's CNN apart from those of fold 0."""
 
-MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers", "data.shuffle_buffer")
+MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
 
 

@@ -49,8 +49,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.lstm.init_range = 0.1
     # The loss's own gradient: a margin that never lets go makes the LSTM surer of the training clips still.
     config.lstm.grad_threshold = -1.0
-    # A clip is 36 to 48 frames long.
-    config.lstm.sequence_length = 48
+    # A clip is 29 to 39 frames long.
+    config.lstm.sequence_length = 40
     config.lstm.batch_size = 40
     config.lstm.burn_in = 5
     config.lstm.passes = 10

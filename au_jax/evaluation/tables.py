@@ -13,6 +13,7 @@ from au_jax.labels import AUS
 
 DISPLAY_NAMES: dict[str, str] = {
     "always_present": "always present",
+    "persistence": "persistence",
     "hog_svm": "HOG+SVM",
     "anet_transfer": "ANet-T",
     "anet": "ANet",
@@ -64,8 +65,8 @@ def results(
 
     Returns:
       {"systems": {name: figures}, "always_present": figures, "persistence": figures}; figures hold f1_frame, f1_norm,
-      f1_event, f1_event_50 and auc, per AU number and "average", f1_frame_folds (mean over folds instead of pooled
-      frames), counts, defined_aus and intervals.
+      f1_event, f1_event_50 and auc, per AU number and "average", f1_event_curve (at coverages of 0, 1, .. 100 %),
+      f1_frame_folds (mean over folds instead of pooled frames), counts, defined_aus and intervals.
     """
     first = next(iter(systems.values()))
     trivial = {
@@ -108,6 +109,8 @@ def _figures(folds: Mapping[int, Scored], replicates: int, level: float, f1_norm
             document[name] = _by_au(100 * with_average(pooled))
             low, high = bootstrap.interval(subjects, with_average, replicates, level, seed)
             intervals[name] = _by_au(100 * np.stack([low, high], -1))
+    curve = events.f1_event_curve(total_events)
+    document["f1_event_curve"] = _by_au(100 * np.concatenate([curve, metrics.average(curve.T)[0][None]]))
     document["f1_frame_folds"] = _by_au(
         100 * _append_average(lambda part: metrics.per_fold(part, metrics.f1))(fold_counts)
     )
@@ -166,20 +169,23 @@ def markdown(document: Mapping[str, Any]) -> str:
         rows.append([f"{au}", *(_cell(value, value == best) for value in values)])
     low_high = [figures["intervals"]["f1_frame"]["average"] for figures in columns.values()]
     rows.append(["interval", *(f"{_cell(low)} to {_cell(high)}" for low, high in low_high)])
-    others = [["average of", *rows[0][1:]]]
+    beside = {**columns, "persistence": document["persistence"]}
+    others = [["average of", *(DISPLAY_NAMES.get(name, name) for name in beside)]]
     for name, title in (
+        ("f1_frame", "F1-frame"),
         ("f1_frame_folds", "F1-frame, mean of folds"),
         ("f1_norm", "F1-norm"),
         ("f1_event", "F1-event"),
         ("auc", "AUC"),
     ):
-        others.append([title, *(_cell(figures[name]["average"]) for figures in columns.values())])
+        others.append([title, *(_cell(figures[name]["average"]) for figures in beside.values())])
     folds = document["folds"]
     finished = f"{len(folds['finished'])} of {folds['all']} folds"
     return (
         f"F1-frame in percent on subjects that were not trained on ({finished}, seed {document['seed']}), "
         "with the interval of the average by bootstrap over subjects.\n\n"
-        f"{_aligned(rows)}\n\n{_aligned(others)}\n"
+        f"{_aligned(rows)}\n\n{_aligned(others)}\n\n"
+        "Persistence repeats the last true label, which no system is shown: it tells how slowly labels change.\n"
     )
 
 

@@ -51,7 +51,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset("tiny", subjects=6, videos_per_subject=2, frames_per_video=24, size=40, rest_seconds=(0.08, 0.16)),
-        # Many people in clips of seven seconds, at a quarter of the usual rate: neighbouring frames say little new, people
+        # Many people in clips of five seconds, at a quarter of the usual rate: neighbouring frames say little new, people
         # do, and the LSTM stack learns from the number of videos. The tracker is poor, several times dlib's error on
         # clean faces, and misreads a person in a person's own way: what is measured at its landmarks suffers, a whole
         # registered face hardly. Difficulty was chosen on render seed 0 so that HOG+SVM does not beat the small CNN.
@@ -59,10 +59,10 @@ PRESETS: dict[str, Preset] = {
             "demo",
             subjects=600,
             videos_per_subject=1,
-            frames_per_video=42,
+            frames_per_video=34,
             size=72,
             fps=6.25,
-            rest_seconds=(0.6, 1.3),
+            rest_seconds=(0.5, 1.2),
             au_gain=1.35,
             identity_spread=0.5,
             tracker_error=0.07,

@@ -149,17 +149,20 @@ def _run_epoch(
     params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
     key = jax.random.key(stage.seed)
     losses = []
-    rate = 0.0
     first = epoch * stage.steps_per_epoch
+    # All rates of the epoch at once: one by one, each would wait for the update before it.
+    steps = jnp.arange(first, first + stage.steps_per_epoch)
+    rates = np.asarray(jax.vmap(stage.optimizer.schedule)(steps)) * np.float32(state["plateau"].scale)
     for step, batch in enumerate(stage.batches(epoch), start=first):
-        rate = float(stage.optimizer.schedule(step)) * float(state["plateau"].scale)
-        opt_state = stage.optimizer.set_learning_rate(opt_state, rate)
+        if step - first >= len(rates):
+            raise RuntimeError(f"{stage.name}: an epoch has more than {stage.steps_per_epoch} batches")
+        opt_state = stage.optimizer.set_learning_rate(opt_state, rates[step - first])
         # Step 0 of dropout must not share its key with the initial weights.
         step_key = jax.random.fold_in(key, step + 1)
         params, opt_state, loss = step_function(params, opt_state, stage.constants, parallel.shard(batch), step_key)
         losses.append(loss)
         progress.update()
-        estimate.step(progress, stage, step)
+        estimate.step(progress, stage, step, loss)
         # Looking at every loss would make the accelerator wait.
         if len(losses) % 50 == 0:
             _check(stage, losses, first, checkpoints)
@@ -167,7 +170,7 @@ def _run_epoch(
         raise RuntimeError(f"{stage.name}: an epoch had {len(losses)} batches, not {stage.steps_per_epoch}")
     _check(stage, losses, first, checkpoints)
     state = {**state, "params": params, "opt_state": opt_state}
-    return state, rate, float(np.mean([float(loss) for loss in losses]))
+    return state, float(rates[-1]), float(np.mean([float(loss) for loss in losses]))
 
 
 class _Estimate:
@@ -177,18 +180,18 @@ class _Estimate:
         self._started: tuple[int, float] | None = None
         self._told = False
 
-    def step(self, progress: tqdm, stage: Stage, step: int) -> None:
-        if self._told:
+    def step(self, progress: tqdm, stage: Stage, step: int, loss: jax.Array) -> None:
+        if self._told or (self._started and step - self._started[0] < ESTIMATE_STEPS):
             return
+        # Steps are handed to the device ahead of time; one is over when its loss is there.
+        jax.block_until_ready(loss)
         now = time.monotonic()
         if self._started is None:
             # The first step compiles.
             self._started = step, now
             return
-        first, start = self._started
-        if step - first < ESTIMATE_STEPS:
-            return
         self._told = True
+        first, start = self._started
         seconds = (now - start) / (step - first)
         fold = seconds * stage.epochs * stage.steps_per_epoch
         if fold * stage.folds_to_go > WORTH_TELLING:

@@ -48,6 +48,15 @@ def test_always_present_and_persistence_stand_beside():
     assert document["persistence"]["f1_frame"]["1"] == 0.0
 
 
+def test_the_event_curve_is_told_with_its_area():
+    anet = figures(FOLDS)["systems"]["anet"]
+    curve = np.array(anet["f1_event_curve"]["1"])
+    assert curve.shape == (101,)
+    assert curve[0] == 100.0
+    assert anet["f1_event"]["1"] == pytest.approx(curve[:-1].mean(), abs=1e-3)
+    np.testing.assert_array_equal(anet["f1_event_curve"]["average"], curve)  # the only AU that is defined
+
+
 def test_an_au_that_never_occurs_is_undefined_and_not_averaged():
     anet = figures(FOLDS)["systems"]["anet"]
     assert np.isnan(anet["f1_frame"]["24"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import jax.numpy as jnp
 import ml_collections
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from au_jax.errors import UserError
+from au_jax.training import loop
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
 
@@ -154,3 +156,18 @@ def test_a_stage_that_never_was_finite_says_so(tmp_path):
     rows = stage(tmp_path, validate=lambda params: {"loss": float("nan")})
     with pytest.raises(UserError, match="validation loss is not finite at step 4; there is no checkpoint yet"):
         train(rows, quiet)
+
+
+def test_a_long_stage_tells_its_time_for_all_folds_once(tmp_path, monkeypatch, capsys):
+    clock = iter((0.0, 600.0))  # looked at after the first step and ten steps later: a minute each
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    train(stage(tmp_path, folds_to_go=3), quiet)
+    told = [line for line in capsys.readouterr().out.splitlines() if "a step" in line]
+    assert len(told) == 1
+    # 6 epochs of 4 steps are 24 minutes, three folds 72.
+    assert "60.00 s a step; 6 epochs of 4 steps are 24:00 at most, 1:12:00 for 3 folds" in told[0]
+
+
+def test_a_short_stage_keeps_to_its_progress_bar(tmp_path, capsys):
+    train(stage(tmp_path), quiet)
+    assert "a step" not in capsys.readouterr().out

@@ -1,0 +1,20 @@
+"""The paper's experiments on GFT: 50 subjects, one video of about 5,000 frames each, B-level and above is present.
+
+    python -m au_jax.main --config=configs/gft.py:3fold --workdir=runs/gft_3fold
+
+Variants 3fold, 10fold and cross (a CNN trained on BP4D). The faces are those of synthfacs' preset `gft_like`.
+"""
+
+import ml_collections
+
+from configs import paper
+
+
+def get_config(variant: str = "3fold") -> ml_collections.ConfigDict:
+    """Returns the configuration of a protocol on GFT."""
+    config = paper.get_config()
+    config.data.source, config.data.preset = "synthfacs", "gft_like"
+    config.transfer.source, config.transfer.preset = "synthfacs", "bp4d_like"
+    # The paper's folds of GFT were never published: they are drawn.
+    paper.set_protocol(config, variant)
+    return config
