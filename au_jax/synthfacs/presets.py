@@ -57,7 +57,7 @@ PRESETS: dict[str, Preset] = {
         # registered face hardly. Difficulty was chosen on render seed 0 so that HOG+SVM does not beat the small CNN.
         Preset(
             "demo",
-            subjects=600,
+            subjects=500,
             videos_per_subject=1,
             frames_per_video=34,
             size=72,
@@ -66,7 +66,7 @@ PRESETS: dict[str, Preset] = {
             au_gain=1.35,
             identity_spread=0.5,
             tracker_error=0.07,
-            tracker_bias=0.12,
+            tracker_bias=0.15,
             noise=0.08,
             blur=1.5,
         ),
