@@ -128,7 +128,7 @@ def summarise(workdir: Path, config: Config, folds: list[Fold]) -> dict[str, Any
     results = {
         **tables.results(
             {name: {index: by_fold[index] for index in common} for name, by_fold in scored.items()},
-            bootstrap=config.evaluation.bootstrap,
+            replicates=config.evaluation.bootstrap,
             level=config.evaluation.level,
             f1_norm=config.evaluation.f1_norm,
             seed=config.seed,

@@ -52,19 +52,21 @@ def read_scores(path: Path) -> Scored:
 
 
 def results(
-    systems: Mapping[str, Mapping[int, Scored]], *, bootstrap: int, level: float, f1_norm: str, seed: int
+    systems: Mapping[str, Mapping[int, Scored]], *, replicates: int, level: float, f1_norm: str, seed: int
 ) -> dict[str, Any]:
     """All figures of a run, in percent; an undefined one is NaN.
 
     Args:
       systems: name -> fold -> scores; the same folds for each.
-      bootstrap: resamplings of subjects behind the intervals.
+      replicates: resamplings of subjects behind the intervals.
       level: of the intervals, such as 0.95.
       f1_norm: definition of F1-norm.
       seed: of the resampling.
 
     Returns:
-      {"systems": {name: figures}, "always_present": figures, "persistence": figures}; figures hold f1_frame, f1_norm,
+      {"systems": {name: figures}, "always_present": figures, "persistence": figures, "differences": {"a - b": ..}};
+      differences are those of neighbouring systems' averages of F1-frame, with their paired interval: both are
+      resampled with the same subjects, so that what makes a subject hard for both falls out. Figures hold f1_frame, f1_norm,
       f1_event, f1_event_50 and auc, per AU number and "average", f1_event_curve (at coverages of 0, 1, .. 100 %),
       f1_frame_folds (mean over folds instead of pooled frames), counts, defined_aus and intervals.
     """
@@ -73,8 +75,45 @@ def results(
         "always_present": {fold: _replaced(scored, metrics.always_present) for fold, scored in first.items()},
         "persistence": {fold: _replaced(scored, _persistence) for fold, scored in first.items()},
     }
-    figures = {name: _figures(folds, bootstrap, level, f1_norm, seed) for name, folds in {**systems, **trivial}.items()}
-    return {"systems": {name: figures[name] for name in systems}, **{name: figures[name] for name in trivial}}
+    figures = {
+        name: _figures(folds, replicates, level, f1_norm, seed) for name, folds in {**systems, **trivial}.items()
+    }
+    return {
+        "systems": {name: figures[name] for name in systems},
+        **{name: figures[name] for name in trivial},
+        "differences": _differences(systems, replicates, level, seed),
+    }
+
+
+def _differences(
+    systems: Mapping[str, Mapping[int, Scored]], replicates: int, level: float, seed: int
+) -> dict[str, dict[str, Any]]:
+    def average(counts: metrics.Counts) -> np.ndarray:
+        return metrics.average(metrics.f1(counts))[0]
+
+    counts = {name: list(_frame_counts(folds).values()) for name, folds in systems.items()}
+    values = {name: float(average(metrics.pooled(counts[name]))) for name in systems}
+    drawn = {name: bootstrap.replicate(counts[name], average, replicates, seed) for name in systems}
+    names = list(systems)
+    tail = 50 * (1 - level)
+    document = {}
+    for before, after in zip(names, names[1:], strict=False):
+        bounds = np.nanpercentile(drawn[after] - drawn[before], [tail, 100 - tail])
+        document[f"{after} - {before}"] = {
+            "f1_frame": round(100 * (values[after] - values[before]), 3),
+            "interval": np.round(100 * bounds, 3).tolist(),
+        }
+    return document
+
+
+def _frame_counts(folds: Mapping[int, Scored]) -> dict[str, metrics.Counts]:
+    """Counts of every subject, in order of fold and video: the same order for every system."""
+    found: dict[str, metrics.Counts] = {}
+    for scored in folds.values():
+        for key, scores in scored.scores.items():
+            subject, counts = key.rpartition("/")[0], metrics.counts(scored.labels[key], scores)
+            found[subject] = found[subject] + counts if subject in found else counts
+    return found
 
 
 def _figures(folds: Mapping[int, Scored], replicates: int, level: float, f1_norm: str, seed: int) -> dict[str, Any]:
@@ -179,12 +218,18 @@ def markdown(document: Mapping[str, Any]) -> str:
         ("auc", "AUC"),
     ):
         others.append([title, *(_cell(figures[name]["average"]) for figures in beside.values())])
+    pairs = [
+        f"{' - '.join(DISPLAY_NAMES.get(name, name) for name in pair.split(' - '))} {row['f1_frame']:+.1f} "
+        f"({row['interval'][0]:+.1f} to {row['interval'][1]:+.1f})"
+        for pair, row in document["differences"].items()
+    ]
+    differences = f"Differences of the averages, with paired intervals: {'; '.join(pairs)}.\n\n" if pairs else ""
     folds = document["folds"]
     finished = f"{len(folds['finished'])} of {folds['all']} folds"
     return (
         f"F1-frame in percent on subjects that were not trained on ({finished}, seed {document['seed']}), "
         "with the interval of the average by bootstrap over subjects.\n\n"
-        f"{_aligned(rows)}\n\n{_aligned(others)}\n\n"
+        f"{_aligned(rows)}\n\n{differences}{_aligned(others)}\n\n"
         "Persistence repeats the last true label, which no system is shown: it tells how slowly labels change.\n"
     )
 

@@ -20,8 +20,16 @@ def scored(rows, subject="A"):
     return tables.Scored(scores, labels, frames)
 
 
+def merged(*parts):
+    """Several subjects' scores as those of one fold."""
+    columns = ("scores", "labels", "frames")
+    return tables.Scored(
+        *({key: row for part in parts for key, row in getattr(part, name).items()} for name in columns)
+    )
+
+
 def figures(folds):
-    return tables.results({"anet": folds}, bootstrap=20, level=0.95, f1_norm="jeni", seed=0)
+    return tables.results({"anet": folds}, replicates=20, level=0.95, f1_norm="jeni", seed=0)
 
 
 FOLDS = {
@@ -46,6 +54,16 @@ def test_always_present_and_persistence_stand_beside():
     assert document["always_present"]["f1_frame"]["1"] == pytest.approx(100 * 6 / 7, abs=1e-3)
     # Of fold 0 it says absent, present, absent; of fold 1 absent: no hit.
     assert document["persistence"]["f1_frame"]["1"] == 0.0
+
+
+def test_differences_of_neighbouring_systems_are_paired_over_subjects():
+    # The second system is right wherever the first is, and in one frame more, for each of twenty subjects.
+    worse = {0: merged(*(scored({"1": ([1, 1, -1, -1], [1, -1, 1, 1])}, f"S{n:02d}") for n in range(20)))}
+    better = {0: merged(*(scored({"1": ([1, 1, 1, -1], [1, -1, 1, 1])}, f"S{n:02d}") for n in range(20)))}
+    document = tables.results({"a": worse, "b": better}, replicates=20, level=0.95, f1_norm="jeni", seed=0)
+    # tp 1, fp 1, fn 2: F1 2/5; tp 2, fp 1, fn 1: F1 4/6. Every replicate has this very difference.
+    expected = pytest.approx(100 * (4 / 6 - 2 / 5), abs=1e-3)
+    assert document["differences"] == {"b - a": {"f1_frame": expected, "interval": [expected, expected]}}
 
 
 def test_the_event_curve_is_told_with_its_area():
