@@ -117,7 +117,7 @@ def make_run(
     files.write_json(workdir / "fold_00" / "hybrid" / "lstm" / "finished.json", {"best_epoch": epochs - 2, "f1": 0.5})
     files.write_json(workdir / "costs.json", costs)
     results = {
-        **tables.results(scored, bootstrap=50, level=0.95, f1_norm="jeni", seed=config.seed),
+        **tables.results(scored, replicates=50, level=0.95, f1_norm="jeni", seed=config.seed),
         "folds": {"finished": list(finished), "all": 3},
         "split": split_document(folds, config.seed)["checksum"],
         "seed": config.seed,

@@ -119,13 +119,13 @@ def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("systems", ("resnet",), "choose among hog_svm, anet, hybrid"),
+        ("systems", ("resnet",), "choose among hog_svm, anet_transfer, anet, hybrid"),
         ("systems", (), "choose among"),
         ("cnn.optimizer.name", "adamax_w", "config.cnn.optimizer: unknown optimizer 'adamax_w'; choose from caffe_sgd"),
         ("lstm.optimizer.schedule.name", "cosinus", "config.lstm.optimizer: unknown schedule"),
         ("fusion.optimizer.arguments", "beta=0.9", "no argument 'beta'"),
         ("protocol.threshold", "test", "choose one of zero, validation"),
-        ("cnn.monitor", "auc", "choose loss or f1"),
+        ("cnn.monitor", "auc", "choose one of loss, f1"),
         ("folds", (7,), "folds 0 to 1"),
         ("data.crop_size", 90, "does not fit"),
     ],
