@@ -219,7 +219,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     ):
         others.append([title, *(_cell(figures[name]["average"]) for figures in beside.values())])
     pairs = [
-        f"{' - '.join(DISPLAY_NAMES.get(name, name) for name in pair.split(' - '))} {row['f1_frame']:+.1f} "
+        f"{' - '.join(_display(name) for name in str(pair).split(' - '))} {row['f1_frame']:+.1f} "
         f"({row['interval'][0]:+.1f} to {row['interval'][1]:+.1f})"
         for pair, row in document["differences"].items()
     ]
@@ -232,6 +232,10 @@ def markdown(document: Mapping[str, Any]) -> str:
         f"{_aligned(rows)}\n\n{differences}{_aligned(others)}\n\n"
         "Persistence repeats the last true label, which no system is shown: it tells how slowly labels change.\n"
     )
+
+
+def _display(name: str) -> str:
+    return DISPLAY_NAMES.get(name) or name
 
 
 def _defined(value: float | None) -> bool:
