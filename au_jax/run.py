@@ -170,6 +170,9 @@ def check_config(config: Config) -> None:
             raise UserError(f"config.{section}.{field} is {value!r}; choose one of {', '.join(choices)}")
     if config.protocol.folds < 2 or not 0 < config.protocol.validation < 1:
         raise UserError("config.protocol needs at least 2 folds and a share of validation subjects between 0 and 1")
+    for section, field, least in (("cnn", "momu_draw", 1), ("fusion", "inner_folds", 2)):
+        if config[section][field] < least:
+            raise UserError(f"config.{section}.{field} is {config[section][field]}; give at least {least}")
     if config.protocol.split not in SPLITS:
         raise UserError(f"config.protocol.split is {config.protocol.split!r}; choose one of {', '.join(SPLITS)}")
     if config.protocol.split in PUBLISHED and config.protocol.folds != len(PUBLISHED[config.protocol.split]):

@@ -116,6 +116,8 @@ def test_a_transfer_from_the_dataset_itself_is_refused(quick):
         ("protocol.split", "bp4d", "bp4d_3fold"),
         ("cnn.sampling", "balanced", "shuffle, momu"),
         ("fusion.train_on", "test", "validation, out_of_fold, train"),
+        ("cnn.momu_draw", 0, "at least 1"),
+        ("fusion.inner_folds", 1, "at least 2"),
     ],
 )
 def test_mistaken_choices_are_told_with_the_choices(quick, field, value, message):
