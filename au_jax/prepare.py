@@ -5,22 +5,20 @@ recording. The finished recordings are then packed into the TFDS dataset and del
 """
 
 import concurrent.futures
-import io
 import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import tensorflow_datasets as tfds
 from ml_collections import config_flags
-from PIL import Image
 from tqdm import tqdm
 
 from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import Config
-from au_jax.data.builder import AuFaces, AuFacesConfig, recording_path
+from au_jax.data.builder import AuFaces, AuFacesConfig
 from au_jax.data.readers import make_reader
+from au_jax.data.recording_files import is_finished, write_recording
 from au_jax.data.recordings import Reader, RecordingId
 
 
@@ -63,7 +61,7 @@ def _finished(builder: tfds.core.DatasetBuilder) -> bool:
 
 
 def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Path, data: Config) -> None:
-    todo = [recording for recording in ids if not recording_path(folder, recording).exists()]
+    todo = [recording for recording in ids if not is_finished(folder, recording)]
     workers = data.workers or os.cpu_count() or 1
     with (
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
@@ -81,22 +79,7 @@ def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Pa
 
 
 def _prepare_recording(reader: Reader, recording: RecordingId, folder: Path, quality: int) -> None:
-    parts: dict[str, list[np.ndarray]] = {"sizes": [], "jpeg": [], "labels": [], "landmarks": [], "frames": []}
-    for faces in reader.faces(recording):
-        encoded = [encode_jpeg(image, quality) for image in faces.images]
-        parts["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
-        parts["jpeg"].append(np.frombuffer(b"".join(encoded), np.uint8))
-        parts["labels"].append(faces.labels)
-        parts["landmarks"].append(faces.landmarks)
-        parts["frames"].append(faces.frames)
-    files.write_npz(recording_path(folder, recording), {name: np.concatenate(arrays) for name, arrays in parts.items()})
-
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
-    """Encodes [H, W, 3] uint8 RGB as JPEG with full colour resolution: lips and wrinkles are small."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
-    return stream.getvalue()
+    write_recording(folder, recording, reader.faces(recording), quality)
 
 
 def _tell(builder: tfds.core.DatasetBuilder) -> None:

@@ -19,8 +19,24 @@ def get_config() -> ml_collections.ConfigDict:
     config.systems = ("hog_svm", "anet", "hybrid")
 
     config.data = data = ml_collections.ConfigDict()
-    # Where the faces come from: synthfacs (rendered, needs no files).
+    # Where the faces come from: synthfacs (rendered, needs no files); bp4d, gft, disfa; folder (videos or folders of frames
+    # with a CSV each: README).
     data.source = "synthfacs"
+    # Recordings: their folder; needed by `au_jax.prepare` (or its flag --raw), not afterwards.
+    data.raw = ""
+    # Recordings: name of the prepared dataset; "" = the source's. Two copies or selections need two names.
+    data.name = ""
+    # Recordings: intensity from which an AU counts as present, A to E; "" = the source's own (bp4d A, gft B, disfa B, folder A).
+    data.level = ""
+    # gft, folder: what AU columns hold that do not say it: occurrence (0, 1), intensity (0 to 5, A to E), or auto: intensity
+    # if any file has a code above 1.
+    data.codes = "auto"
+    # gft, folder: AU columns of other names, as "1=brow_in, 12=smile".
+    data.columns = ""
+    # Frames a second in folders of frames.
+    data.fps = 25.0
+    # Recordings that cannot be used (no video, no codes, damaged) stop the preparation; True leaves them out.
+    data.skip_unusable = False
     # synthfacs: preset of subjects, videos and difficulty: demo, bp4d_like, gft_like or tiny.
     data.preset = "demo"
     # synthfacs: seed of identities, expressions and pictures. Apart from `seed`, so that runs with several seeds share faces.
@@ -45,6 +61,9 @@ def get_config() -> ml_collections.ConfigDict:
     # are prepared at data.image_size; the other fields of `data` hold for it too.
     config.transfer = transfer = ml_collections.ConfigDict()
     transfer.source = "synthfacs"
+    transfer.name = ""
+    transfer.raw = ""
+    transfer.level = ""
     transfer.preset = "gft_like"
     transfer.render_seed = 0
     transfer.subjects = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from au_jax import files
+from au_jax.data.recording_files import read_recording
 from au_jax.data.recordings import RecordingId
 from au_jax.labels import NUM_AUS
 
@@ -18,7 +18,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
 
     Attributes:
       image_size: side of a face in pixels.
-      recordings: folder of prepared recordings (`recording_path`); needed to build, not to read.
+      recordings: folder of prepared recordings (`au_jax.data.recording_files`); needed to build, not to read.
       ids: the recordings in order; needed to build, not to read.
     """
 
@@ -30,8 +30,8 @@ class AuFacesConfig(tfds.core.BuilderConfig):
 class AuFaces(tfds.core.GeneratorBasedBuilder):
     """Registered faces with AU labels and 49 landmarks; a split per subject: subject-exclusive folds are unions of splits."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "Marks frames in which no face was found."}
     BUILDER_CONFIGS = []
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -48,6 +48,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                     "landmarks": tfds.features.Tensor(shape=(49, 2), dtype=np.float32),
                     "video": tfds.features.Text(),
                     "frame": tfds.features.Scalar(dtype=np.int32),
+                    "found": tfds.features.Scalar(dtype=np.bool_),
                 }
             ),
             # The temporal models need a subject's frames in their order.
@@ -63,23 +64,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
         for recording in self.builder_config.ids:
             if recording.subject != subject:
                 continue
-            arrays = files.read_npz(recording_path(Path(self.builder_config.recordings), recording))
-            ends = np.cumsum(arrays["sizes"])
-            for index, end in enumerate(ends):
-                jpeg = arrays["jpeg"][end - arrays["sizes"][index] : end].tobytes()
-                yield (
-                    number,
-                    {
-                        "image": io.BytesIO(jpeg),
-                        "labels": arrays["labels"][index],
-                        "landmarks": arrays["landmarks"][index],
-                        "video": recording.video,
-                        "frame": int(arrays["frames"][index]),
-                    },
-                )
+            for example in read_recording(Path(self.builder_config.recordings), recording):
+                picture = io.BytesIO(example.pop("jpeg"))
+                yield number, {"image": picture, "video": recording.video, **example}
                 number += 1
-
-
-def recording_path(folder: Path, recording: RecordingId) -> Path:
-    """Where a prepared recording lies until the dataset is packed."""
-    return folder / recording.subject / f"{recording.video}.npz"

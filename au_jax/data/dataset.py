@@ -39,12 +39,14 @@ class Records:
       labels: [N, 12] int8 in {-1, 0, +1}.
       landmarks: [N, 49, 2] float32 pixels of the registered frame.
       frames: [N] int32 frame numbers in their videos.
+      found: [N] bool, False where the face was not found; the labels are then missing.
       videos: in order.
     """
 
     labels: np.ndarray
     landmarks: np.ndarray
     frames: np.ndarray
+    found: np.ndarray
     videos: tuple[Video, ...]
 
 
@@ -79,7 +81,7 @@ class FaceDataset:
         return self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
 
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
-        names = ("subject", "labels", "landmarks", "frame", "video")
+        names = ("subject", "labels", "landmarks", "frame", "found", "video")
 
         def columns(shard: tf.Tensor, subject: tf.Tensor) -> tf.data.Dataset:
             def row(record: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -110,7 +112,9 @@ class FaceDataset:
             cuts = np.flatnonzero(video[1:] != video[:-1]) + 1
             ends = zip([0, *cuts], [*cuts, len(video)], strict=True)
             videos = tuple(Video(subject, video[start].decode(), int(start), int(stop)) for start, stop in ends)
-            records[subject] = Records(rows["labels"][part], rows["landmarks"][part], rows["frame"][part], videos)
+            records[subject] = Records(
+                rows["labels"][part], rows["landmarks"][part], rows["frame"][part], rows["found"][part], videos
+            )
         return records
 
 

@@ -16,12 +16,33 @@ class Faces:
       labels: [T, 12] int8 in {-1, 0, +1}; 0 in every column where no face was found.
       landmarks: [T, 49, 2] float32 pixels in the registered frame, x then y.
       frames: [T] int32 frame numbers of the recording, increasing.
+      found: [T] bool; False where no face was found.
+      problems: what was found out while these frames were read.
     """
 
     images: np.ndarray
     labels: np.ndarray
     landmarks: np.ndarray
     frames: np.ndarray
+    found: np.ndarray
+    problems: tuple["Problem", ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in raw recordings that a user should know of.
+
+    Attributes:
+      kind: what it is an instance of, such as "label without frame"; problems are counted by it.
+      path: the file or folder.
+      text: what was found there.
+      count: how many frames, rows or files it concerns.
+    """
+
+    kind: str
+    path: str
+    text: str
+    count: int = 1
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import tensorflow as tf
 from au_jax import files
 from au_jax.data.dataset import Records, Video
 from au_jax.data.folds import make_folds, split_document
+from au_jax.data.recording_files import encode_jpeg
 from au_jax.evaluation import tables
 from au_jax.labels import NUM_AUS
-from au_jax.prepare import encode_jpeg
 from configs.base import get_config
 
 
@@ -32,6 +32,7 @@ class DrawnFaces:
                 labels=labels,
                 landmarks=np.zeros((len(labels), 49, 2), np.float32),
                 frames=np.tile(np.arange(1, frames + 1, dtype=np.int32), videos),
+                found=np.ones(len(labels), bool),
                 videos=tuple(Video(subject, f"T{n + 1}", n * frames, (n + 1) * frames) for n in range(videos)),
             )
             with tf.io.TFRecordWriter(self.shards(subject)[0]) as writer:

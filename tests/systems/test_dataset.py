@@ -9,8 +9,9 @@ from PIL import Image
 from au_jax import synthfacs
 from au_jax.data import frames
 from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.recording_files import encode_jpeg
 from au_jax.errors import UserError
-from au_jax.prepare import encode_jpeg, prepare
+from au_jax.prepare import prepare
 
 TINY = synthfacs.get_preset("tiny")
 

@@ -42,4 +42,4 @@ class SynthfacsReader:
         for chunk in synthfacs.render_video(
             self._preset, self._seed, recording.subject, recording.video, view="registered", size=self._size
         ):
-            yield Faces(chunk.frames, chunk.labels, chunk.landmarks, chunk.frame_numbers)
+            yield Faces(chunk.frames, chunk.labels, chunk.landmarks, chunk.frame_numbers, chunk.found)

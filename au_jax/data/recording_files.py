@@ -1,0 +1,91 @@
+"""A prepared recording on disk until the dataset is packed: its faces as JPEG, one after the other, and an index.
+
+Both are written and read frame by frame, so that memory does not grow with a recording's length. The index is written last:
+a recording that has one is finished.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from au_jax import files
+from au_jax.data.recordings import Faces, Problem, RecordingId
+from au_jax.errors import UserError
+
+
+def is_finished(folder: Path, recording: RecordingId) -> bool:
+    """Whether a recording has been prepared."""
+    return _index(folder, recording).exists()
+
+
+def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces], quality: int) -> None:
+    """Writes a recording as its parts come.
+
+    Raises:
+      UserError: it has no frames.
+      OSError: the disk is full or not writable; the recording then counts as not prepared.
+    """
+    path = _pictures(folder, recording)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = ("labels", "landmarks", "frames", "found")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", *names)}
+    problems: list[Problem] = []
+    with open(path, "wb") as stream:
+        for faces in parts:
+            encoded = [encode_jpeg(image, quality) for image in faces.images]
+            stream.writelines(encoded)
+            columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
+            for name in names:
+                columns[name].append(getattr(faces, name))
+            problems.extend(faces.problems)
+    if not sum(len(sizes) for sizes in columns["sizes"]):
+        raise UserError(
+            f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"
+        )
+    files.write_json(_problems(folder, recording), [asdict(problem) for problem in problems])
+    files.write_npz(_index(folder, recording), {name: np.concatenate(arrays) for name, arrays in columns.items()})
+
+
+def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
+    """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found"."""
+    index = files.read_npz(_index(folder, recording))
+    with open(_pictures(folder, recording), "rb") as stream:
+        for row, size in enumerate(index["sizes"]):
+            yield {
+                "jpeg": stream.read(size),
+                "labels": index["labels"][row],
+                "landmarks": index["landmarks"][row],
+                "frame": int(index["frames"][row]),
+                "found": bool(index["found"][row]),
+            }
+
+
+def read_notes(folder: Path, recording: RecordingId) -> tuple[int, int, list[Problem]]:
+    """The number of frames, that of frames in which a face was found, and the problems met."""
+    found = files.read_npz(_index(folder, recording))["found"]
+    problems = [Problem(**problem) for problem in files.read_json(_problems(folder, recording))]
+    return len(found), int(found.sum()), problems
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Encodes [H, W, 3] uint8 RGB as JPEG with full colour resolution: lips and wrinkles are small."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
+def _index(folder: Path, recording: RecordingId) -> Path:
+    return folder / recording.subject / f"{recording.video}.npz"
+
+
+def _pictures(folder: Path, recording: RecordingId) -> Path:
+    return folder / recording.subject / f"{recording.video}.jpegs"
+
+
+def _problems(folder: Path, recording: RecordingId) -> Path:
+    return folder / recording.subject / f"{recording.video}.json"
