@@ -1,0 +1,4 @@
+"""What a trained network has learned: its filters, its features' neighbourhoods, and the faces that its AUs want to see.
+
+Arrays and Flax variables in, arrays out; no files and no TensorFlow.
+"""

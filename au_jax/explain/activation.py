@@ -1,0 +1,192 @@
+"""The faces that a network's AUs want to see, by gradient ascent on the picture (paper section IV-E, Eq. 6, Fig. 5).
+
+The paper names the regularisers, "a sequential operation of L2 decay, clipping pixels with small norm, and Gaussian blur",
+after Yosinski et al. (2015), and gives no constants. One step, in the order of their published code: clip picture plus mean to
+0..255; step along the gradient of the AU's logit; decay; blur every few steps; zero the pixels of small norm, or those that
+contribute little. All AUs climb at once: a batch of pictures in one compiled loop.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+START_DEVIATION = 10.0
+"""Standard deviation of the random start, in grey levels of 0..255."""
+
+Score = Callable[[jax.Array], jax.Array]
+"""A network: pictures minus the mean, [A, H, W, 3] float32 -> scores of all units [A, U], each row from its picture."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a picture climbs.
+
+    Attributes:
+      decay: share of the picture that is lost at every step (L2 decay).
+      blur: standard deviation of the Gaussian blur in pixels; 0 = none.
+      blur_every: steps from one blur to the next, beginning with the first step.
+      norm_percentile: pixels whose norm over the channels is below this percentile are set to zero; 0 = none.
+      contribution_percentile: likewise for the magnitude of gradient times pixel, summed over the channels; 0 = none.
+      rate: a constant step size, or None: such that the score should rise by `progress`, and at most `largest_rate`.
+      iterations: looks at the picture, the first one included.
+    """
+
+    decay: float = 0.0
+    blur: float = 0.0
+    blur_every: int = 4
+    norm_percentile: float = 0.0
+    contribution_percentile: float = 0.0
+    rate: float | None = None
+    progress: float = 2.0
+    largest_rate: float = 100.0
+    iterations: int = 1000
+
+
+PRESETS: dict[str, Settings] = {
+    # The paper's three regularisers and its 10,000 iterations; the constants are ours, between Yosinski's presets 1 and 3.
+    "paper": Settings(decay=1e-4, blur=1.0, norm_percentile=20.0, iterations=10_000),
+    "yosinski1": Settings(blur=0.5, norm_percentile=50.0, iterations=500),
+    "yosinski2": Settings(decay=0.3, norm_percentile=20.0, rate=100.0, iterations=750),
+    "yosinski3": Settings(decay=1e-4, blur=1.0, rate=100.0, iterations=1000),
+    "yosinski4": Settings(blur=0.5, contribution_percentile=90.0, largest_rate=1e8, iterations=1000),
+}
+"""The paper's setting and the four of Yosinski et al. (2015, Table 1)."""
+
+
+class Climb(NamedTuple):
+    """Pictures on their way: of each AU the present one, the best one so far, and their scores.
+
+    Attributes:
+      picture: [A, H, W, 3] float32, minus the mean.
+      score: [A] float32 of the last picture that the network has seen; -inf before.
+      best: [A, H, W, 3], the picture of the highest score, clipped as the network saw it.
+      best_score: [A].
+    """
+
+    picture: jax.Array
+    score: jax.Array
+    best: jax.Array
+    best_score: jax.Array
+
+
+def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
+    """Random zero-centred pictures, one for each of `units` AUs."""
+    picture = START_DEVIATION * jax.random.normal(key, (units, height, width, 3), jnp.float32)
+    lowest = jnp.full(units, -jnp.inf, jnp.float32)
+    return Climb(picture, lowest, picture, lowest)
+
+
+def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[[Climb, int, int], Climb]:
+    """Compiles the ascent of all units.
+
+    Args:
+      score: the network.
+      mean: [H, W, 3] float32, what was subtracted from pictures of 0..255.
+      settings: such as one of `PRESETS`.
+
+    Returns:
+      (climb, first, last) -> the climb after iterations first..last - 1; unit number k climbs by picture number k. The
+      last of `settings.iterations` only looks at the picture, as in the published code.
+    """
+    low, high = -jnp.asarray(mean, jnp.float32), 255.0 - jnp.asarray(mean, jnp.float32)
+
+    def scores_of_own_units(picture: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # A picture's score depends on no other picture: the gradient of the sum holds the gradients of all.
+        own = jnp.diagonal(score(picture)).astype(jnp.float32)
+        return own.sum(), own
+
+    def iterate(iteration: jax.Array, climb: Climb) -> Climb:
+        picture = jnp.clip(climb.picture, low[None], high[None])
+        gradient, own = jax.grad(scores_of_own_units, has_aux=True)(picture)
+        better = own > climb.best_score
+        best = jnp.where(better[:, None, None, None], picture, climb.best)
+        stepped = jax.vmap(functools.partial(_step, settings))(picture, gradient)
+        if settings.blur > 0:
+            due = iteration % settings.blur_every == 0
+            stepped = jax.lax.cond(due, lambda x: gaussian_blur(x, settings.blur), lambda x: x, stepped)
+        stepped = jax.vmap(functools.partial(_clear, settings))(stepped, gradient)
+        after = jnp.where(iteration < settings.iterations - 1, stepped, picture)
+        return Climb(after, own, best, jnp.maximum(own, climb.best_score))
+
+    return jax.jit(lambda climb, first, last: jax.lax.fori_loop(first, last, iterate, climb))
+
+
+def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
+    """One picture [H, W, 3] a step along its gradient, and decayed."""
+    if settings.rate is None:
+        # A gradient of zero leads nowhere whatever the rate.
+        steepness = jnp.maximum(jnp.sum(jnp.square(gradient)), jnp.finfo(jnp.float32).tiny)
+        rate = jnp.minimum(settings.largest_rate, settings.progress / steepness)
+    else:
+        rate = settings.rate
+    return (picture + rate * gradient) * (1.0 - settings.decay)
+
+
+def _clear(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
+    """One picture [H, W, 3] without the pixels that are small or contribute little."""
+    if settings.norm_percentile > 0:
+        picture = clear_below_percentile(picture, jnp.linalg.norm(picture, axis=-1), settings.norm_percentile)
+    if settings.contribution_percentile > 0:
+        contribution = jnp.abs(jnp.sum(gradient * picture, axis=-1))
+        picture = clear_below_percentile(picture, contribution, settings.contribution_percentile)
+    return picture
+
+
+def clear_below_percentile(picture: jax.Array, size: jax.Array, percentile: float) -> jax.Array:
+    """Sets the pixels of [H, W, 3] to zero whose size [H, W] is below a percentile (0 to 100) of all sizes."""
+    return jnp.where((size < jnp.percentile(size, percentile))[..., None], 0.0, picture)
+
+
+def gaussian_blur(pictures: jax.Array, deviation: float) -> jax.Array:
+    """Blurs [A, H, W, 3] along height and width as scipy.ndimage.gaussian_filter does: reflected, cut at 4 deviations."""
+    radius = int(4.0 * deviation + 0.5)
+    weights = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / deviation))
+    weights = (weights / weights.sum()).astype(np.float32)
+    for axis in (1, 2):
+        edges = [(radius, radius) if number == axis else (0, 0) for number in range(4)]
+        padded = jnp.pad(pictures, edges, mode="symmetric")
+        length = pictures.shape[axis]
+        shifted = [jax.lax.slice_in_dim(padded, place, place + length, axis=axis) for place in range(2 * radius + 1)]
+        pictures = functools.reduce(jnp.add, [weight * part for weight, part in zip(weights, shifted, strict=True)])
+    return pictures
+
+
+def moved_region(differences: np.ndarray, share: float = 0.8) -> np.ndarray:
+    """Where an AU moves the face: the fewest pixels that hold a share of all squared change.
+
+    Args:
+      differences: [N, H, W, 3] float, faces with the AU minus the same faces without.
+      share: of the change, 0..1.
+
+    Returns:
+      [H, W] bool.
+
+    Raises:
+      ValueError: nothing changes.
+    """
+    change = np.square(np.asarray(differences, np.float64)).sum((0, 3))
+    if not change.sum() > 0:
+        raise ValueError("the pictures with and without the AU are the same")
+    order = np.argsort(-change, axis=None, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(change.ravel()[order]), share * change.sum())) + 1
+    region = np.zeros(change.size, bool)
+    region[order[:enough]] = True
+    return region.reshape(change.shape)
+
+
+def energy_shares(pictures: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Share of every picture's energy in every region, [A, R] float64.
+
+    Args:
+      pictures: [A, H, W, 3] float, minus the mean.
+      regions: [R, H, W] bool.
+    """
+    energy = np.square(np.asarray(pictures, np.float64)).sum(-1)
+    inside = np.einsum("ahw,rhw->ar", energy, np.asarray(regions, np.float64))
+    return inside / np.maximum(energy.sum((1, 2)), math.ulp(0.0))[:, None]

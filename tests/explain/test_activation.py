@@ -1,0 +1,152 @@
+"""Gradient ascent: each operator against SciPy, the loop against a plain transcription, and best pictures known beforehand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from au_jax.explain import activation
+from au_jax.explain.activation import PRESETS, Settings
+
+UNITS, SIDE = 3, 12
+MEAN = np.random.default_rng(5).uniform(60, 190, (SIDE, SIDE, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.0, 2.3])
+def test_blur_is_that_of_scipy(deviation):
+    pictures = np.random.default_rng(0).normal(size=(2, 17, 14, 3)).astype(np.float32)
+    expected = ndimage.gaussian_filter(pictures, (0, deviation, deviation, 0))
+    np.testing.assert_allclose(activation.gaussian_blur(jnp.asarray(pictures), deviation), expected, atol=1e-6)
+
+
+def test_small_pixels_are_cleared_and_others_left():
+    picture = np.zeros((1, 5, 3), np.float32)
+    picture[0, :, 0], picture[0, :, 1] = [3, 1, 0, 6, 2], [4, 0, 2, -8, 0]  # norms 5, 1, 2, 10, 2
+    norms = jnp.linalg.norm(jnp.asarray(picture), axis=-1)
+    # The 40th percentile of 1, 2, 2, 5, 10 is 2; what equals it stays.
+    kept = np.asarray(activation.clear_below_percentile(jnp.asarray(picture), norms, 40.0))
+    np.testing.assert_array_equal(kept[0, [0, 2, 3, 4]], picture[0, [0, 2, 3, 4]])
+    np.testing.assert_array_equal(kept[0, 1], 0)
+
+
+def curved_score(seed=1):
+    """Scores w.x + q.sin(x / 40) with its gradient: what a loop in NumPy can follow without a network."""
+    rng = np.random.default_rng(seed)
+    shape = (UNITS, SIDE, SIDE, 3)
+    linear, waved = rng.normal(size=shape) * 0.02, rng.normal(size=shape)
+    # Blobs, so that the regularisers have something to keep.
+    linear = ndimage.gaussian_filter(linear, (0, 1.5, 1.5, 0)).astype(np.float32)
+    waved = ndimage.gaussian_filter(waved, (0, 1.0, 1.0, 0)).astype(np.float32)
+
+    def score(pictures):
+        flat = pictures.reshape(len(pictures), -1)
+        return flat @ linear.reshape(UNITS, -1).T + jnp.sin(flat / 40.0) @ waved.reshape(UNITS, -1).T
+
+    def score_and_gradient(picture, unit):
+        value = (linear[unit] * picture + waved[unit] * np.sin(picture / 40.0)).sum()
+        return value, linear[unit] + waved[unit] * np.cos(picture / 40.0) / 40.0
+
+    return score, score_and_gradient
+
+
+def transcription(score_and_gradient, picture, mean, unit, settings):
+    """One unit's ascent, line by line in NumPy and SciPy (float64)."""
+    best, best_score = None, -np.inf
+    for iteration in range(settings.iterations):
+        picture = np.clip(picture + mean, 0.0, 255.0) - mean
+        score, gradient = score_and_gradient(picture, unit)
+        if score > best_score:
+            best, best_score = picture, score
+        if iteration == settings.iterations - 1:
+            return picture, score, best, best_score
+        rate = settings.rate or min(settings.largest_rate, settings.progress / np.linalg.norm(gradient) ** 2)
+        picture = (picture + rate * gradient) * (1 - settings.decay)
+        if settings.blur and iteration % settings.blur_every == 0:
+            picture = np.stack([ndimage.gaussian_filter(picture[..., c], settings.blur) for c in range(3)], -1)
+        if settings.norm_percentile:
+            norms = np.linalg.norm(picture, axis=-1)
+            picture = picture * (norms >= np.percentile(norms, settings.norm_percentile))[..., None]
+        if settings.contribution_percentile:
+            contribution = np.abs((gradient * picture).sum(-1))
+            picture = (
+                picture * (contribution >= np.percentile(contribution, settings.contribution_percentile))[..., None]
+            )
+    raise AssertionError("the loop returns")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_climbs_as_a_transcription_does(name):
+    settings = Settings(**{**vars(PRESETS[name]), "iterations": 14})
+    score, score_and_gradient = curved_score()
+    begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
+    climb = activation.make_ascent(score, MEAN, settings)(begin, 0, settings.iterations)
+    for unit in range(UNITS):
+        last, last_score, best, best_score = transcription(
+            score_and_gradient, np.asarray(begin.picture[unit], np.float64), MEAN.astype(np.float64), unit, settings
+        )
+        np.testing.assert_allclose(climb.picture[unit], last, atol=2e-3)
+        np.testing.assert_allclose(climb.best[unit], best, atol=2e-3)
+        np.testing.assert_allclose([climb.score[unit], climb.best_score[unit]], [last_score, best_score], rtol=1e-4)
+
+
+def test_an_ascent_in_parts_is_the_same_ascent():
+    settings = Settings(decay=0.01, blur=0.5, norm_percentile=20.0, iterations=9)
+    ascend = activation.make_ascent(curved_score()[0], MEAN, settings)
+    whole = ascend(activation.start(jax.random.key(1), UNITS, SIDE, SIDE), 0, 9)
+    parts = activation.start(jax.random.key(1), UNITS, SIDE, SIDE)
+    for first, last in ((0, 4), (4, 5), (5, 9)):
+        parts = ascend(parts, first, last)
+    jax.tree.map(np.testing.assert_array_equal, whole, parts)
+
+
+def test_a_linear_network_gets_the_picture_of_its_weights():
+    weights = np.random.default_rng(2).choice([-1.0, 1.0], (UNITS, SIDE, SIDE, 3)).astype(np.float32)
+
+    def score(pictures):
+        return pictures.reshape(len(pictures), -1) @ weights.reshape(UNITS, -1).T
+
+    settings = Settings(rate=10.0, iterations=60)
+    climb = activation.make_ascent(score, MEAN, settings)(activation.start(jax.random.key(0), UNITS, SIDE, SIDE), 0, 60)
+    # Every pixel ends as bright or as dark as it can be.
+    np.testing.assert_allclose(np.asarray(climb.best) + MEAN, np.where(weights > 0, 255.0, 0.0), atol=1e-3)
+    assert (np.asarray(score(climb.best)).argmax(1) == np.arange(UNITS)).all()
+
+
+def test_a_gradient_of_zero_leaves_the_picture():
+    settings = Settings(iterations=3)
+    begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
+    climb = activation.make_ascent(lambda x: jnp.zeros((len(x), UNITS)), MEAN, settings)(begin, 0, 3)
+    np.testing.assert_array_equal(climb.picture, begin.picture)
+    np.testing.assert_array_equal(climb.best_score, 0)
+
+
+def test_the_start_is_noise_of_ten_grey_levels():
+    picture = np.asarray(activation.start(jax.random.key(0), 2, 60, 60).picture)
+    assert abs(picture.mean()) < 0.3 and abs(picture.std() - 10) < 0.3
+
+
+def test_presets_are_those_of_the_sources():
+    assert PRESETS["paper"].iterations == 10_000
+    assert (PRESETS["yosinski1"].norm_percentile, PRESETS["yosinski1"].blur) == (50.0, 0.5)
+    assert (PRESETS["yosinski2"].decay, PRESETS["yosinski2"].rate) == (0.3, 100.0)
+    assert (PRESETS["yosinski3"].decay, PRESETS["yosinski3"].blur) == (1e-4, 1.0)
+    assert (PRESETS["yosinski4"].contribution_percentile, PRESETS["yosinski4"].largest_rate) == (90.0, 1e8)
+
+
+def test_region_is_where_the_change_is_and_energy_is_shared_out():
+    differences = np.zeros((2, 4, 4, 3))
+    differences[:, 0, 1] = 10.0
+    differences[0, 3, 3] = 4.0
+    differences[1, 2, 2, 0] = 1.0
+    region = activation.moved_region(differences, share=0.8)
+    assert region.sum() == 1 and region[0, 1]
+    assert activation.moved_region(differences, share=0.99).sum() == 2
+    with pytest.raises(ValueError, match="the same"):
+        activation.moved_region(np.zeros((1, 4, 4, 3)))
+
+    pictures = np.zeros((2, 4, 4, 3))
+    pictures[0, 0, 1, 0], pictures[0, 2, 2, 1] = 3.0, 1.0  # energy 9 inside, 1 outside
+    pictures[1] = 1.0
+    shares = activation.energy_shares(pictures, np.stack([region, ~region]))
+    np.testing.assert_allclose(shares, [[0.9, 0.1], [1 / 16, 15 / 16]])
