@@ -27,7 +27,7 @@ from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
 from au_jax.logs import Costs, RunLog
-from au_jax.prepare import prepare
+from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
 from au_jax.training.optimizers import make_optimizer
@@ -51,6 +51,7 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     """
     workdir = Path(workdir)
     check_config(config)
+    refuse_stand_in(config.data)
     # Folds compile the same programs, and so does the next start.
     jax.config.update("jax_compilation_cache_dir", str(Path(config.data.directory).absolute() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

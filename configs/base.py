@@ -22,6 +22,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Where the faces come from: synthfacs (rendered, needs no files); bp4d, gft, disfa; folder (videos or folders of frames
     # with a CSV each: README).
     data.source = "synthfacs"
+    # synthfacs: the real source that these faces stand in for. `au_jax.prepare --raw` then reads that one, and
+    # `au_jax.main` asks which is meant once it has been prepared.
+    data.stands_for = ""
     # Recordings: their folder; needed by `au_jax.prepare` (or its flag --raw), not afterwards.
     data.raw = ""
     # Recordings: name of the prepared dataset; "" = the source's. Two copies or selections need two names.

@@ -1,6 +1,9 @@
 """Settings of every test: two virtual devices, strict promotion, no accelerator."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 # Before JAX is imported: two devices on the CPU, so that data parallelism is tested everywhere.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
@@ -20,3 +23,34 @@ def promotion(request):
     mode = "standard" if request.node.get_closest_marker("optax") else "strict"
     with jax.numpy_dtype_promotion(mode):
         yield
+
+
+@pytest.fixture(scope="session")
+def data_directory(tmp_path_factory):
+    """Where the tests' datasets are prepared, once for all."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def main_command():
+    """Makes the command line of a small run: (workdir, data directory, *further options) -> arguments."""
+    root = Path(__file__).parents[1]
+    # For the commands that tests start: they import what is tested here, wherever it is installed.
+    os.environ["PYTHONPATH"] = str(root)
+
+    def make(workdir, data_directory, *more):
+        return [
+            sys.executable, "-m", "au_jax.main", f"--config={root / 'configs/demo.py'}:smoke", f"--workdir={workdir}",
+            f"--config.data.directory={data_directory}", "--config.protocol.folds=2", "--config.evaluation.bootstrap=20",
+            *more,
+        ]  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, data_directory, main_command):
+    """A whole run through the command line, which tests read, or copy and compare with."""
+    workdir = tmp_path_factory.mktemp("run") / "whole"
+    subprocess.run(main_command(workdir, data_directory), check=True, capture_output=True)
+    return workdir

@@ -5,6 +5,7 @@ a recording that has one is finished.
 """
 
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +36,9 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
     names = ("labels", "landmarks", "frames", "found")
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", *names)}
     problems: list[Problem] = []
-    with open(path, "wb") as stream:
+    # A name of its own until it is whole: a worker of a killed run may still write the same recording.
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with open(partial, "wb") as stream:
         for faces in parts:
             encoded = [encode_jpeg(image, quality) for image in faces.images]
             stream.writelines(encoded)
@@ -43,6 +46,7 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
             for name in names:
                 columns[name].append(getattr(faces, name))
             problems.extend(faces.problems)
+    os.replace(partial, path)
     if not sum(len(sizes) for sizes in columns["sizes"]):
         raise UserError(
             f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"

@@ -1,5 +1,6 @@
 """Orbax checkpoints of a training stage: the latest, to go on from, and the best, to use."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
+
+from au_jax.errors import UserError
 
 
 class Checkpoints:
@@ -51,3 +54,21 @@ class Checkpoints:
         """Waits until everything is on the disk."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def restore_state(directory: Path, epoch: int) -> Any:
+    """Restores the state of an epoch as nested dicts of NumPy arrays, without knowing its structure beforehand.
+
+    Raises:
+      UserError: the checkpoint is missing or damaged.
+    """
+    path = directory.absolute() / str(epoch) / "default"
+    # The handler itself: a manager, whose business is to delete, has none with a run that is only read.
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        try:
+            template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), handler.metadata(path).tree)
+            return handler.restore(path, args=ocp.args.StandardRestore(template))
+        except (OSError, ValueError, KeyError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            remedy = f"delete the folder {directory.parent} and run au_jax.main again"
+            raise UserError(f"{path} cannot be read ({reason}); {remedy}") from error

@@ -16,11 +16,13 @@ from tqdm import tqdm
 from au_jax import files
 from au_jax.errors import UserError
 from au_jax.training import parallel
-from au_jax.training.checkpoints import Checkpoints
+from au_jax.training.checkpoints import Checkpoints, restore_state
 from au_jax.training.optimizers import Optimizer
 
 ESTIMATE_STEPS = 10
 """Steps that are timed for the estimate of a stage's time."""
+NOTE = "finished.json"
+"""File of a finished stage: its best epoch."""
 WORTH_TELLING = 1800.0
 """Seconds from which on an estimate is told: short stages have their progress bar."""
 
@@ -90,7 +92,7 @@ def train(stage: Stage, log: Log) -> Any:
       UserError: a loss or a parameter is not finite; names stage, step and the last good checkpoint.
     """
     checkpoints = Checkpoints(stage.directory / "checkpoints", stage.maximise)
-    note = stage.directory / "finished.json"
+    note = stage.directory / NOTE
     try:
         params = stage.init(jax.random.key(stage.seed))
         state = _initial_state(stage, params)
@@ -102,6 +104,18 @@ def train(stage: Stage, log: Log) -> Any:
         return checkpoints.restore(best, state)["params"]
     finally:
         checkpoints.close()
+
+
+def best_params(directory: Path) -> Any:
+    """The best epoch's parameters of a finished stage, nested dicts of NumPy arrays.
+
+    Raises:
+      UserError: the stage is not finished.
+    """
+    note = directory / NOTE
+    if not note.exists():
+        raise UserError(f"{directory} is not trained to its end; run au_jax.main on this workdir again")
+    return restore_state(directory / "checkpoints", files.read_json(note)["best_epoch"])["params"]
 
 
 def _initial_state(stage: Stage, params: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from au_jax.data.dataset import Records, Video
 from au_jax.data.folds import make_folds, split_document
 from au_jax.data.recording_files import encode_jpeg
 from au_jax.evaluation import tables
-from au_jax.labels import NUM_AUS
+from au_jax.labels import AUS, NUM_AUS
+from configs import bp4d, gft
 from configs.base import get_config
 
 
@@ -140,3 +141,49 @@ def run_maker() -> Callable[..., dict]:
 @pytest.fixture(scope="session")
 def faces_maker() -> type[DrawnFaces]:
     return DrawnFaces
+
+
+PAPER_SYSTEMS = {"hog_svm": 20.0, "anet": 30.0, "hybrid": 40.0}
+
+
+def paper_figures(level: float) -> dict:
+    """A system's figures, made so that they can be worked out by hand: F1-frame of AU n is level + n, +-5.
+
+    The AU numbers add up to 135, so that the average is level + 11.25. F1-norm is 1 more, F1-event 2 more.
+    """
+    frame = {**{str(au): level + au for au in AUS}, "average": level + 11.25}
+    metrics = {
+        name: {key: value + more for key, value in frame.items()}
+        for more, name in enumerate(("f1_frame", "f1_norm", "f1_event"))
+    }
+    intervals = {
+        name: {key: [value - 5, value + 5] for key, value in values.items()} for name, values in metrics.items()
+    }
+    return {**metrics, "intervals": intervals}
+
+
+def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, float] | None = None, **data) -> Path:
+    """Writes config.json and results.json of a finished run of configs/<dataset>.py; `data` changes config.data.
+
+    Systems are given with the level of their figures; always-present has 10.
+    """
+    config = {"bp4d": bp4d, "gft": gft}[dataset].get_config(variant)
+    document = json.loads(config.to_json_best_effort())
+    document["data"] |= data
+    number = config.protocol.folds
+    if systems is None:
+        systems = {"hog_svm": 20.0, "anet_transfer": 25.0} if variant == "cross" else PAPER_SYSTEMS
+    files.write_json(folder / "config.json", document)
+    results = {
+        "systems": {name: paper_figures(level) for name, level in systems.items()},
+        "always_present": paper_figures(10.0),
+        "folds": {"finished": list(range(number)), "all": number},
+        "seed": 0,
+    }
+    files.write_json(folder / "results.json", results)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def paper_run_maker() -> Callable[..., Path]:
+    return make_paper_run

@@ -8,11 +8,6 @@ from au_jax.prepare import prepare
 from configs import demo
 
 
-@pytest.fixture(scope="session")
-def data_directory(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
 @pytest.fixture
 def config(data_directory):
     config = demo.get_config("smoke")

@@ -1,13 +1,10 @@
 """The main job end to end on tiny videos: the same results however often and however rudely it is interrupted."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,27 +14,6 @@ from au_jax.errors import UserError
 from au_jax.run import check_config, run
 
 pytestmark = pytest.mark.optax
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, data_directory):
-    """A whole run through the command line, which the other tests copy and compare with."""
-    workdir = tmp_path_factory.mktemp("run") / "whole"
-    subprocess.run(command(workdir, data_directory), check=True, env=environment(), capture_output=True)
-    return workdir
-
-
-def command(workdir, data_directory, *more):
-    root = Path(__file__).parents[2]
-    return [
-        sys.executable, "-m", "au_jax.main", f"--config={root / 'configs/demo.py'}:smoke", f"--workdir={workdir}",
-        f"--config.data.directory={data_directory}", "--config.protocol.folds=2", "--config.evaluation.bootstrap=20",
-        *more,
-    ]  # fmt: skip
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def test_a_run_leaves_what_the_plan_promises(finished):
@@ -83,10 +59,9 @@ def test_starting_again_changes_nothing(finished, config):
 @pytest.mark.parametrize(
     "moment", ["fold_00/anet/mean.npz", "fold_00/anet/checkpoints/0", "fold_00/hybrid/lstm/checkpoints/0"]
 )
-def test_a_killed_run_ends_in_the_same_results(finished, config, data_directory, tmp_path, moment):
+def test_a_killed_run_ends_in_the_same_results(finished, main_command, config, data_directory, tmp_path, moment):
     process = subprocess.Popen(
-        command(tmp_path / "killed", data_directory),
-        env=environment(),
+        main_command(tmp_path / "killed", data_directory),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -97,7 +72,7 @@ def test_a_killed_run_ends_in_the_same_results(finished, config, data_directory,
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "results.json").exists()
-    subprocess.run(command(tmp_path / "killed", data_directory), check=True, env=environment(), capture_output=True)
+    subprocess.run(main_command(tmp_path / "killed", data_directory), check=True, capture_output=True)
     assert (tmp_path / "killed/results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
@@ -146,10 +121,8 @@ def test_mistakes_in_a_config_are_told_before_any_work(config, field, value, mes
         ("--flag=1", "flag"),
     ],
 )
-def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path, option, message):
-    done = subprocess.run(
-        command(tmp_path / "run", tmp_path, option), env=environment(), capture_output=True, text=True
-    )
+def test_a_mistaken_command_ends_with_one_line_and_a_status(main_command, tmp_path, option, message):
+    done = subprocess.run(main_command(tmp_path / "run", tmp_path, option), capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
     assert last.startswith("error: ") and message in last

@@ -1,11 +1,21 @@
 """Readers of raw layouts, by the name in `config.data.source`."""
 
 from au_jax.config import Config
+from au_jax.data.readers.bp4d import Bp4dReader
+from au_jax.data.readers.disfa import DisfaReader
+from au_jax.data.readers.folder import FolderReader
+from au_jax.data.readers.gft import GftReader
 from au_jax.data.readers.synthfacs import SynthfacsReader
 from au_jax.data.recordings import Reader
 from au_jax.errors import UserError
 
-READERS = {"synthfacs": SynthfacsReader}
+READERS = {
+    "bp4d": Bp4dReader,
+    "disfa": DisfaReader,
+    "folder": FolderReader,
+    "gft": GftReader,
+    "synthfacs": SynthfacsReader,
+}
 
 
 def make_reader(data: Config) -> Reader:

@@ -1,0 +1,52 @@
+"""Anybody's own recordings: `<subject>/<video>.mp4` or `<subject>/<video>/<frame>.jpg`, with `<subject>/<video>.csv`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from au_jax.data.readers.layout import OnDisk, Tree, is_video, safe_name
+from au_jax.data.readers.raw import RawReader
+from au_jax.data.recordings import Problem, RecordingId
+from au_jax.errors import UserError
+
+
+class FolderReader(RawReader):
+    """Videos or folders of frames with a table each, in a folder for each subject."""
+
+    source = "folder"
+    layout = "<subject>/<video>.mp4 (avi, mov, mkv) or <subject>/<video>/<frame>.jpg (png), and <subject>/<video>.csv"
+
+    def find(self, tree: Tree) -> Iterator[OnDisk]:
+        """Yields the recordings of every subject."""
+        subjects: dict[str, str] = {}
+        for entry in tree.entries(tree.root):
+            if not entry.is_dir():
+                tree.problems.append(Problem("file without use", entry.path, "lies in no subject's folder"))
+                continue
+            found = list(_of_subject(tree, Path(entry.path)))
+            # Two people under one name would let a fold test on faces that it was trained on.
+            other = subjects.setdefault(safe_name(entry.name), entry.path)
+            if found and other != entry.path:
+                raise UserError(f"{other} and {entry.path} would both be subject {safe_name(entry.name)}; rename one")
+            if not found:
+                tree.problems.append(Problem("folder without recordings", entry.path, "has no video and no table"))
+            yield from found
+
+
+def _of_subject(tree: Tree, subject: Path) -> Iterator[OnDisk]:
+    tables: dict[str, Path] = {}
+    pictures: list[tuple[str, Path]] = []
+    for entry in tree.entries(subject):
+        path = Path(entry.path)
+        if entry.is_dir():
+            if tree.has_pictures(path):
+                pictures.append((path.name, path))
+        elif is_video(path.name):
+            pictures.append((path.stem, path))
+        elif path.suffix.lower() == ".csv":
+            tables[path.stem] = path
+    for name, path in pictures:
+        recording = RecordingId(safe_name(subject.name), safe_name(name))
+        yield OnDisk(recording, path, tables.get(name), lacks=f"table {name}.csv beside it")
+    for name in tables.keys() - dict(pictures):
+        recording = RecordingId(safe_name(subject.name), safe_name(name))
+        yield OnDisk(recording, table=tables[name], lacks=f"video or folder of frames {name} beside it")

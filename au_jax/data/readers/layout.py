@@ -1,0 +1,116 @@
+"""What lies in a folder of raw recordings: its entries, and the files that belong to one recording."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from au_jax.data.recordings import Problem, RecordingId
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """The files of one recording; it can be used where it has pictures and codes, and no flaw.
+
+    Attributes:
+      pictures: a video or a folder of frames.
+      table: codes of all AUs.
+      intensities: AU -> its own file of intensities, in place of a table.
+      lacks: what is missing where there are no pictures or no codes, for messages.
+      flaw: why it cannot be used, with the path; "" where nothing speaks against it.
+      length: frames of a video by its header, which may err; None where it does not say.
+    """
+
+    recording: RecordingId
+    pictures: Path | None = None
+    table: Path | None = None
+    intensities: Mapping[int, Path] = field(default_factory=dict)
+    lacks: str = ""
+    flaw: str = ""
+    length: int | None = None
+
+    @property
+    def codes_path(self) -> Path | None:
+        """The table, or one of the files of intensities."""
+        return self.table or next(iter(self.intensities.values()), None)
+
+    @property
+    def place(self) -> Path:
+        """What there is of it: its pictures, else its codes."""
+        place = self.pictures or self.codes_path
+        assert place is not None  # found by one of them
+        return place
+
+
+class Tree:
+    """The root of raw recordings: lists folders without hidden entries, and never leaves the root.
+
+    Attributes:
+      problems: what was refused or left aside.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.problems: list[Problem] = []
+        self._resolved = root.resolve()
+
+    def entries(self, folder: Path) -> list[os.DirEntry]:
+        """Entries in order of name; hidden ones and links that lead out of the root are left out."""
+        with os.scandir(folder) as entries:
+            kept = [entry for entry in entries if not entry.name.startswith(".") and self._is_inside(entry)]
+        return sorted(kept, key=lambda entry: natural(entry.name))
+
+    def folders(self, folder: Path) -> list[Path]:
+        """The folders in a folder."""
+        return [Path(entry.path) for entry in self.entries(folder) if entry.is_dir()]
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """All files below a folder; linked folders are not entered, as what they link to is below the root anyway."""
+        for entry in self.entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.files(Path(entry.path))
+            elif entry.is_file():
+                yield Path(entry.path)
+
+    def has_pictures(self, folder: Path) -> bool:
+        """Whether a folder holds any picture; stops at the first."""
+        with os.scandir(folder) as entries:
+            return any(is_picture(entry.name) for entry in entries)
+
+    def links_out(self, folder: Path) -> bool:
+        """Whether an entry of a folder is a link that leads out of the root."""
+        with os.scandir(folder) as entries:
+            return not all([self._is_inside(entry) for entry in entries])
+
+    def _is_inside(self, entry: os.DirEntry) -> bool:
+        if not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(self._resolved):
+            return True
+        text = "the link leads out of the folder of recordings and is not followed"
+        self.problems.append(Problem("link that leads out", entry.path, text))
+        return False
+
+
+def is_video(name: str) -> bool:
+    """Whether a file is a video by its name."""
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture by its name."""
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Key that sorts names with their numbers as numbers: T2 before T10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def safe_name(name: str) -> str:
+    """A name as TFDS splits and files may have it: letters, digits and underscores."""
+    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    # TFDS reads "all" as all splits together.
+    return "all_" if safe == "all" else safe

@@ -1,0 +1,141 @@
+"""The table of a video's AUs, and its columns as OpenFace and py-feat users know them."""
+
+import csv
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from au_jax.errors import UserError
+from au_jax.labels import AUS
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Consecutive frames of a video with their faces and AU scores.
+
+    Attributes:
+      frames: [T] int64 frame numbers: from 1 in a video, the files' own in a folder of frames.
+      timestamps: [T] float64 seconds since the first frame.
+      success: [T] bool, whether a face was found.
+      confidence: [T] float32, the face detector's, 0 to 1; 0 where no face was found.
+      boxes: [T, 4] float32 x, y, width, height of the face in pixels; NaN where no face was found.
+      landmarks: [T, 68, 2] float32 pixels of the picture, x then y, in the order of iBUG-68; NaN where no face was found.
+      scores: system -> [T, 12] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
+    """
+
+    frames: np.ndarray
+    timestamps: np.ndarray
+    success: np.ndarray
+    confidence: np.ndarray
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    scores: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def present(self) -> np.ndarray:
+        """Whether each AU is present by the last system, [T, 12] bool; False where no face was found."""
+        return self.scores[list(self.scores)[-1]] > 0
+
+    def columns(self, form: str = "openface") -> dict[str, np.ndarray]:
+        """The table as named columns of length T, ready for `pandas.DataFrame`.
+
+        Args:
+          form: one of `FORMATS`.
+
+        Raises:
+          UserError: no such form.
+        """
+        if form not in FORMATS:
+            raise UserError(f"unknown table format {form!r}; choose one of {', '.join(FORMATS)}")
+        return FORMATS[form](self)
+
+
+def concatenate(parts: Iterable[Detections]) -> Detections:
+    """Joins the consecutive parts of one video."""
+    parts = list(parts)
+    if not parts:
+        raise UserError("there is no frame to detect AUs in")
+    names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
+    return Detections(**columns, scores=scores)
+
+
+class CsvWriter:
+    """Writes parts of a table to an open text file, as they come; NaN becomes an empty cell."""
+
+    def __init__(self, stream: IO[str], form: str):
+        self._stream, self._form = stream, form
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._begun = False
+
+    def write(self, detections: Detections) -> None:
+        """Appends the rows of some frames, the header before the first ones."""
+        columns = detections.columns(self._form)
+        if not self._begun:
+            self._writer.writerow(columns)
+            self._begun = True
+        self._writer.writerows(zip(*(_cells(values) for values in columns.values()), strict=True))
+        self._stream.flush()
+
+
+def _cells(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "f":
+        digits = 6 if values.dtype == np.float64 else 4
+        return ["" if np.isnan(value) else f"{value:.{digits}f}" for value in values.tolist()]
+    return [str(value) for value in values.tolist()]
+
+
+def _openface(detections: Detections) -> dict[str, np.ndarray]:
+    """OpenFace's columns, then the scores of every system.
+
+    AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: nothing
+    here is trained on intensities, so these columns are there, and empty.
+    """
+    rows = len(detections)
+    columns = {
+        "frame": detections.frames,
+        "face_id": np.zeros(rows, np.int64),
+        "timestamp": detections.timestamps,
+        "confidence": detections.confidence,
+        "success": detections.success.astype(np.int64),
+        **_landmark_columns(np.nan_to_num(detections.landmarks)),
+    }
+    columns |= {f"AU{au:02d}_r": np.full(rows, np.nan, np.float32) for au in AUS}
+    columns |= {
+        f"AU{au:02d}_c": present.astype(np.int64) for au, present in zip(AUS, detections.present.T, strict=True)
+    }
+    for name, scores in detections.scores.items():
+        columns |= {f"AU{au:02d}_{name}": column for au, column in zip(AUS, scores.T, strict=True)}
+    return columns
+
+
+def _fex(detections: Detections) -> dict[str, np.ndarray]:
+    """py-feat's columns: frames from 0; AU.. is the logistic of the last system's score, above .5 where the AU is present."""
+    scores = detections.scores[list(detections.scores)[-1]].astype(np.float64)
+    names = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
+    confidence = np.where(detections.success, detections.confidence, np.nan).astype(np.float32)
+    return {
+        "frame": detections.frames - 1,
+        **dict(zip(names, detections.boxes.T, strict=True)),
+        "FaceScore": confidence,
+        **_landmark_columns(detections.landmarks),
+        **{
+            f"AU{au:02d}": (0.5 * (1.0 + np.tanh(0.5 * column))).astype(np.float32)
+            for au, column in zip(AUS, scores.T, strict=True)
+        },
+        "timestamp": detections.timestamps,
+    }
+
+
+def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{axis}_{i}": landmarks[:, i, number] for number, axis in enumerate("xy") for i in range(68)}
+
+
+FORMATS: dict[str, Callable[[Detections], dict[str, np.ndarray]]] = {"openface": _openface, "fex": _fex}
+"""Table formats by name."""

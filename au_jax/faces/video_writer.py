@@ -1,0 +1,74 @@
+"""Writing videos with PyAV."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from au_jax.errors import UserError
+from au_jax.faces.decoding import pyav, reason
+
+_TICKS = 90_000  # units of time in a second, as in MPEG
+
+
+class VideoWriter:
+    """Writes an MP4 (H.264, yuv420p) that browsers play; the file appears under its name when it is closed.
+
+    Odd sizes, which yuv420p does not know, grow by one pixel that repeats the edge.
+
+    Raises:
+      UserError: the file cannot be made there.
+    """
+
+    def __init__(self, path: str | Path, fps: float, width: int, height: int):
+        av = pyav()
+        self._path, self._size, self._fps = Path(path), (height, width), fps
+        self._part = self._path.with_name(f".{self._path.name}.part")
+        self._ticks = -1
+        if not self._path.parent.is_dir():
+            raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}")
+        try:
+            self._container = av.open(str(self._part.absolute()), "w", format="mp4")
+            self._stream: Any = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be written ({reason(error)}); choose another place") from error
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._stream.options = {"preset": "veryfast", "crf": "20"}
+
+    def write(self, image: np.ndarray, timestamp: float | None = None) -> None:
+        """Appends a frame.
+
+        Args:
+          image: [height, width, 3] uint8 RGB.
+          timestamp: seconds since the first frame; one step of `fps` after the frame before where None.
+        """
+        height, width = self._size
+        if image.shape != (height, width, 3) or image.dtype != np.uint8:
+            raise ValueError(f"this video takes [{height}, {width}, 3] uint8, found {image.shape} {image.dtype}")
+        if timestamp is None:
+            timestamp = self._ticks / _TICKS + 1 / self._fps if self._ticks >= 0 else 0.0
+        self._ticks = max(self._ticks + 1, round(timestamp * _TICKS))
+        even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Finishes the file; closing again does nothing."""
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        if self._ticks >= 0:
+            container.mux(self._stream.encode(None))
+        container.close()
+        os.replace(self._part, self._path)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

@@ -1,0 +1,141 @@
+"""Anybody's own recordings: videos or folders of frames with a table each; what cannot be used is one line each."""
+
+import os
+
+import pytest
+
+from au_jax.data.recordings import RecordingId
+from au_jax.errors import UserError
+from au_jax.labels import AUS
+
+from .conftest import write_picture, write_text, write_video
+
+CODES = "frame,AU1\n1,0\n2,1\n3,0\n"
+
+
+def write_frames(raw, name, frames=3):
+    for number in range(1, frames + 1):
+        write_picture(raw / name / f"{number}.png", number)
+
+
+def unusable(reader):
+    (problem,) = reader("folder").survey().unusable
+    assert "\n" not in problem.text
+    return problem.text
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "avi", "mov", "MKV"])
+def test_videos_of_all_kinds_are_read(raw, reader, stand_in, suffix):
+    write_video(raw / f"anna/smile.{suffix}", 3)
+    write_text(raw / "anna/smile.csv", CODES)
+    folder = reader("folder")
+    assert folder.recordings() == [RecordingId("anna", "smile")]
+    (faces,) = folder.faces(RecordingId("anna", "smile"))
+    assert faces.frames.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
+
+
+def test_folders_of_frames_are_read(raw, reader, stand_in):
+    write_frames(raw, "bert/take.1")
+    write_text(raw / "bert/take.1.csv", CODES)
+    (faces,) = reader("folder").faces(RecordingId("bert", "take_1"))
+    assert faces.frames.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
+    assert reader("folder").pictures(RecordingId("bert", "take_1")).__next__().number == 1
+
+
+def test_names_become_letters_digits_and_underscores(raw, reader):
+    for subject in ("all", "Zoë-1"):
+        write_frames(raw, f"{subject}/a b")
+        write_text(raw / subject / "a b.csv", CODES)
+    assert reader("folder").recordings() == [RecordingId("Zo__1", "a_b"), RecordingId("all_", "a_b")]
+
+
+def test_two_subjects_of_one_name_are_refused_with_both(raw, reader):
+    for subject, video in (("a-b", "one"), ("a b", "two")):
+        write_frames(raw, f"{subject}/{video}")
+        write_text(raw / subject / f"{video}.csv", CODES)
+    with pytest.raises(UserError, match="a b and .*a-b would both be subject a_b; rename one"):
+        reader("folder").recordings()
+
+
+@pytest.mark.parametrize("other", ["clip 1", "clip-1"])
+def test_two_videos_of_one_name_are_refused_with_both(raw, reader, other):
+    write_frames(raw, "anna/clip_1")
+    write_frames(raw, f"anna/{other}")
+    with pytest.raises(UserError, match=r"anna/clip.1 and .*anna/clip.1 would both be called anna/clip_1"):
+        reader("folder").recordings()
+
+
+def test_a_folder_without_pictures_beside_a_video_does_not_count(raw, reader):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", CODES)
+    write_text(raw / "anna/notes/readme.txt", "hello")
+    write_text(raw / "anna/._clip.csv", "left by another system")
+    (raw / "empty").mkdir()
+    write_text(raw / "readme.txt", "hello")
+    folder = reader("folder")
+    assert folder.recordings() == [RecordingId("anna", "clip")] and folder.survey().unusable == ()
+    found = {problem.path.removeprefix(f"{raw}/"): problem.kind for problem in folder.survey().problems}
+    assert found["empty"] == "folder without recordings" and found["readme.txt"] == "file without use"
+
+
+def test_a_video_without_table_and_a_table_without_video_are_one_line_each(raw, reader):
+    write_frames(raw, "anna/clip")
+    assert "anna/clip stands alone: there is no table clip.csv beside it" in unusable(reader)
+    write_text(raw / "anna/clip.csv", CODES)
+    write_text(raw / "bert/take.csv", CODES)
+    assert "bert/take.csv stands alone: there is no video or folder of frames take" in unusable(reader)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "clip.csv is empty"),
+        ("1,0\n2,1\n", "clip.csv has no column 'frame' in its first line"),
+        ("frame,AU3,AU99\n1,0,0\n", "clip.csv has no column of the 12 AUs"),
+    ],
+)
+def test_unusable_tables_are_one_line_each(raw, reader, content, message):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", content)
+    assert message in unusable(reader)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no video" * 100])
+def test_videos_without_content_or_damaged_are_one_line_each(raw, reader, content):
+    pytest.importorskip("av")
+    write_text(raw / "anna/clip.csv", CODES)
+    (raw / "anna/clip.mp4").write_bytes(content)
+    assert "anna/clip.mp4" in unusable(reader)
+
+
+def test_a_folder_without_recordings_is_refused_with_the_layout(raw, reader):
+    write_text(raw / "notes.txt", "hello")
+    with pytest.raises(UserError, match=r"has no folder recordings .*; it should hold <subject>/<video>.mp4"):
+        reader("folder").recordings()
+
+
+def test_links_that_lead_out_are_not_followed(raw, reader, tmp_path):
+    write_frames(tmp_path, "elsewhere/clip")
+    write_text(tmp_path / "elsewhere/clip.csv", CODES)
+    os.symlink(tmp_path / "elsewhere", raw / "anna")
+    with pytest.raises(UserError, match=r"no folder recordings .*raw/anna: the link leads out"):
+        reader("folder").recordings()
+    write_frames(raw, "bert/clip")
+    write_text(raw / "bert/clip.csv", CODES)
+    os.symlink("clip", raw / "bert/again")
+    os.symlink("clip.csv", raw / "bert/again.csv")
+    assert reader("folder").recordings() == [RecordingId("bert", "again"), RecordingId("bert", "clip")]
+    os.symlink(tmp_path / "elsewhere/clip/1.png", raw / "bert/clip/4.png")
+    texts = [problem.text for problem in reader("folder").survey().unusable]
+    assert len(texts) == 2 and "bert/clip holds links that lead out of" in texts[1]
+
+
+def test_labels_are_right_after_shuffling_columns_and_rows(raw, reader, stand_in):
+    write_frames(raw, "anna/clip", 6)
+    truth = {1: [0, 1, 0, 1, 1, 0], 24: [1, 1, 0, 0, 1, 9], 10: [0, 0, 0, 1, 9, 1]}
+    rows = [f"{truth[24][n]},x,{truth[1][n]},{n + 1:03d},{truth[10][n]}" for n in (4, 0, 5, 2, 1, 3)]
+    write_text(raw / "anna/clip.csv", "\n".join(["AU24,note,1,FRAME,AU10_c", *rows]))
+    (faces,) = reader("folder").faces(RecordingId("anna", "clip"))
+    for au, codes in truth.items():
+        expected = [{0: -1, 1: 1, 9: 0}[code] for code in codes]
+        assert faces.labels[:, AUS.index(au)].tolist() == expected
