@@ -96,7 +96,7 @@ def predict(
         raise UserError(f"{video} has no frames")
     if outputs.plot:
         with style.look():
-            files.write_bytes(outputs.plot, style.to_png(draw_detections(concatenate(kept), Path(video).name).figure))
+            files.write_bytes(outputs.plot, style.to_png(draw_detections(concatenate(kept), Path(video).name)))
     return {"frames": frames, "faces": faces, "seconds": time.monotonic() - start}
 
 

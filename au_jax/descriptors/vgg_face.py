@@ -4,6 +4,7 @@ Its weights are public for research and not part of this project: `vgg_face.mat`
 https://www.robots.ox.ac.uk/~vgg/software/vgg_face/, or MatConvNet's own copy of it, `vgg-face.mat`.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ CONVOLUTIONS: tuple[str, ...] = tuple(f"conv{b}_{i}" for b, n in enumerate(BLOCK
 LAYERS: tuple[str, ...] = (*CONVOLUTIONS, "fc6", "fc7")
 
 
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["params", "average"], meta_fields=[])
 @dataclass(frozen=True)
 class Weights:
     """What the file holds.

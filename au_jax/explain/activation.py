@@ -8,7 +8,7 @@ contribute little. All AUs climb at once: a batch of pictures in one compiled lo
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ import numpy as np
 
 START_DEVIATION = 10.0
 """Standard deviation of the random start, in grey levels of 0..255."""
+
+STEPS = 4
+"""Iterations in the compiled program."""
 
 Score = Callable[[jax.Array], jax.Array]
 """A network: pictures minus the mean, [A, H, W, 3] float32 -> scores of all units [A, U], each row from its picture."""
@@ -50,7 +53,9 @@ class Settings:
 
 PRESETS: dict[str, Settings] = {
     # The paper's three regularisers and its 10,000 iterations; the constants are ours, between Yosinski's presets 1 and 3.
-    "paper": Settings(decay=1e-4, blur=1.0, norm_percentile=20.0, iterations=10_000),
+    "paper": Settings(
+        decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000
+    ),
     "yosinski1": Settings(blur=0.5, norm_percentile=50.0, iterations=500),
     "yosinski2": Settings(decay=0.3, norm_percentile=20.0, rate=100.0, iterations=750),
     "yosinski3": Settings(decay=1e-4, blur=1.0, rate=100.0, iterations=1000),
@@ -82,8 +87,8 @@ def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
     return Climb(picture, lowest, picture, lowest)
 
 
-def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[[Climb, int, int], Climb]:
-    """Compiles the ascent of all units.
+def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[[Climb, int], Climb]:
+    """Compiles a few iterations of the ascent of all units.
 
     Args:
       score: the network.
@@ -91,8 +96,8 @@ def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[
       settings: such as one of `PRESETS`.
 
     Returns:
-      (climb, first, last) -> the climb after iterations first..last - 1; unit number k climbs by picture number k. The
-      last of `settings.iterations` only looks at the picture, as in the published code.
+      (climb, first) -> the climb after iterations first..first + STEPS - 1; unit number k climbs by picture number k.
+      The last of `settings.iterations` only looks at the picture, as in the published code, and so do any after it.
     """
     low, high = -jnp.asarray(mean, jnp.float32), 255.0 - jnp.asarray(mean, jnp.float32)
 
@@ -101,7 +106,7 @@ def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[
         own = jnp.diagonal(score(picture)).astype(jnp.float32)
         return own.sum(), own
 
-    def iterate(iteration: jax.Array, climb: Climb) -> Climb:
+    def iterate(climb: Climb, iteration: jax.Array) -> tuple[Climb, None]:
         picture = jnp.clip(climb.picture, low[None], high[None])
         gradient, own = jax.grad(scores_of_own_units, has_aux=True)(picture)
         better = own > climb.best_score
@@ -112,9 +117,21 @@ def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[
             stepped = jax.lax.cond(due, lambda x: gaussian_blur(x, settings.blur), lambda x: x, stepped)
         stepped = jax.vmap(functools.partial(_clear, settings))(stepped, gradient)
         after = jnp.where(iteration < settings.iterations - 1, stepped, picture)
-        return Climb(after, own, best, jnp.maximum(own, climb.best_score))
+        return Climb(after, own, best, jnp.maximum(own, climb.best_score)), None
 
-    return jax.jit(lambda climb, first, last: jax.lax.fori_loop(first, last, iterate, climb))
+    # XLA's CPU backend makes gradients of convolutions ten times slower within a loop than outside.
+    unroll = jax.default_backend() == "cpu"
+    return jax.jit(
+        lambda climb, first: jax.lax.scan(iterate, climb, first + jnp.arange(STEPS), unroll=STEPS if unroll else 1)[0]
+    )
+
+
+def ascend(score: Score, mean: np.ndarray, settings: Settings, climb: Climb) -> Iterator[Climb]:
+    """Climbs to the end of `settings.iterations`; yields the climb after every few iterations, the end as the last."""
+    step = make_ascent(score, mean, settings)
+    for first in range(0, settings.iterations, STEPS):
+        climb = step(climb, first)
+        yield climb
 
 
 def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
@@ -138,9 +155,32 @@ def _clear(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.A
     return picture
 
 
-def clear_below_percentile(picture: jax.Array, size: jax.Array, percentile: float) -> jax.Array:
-    """Sets the pixels of [H, W, 3] to zero whose size [H, W] is below a percentile (0 to 100) of all sizes."""
-    return jnp.where((size < jnp.percentile(size, percentile))[..., None], 0.0, picture)
+def clear_below_percentile(picture: jax.Array, size: jax.Array, percent: float) -> jax.Array:
+    """Sets the pixels of [H, W, 3] to zero whose size [H, W] (not negative) is below a percentile of all sizes."""
+    return jnp.where((size < percentile(size.reshape(-1), percent))[..., None], 0.0, picture)
+
+
+def percentile(values: jax.Array, percent: float) -> jax.Array:
+    """The linearly interpolated percentile of [N] float32 >= 0, as NumPy's, by bisection: sorting is slow on CPUs.
+
+    Patterns of bits of such numbers are in the order of the numbers, so that 31 halvings find one of them exactly.
+    """
+    place = percent / 100.0 * (values.shape[0] - 1)
+    below = int(place)
+    bits = jax.lax.bitcast_convert_type(values, jnp.int32)
+
+    def halve(_: jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = bounds
+        middle = low + (high - low) // 2
+        enough = jnp.sum(bits <= middle) > below
+        return jnp.where(enough, low, middle + 1), jnp.where(enough, middle, high)
+
+    infinity = jnp.int32(0x7F800000)
+    found, _ = jax.lax.fori_loop(0, 31, halve, (jnp.int32(0), infinity))
+    value = jax.lax.bitcast_convert_type(found, jnp.float32)
+    following = jnp.min(jnp.where(bits > found, values, jnp.inf))
+    following = jnp.where(jnp.sum(bits <= found) > below + 1, value, following)
+    return value if place == below else value + (place - below) * (following - value)
 
 
 def gaussian_blur(pictures: jax.Array, deviation: float) -> jax.Array:
@@ -157,27 +197,27 @@ def gaussian_blur(pictures: jax.Array, deviation: float) -> jax.Array:
     return pictures
 
 
-def moved_region(differences: np.ndarray, share: float = 0.8) -> np.ndarray:
-    """Where an AU moves the face: the fewest pixels that hold a share of all squared change.
+def moved_region(movement: np.ndarray, share: float = 0.8) -> np.ndarray:
+    """Where an AU moves the face: the fewest pixels that hold a share of all squared movement.
 
     Args:
-      differences: [N, H, W, 3] float, faces with the AU minus the same faces without.
-      share: of the change, 0..1.
+      movement: [H, W, C] float, how far each pixel moves (or by how much it changes).
+      share: 0..1.
 
     Returns:
       [H, W] bool.
 
     Raises:
-      ValueError: nothing changes.
+      ValueError: nothing moves.
     """
-    change = np.square(np.asarray(differences, np.float64)).sum((0, 3))
-    if not change.sum() > 0:
-        raise ValueError("the pictures with and without the AU are the same")
-    order = np.argsort(-change, axis=None, kind="stable")
-    enough = int(np.searchsorted(np.cumsum(change.ravel()[order]), share * change.sum())) + 1
-    region = np.zeros(change.size, bool)
+    squares = np.square(np.asarray(movement, np.float64)).sum(-1)
+    if not squares.sum() > 0:
+        raise ValueError("nothing moves: there is no region to compare with")
+    order = np.argsort(-squares, axis=None, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(squares.ravel()[order]), share * squares.sum())) + 1
+    region = np.zeros(squares.size, bool)
     region[order[:enough]] = True
-    return region.reshape(change.shape)
+    return region.reshape(squares.shape)
 
 
 def energy_shares(pictures: np.ndarray, regions: np.ndarray) -> np.ndarray:

@@ -44,6 +44,8 @@ def draw_contact_sheet(run: FinishedRun) -> style.Drawing:
     """Draws frames of as many test subjects as fit, drawn at random, each with its 12 AUs below."""
     system = run.best_system
     shown = choose_frames(run.scores(system), FRAMES, run.results["seed"])
+    if run.dataset is None:
+        raise ValueError("the contact sheet shows faces and needs the run's dataset")
     pictures = decode(run.dataset, shown)
     rows = math.ceil(len(shown) / _COLUMNS)
     size = (_COLUMNS * _CELL[0] + _MARGIN, rows * _CELL[1] + _LEGEND)

@@ -18,15 +18,15 @@ class FinishedRun:
     Attributes:
       workdir: folder of the run.
       config: what it was started with.
-      dataset: its faces.
+      dataset: its faces; None where nothing is drawn that shows them.
       results: content of results.json; an undefined figure is None or NaN.
     """
 
     workdir: Path
     config: Config
-    dataset: FaceDataset
+    dataset: FaceDataset | None
     results: dict[str, Any]
-    _scores: dict[str, tables.Scored] = field(default_factory=dict, repr=False)
+    _scores: dict[str, list[tables.Scored]] = field(default_factory=dict, repr=False)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -60,17 +60,23 @@ class FinishedRun:
           FileNotFoundError: a score file is gone.
           UserError: a score file is damaged.
         """
-        if system in self._scores:
-            return self._scores[system]
         merged = tables.Scored({}, {}, {})
-        for fold in self.folds:
-            part = tables.read_scores(self.workdir / f"fold_{fold:02d}" / "scores" / f"{system}.npz")
+        for part in self._by_fold(system):
             # A subject is tested in one fold only, so that no key comes twice.
             merged.scores.update(part.scores)
             merged.labels.update(part.labels)
             merged.frames.update(part.frames)
-        self._scores[system] = merged
         return merged
+
+    def folded_scores(self) -> dict[str, list[tables.Scored]]:
+        """The scores of every system, fold by fold; errors as in `scores`."""
+        return {system: self._by_fold(system) for system in self.systems}
+
+    def _by_fold(self, system: str) -> list[tables.Scored]:
+        if system not in self._scores:
+            paths = [self.workdir / f"fold_{fold:02d}" / "scores" / f"{system}.npz" for fold in self.folds]
+            self._scores[system] = [tables.read_scores(path) for path in paths]
+        return self._scores[system]
 
 
 def defined(value: float | None) -> float | None:

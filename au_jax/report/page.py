@@ -4,10 +4,11 @@ import base64
 import functools
 import importlib.metadata
 import importlib.resources
+import io
 import json
 import platform
-import struct
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import jax
 import jinja2
 from absl import logging
+from ml_collections import ConfigDict
+from PIL import Image
 
 from au_jax import files
 from au_jax.config import Config
@@ -23,9 +26,15 @@ from au_jax.errors import UserError
 from au_jax.report import style, tabulate
 from au_jax.report.au_scores import draw_au_scores
 from au_jax.report.contact_sheet import draw_contact_sheet
+from au_jax.report.cooccurrence import draw_cooccurrence
 from au_jax.report.curves import draw_curves, trained_stages
 from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.precision_recall import draw_precision_recall
 from au_jax.report.timeline import draw_timeline
+
+
+FIGURES = re.compile(r"fig\d+(_\w+)?")
+"""Names of pictures that the commands of experiments/ leave in the run's figures/: the paper's figures."""
 
 
 @dataclass(frozen=True)
@@ -55,27 +64,36 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
         numbers and the other pictures.
     """
     run = FinishedRun(Path(workdir), config, dataset, results)
-    pictures, failures = [], []
-    for section, name, draw in _drawings(run):
+    failures: dict[str, Exception] = {}
+    for _, name, draw in _drawings(run):
         try:
-            pictures.append(_draw(run.workdir, section, name, draw))
+            with style.look():
+                png = style.to_png(draw())
+            files.write_bytes(_path(run, name), png)
         except Exception as error:
             logging.error("report: %s could not be drawn: %s", name, error)
-            failures.append((name, error))
-            pictures.append(Picture(section, name, "", f"This picture could not be drawn: {error}"))
-    files.write_text(run.workdir / "report.html", _render(run, pictures))
+            failures[name] = error
+    _write_page(run, failures)
     if failures:
-        name, error = failures[0]
+        error = next(iter(failures.values()))
         kind = UserError if isinstance(error, UserError) else RuntimeError
         raise kind(
-            f"report: {', '.join(name for name, _ in failures)} could not be drawn ({error}); the figures in numbers "
+            f"report: {', '.join(failures)} could not be drawn ({error}); the figures in numbers "
             f"are complete in {run.workdir / 'results.json'} and {run.workdir / 'report.html'}"
         ) from error
+
+
+def renew_page(workdir: Path) -> None:
+    """Writes report.html of a finished run again, with the pictures that lie in its figures/ by now."""
+    config = ConfigDict(files.read_json(workdir / "config.json"))
+    _write_page(FinishedRun(workdir, config, None, files.read_json(workdir / "results.json")), {})
 
 
 def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.Drawing]]]:
     """All pictures: section of the page, name of the file, and what draws it."""
     yield "scores", "f1_frame", functools.partial(draw_au_scores, run)
+    yield "scores", "precision_recall", lambda: draw_precision_recall(run.folded_scores())
+    yield "scores", "cooccurrence", lambda: draw_cooccurrence(run.best_system, run.scores(run.best_system))
     for stage, folds in trained_stages(run.workdir).items():
         name = "curves_" + stage.replace("/", "_")
         yield "curves", name, functools.partial(draw_curves, run.workdir, stage, folds)
@@ -83,15 +101,29 @@ def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.D
     yield "contact", "contact_sheet", functools.partial(draw_contact_sheet, run)
 
 
-def _draw(workdir: Path, section: str, name: str, draw: Callable[[], style.Drawing]) -> Picture:
-    with style.look():
-        drawing = draw()
-        png = style.to_png(drawing.figure)
-    files.write_bytes(workdir / "figures" / f"{name}.png", png)
-    # Width and height stand at a fixed place of every PNG; the page does not jump while it is laid out.
-    width, height = struct.unpack(">II", png[16:24])
+def _write_page(run: FinishedRun, failures: Mapping[str, Exception]) -> None:
+    pictures = []
+    for section, name, _ in _drawings(run):
+        if name in failures:
+            pictures.append(Picture(section, name, "", f"This picture could not be drawn: {failures[name]}"))
+        elif _path(run, name).exists():
+            pictures.append(_picture(section, _path(run, name)))
+    found = sorted((run.workdir / "figures").glob("*.png"))
+    pictures += [_picture("paper", path) for path in found if FIGURES.fullmatch(path.stem)]
+    files.write_text(run.workdir / "report.html", _render(run, pictures))
+
+
+def _path(run: FinishedRun, name: str) -> Path:
+    return run.workdir / "figures" / f"{name}.png"
+
+
+def _picture(section: str, path: Path) -> Picture:
+    png = path.read_bytes()
+    with Image.open(io.BytesIO(png)) as image:
+        # Written by `style.to_png`. Width and height keep the page from jumping while it is laid out.
+        words, (width, height) = image.info, image.size
     source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return Picture(section, name, drawing.alt, drawing.caption, source, width, height)
+    return Picture(section, path.stem, words.get("Title", ""), words.get("Description", ""), source, width, height)
 
 
 def _render(run: FinishedRun, pictures: list[Picture]) -> str:
@@ -113,7 +145,7 @@ def _render(run: FinishedRun, pictures: list[Picture]) -> str:
         verdict=tabulate.verdict(run),
         pictures={
             section: [one for one in pictures if one.section == section]
-            for section in ("scores", "curves", "timeline", "contact")
+            for section in ("scores", "paper", "curves", "timeline", "contact")
         },
         folds=tabulate.folds(split, run.folds),
         finished=len(run.folds),

@@ -9,7 +9,7 @@ from au_jax import files
 from au_jax.evaluation.paper import Table
 from au_jax.report import style
 from au_jax.report.finished import display_name
-from au_jax.report.paper_picture import draw_comparison, to_svg
+from au_jax.report.paper_picture import draw_comparison
 from au_jax.report.paper_runs import PROTOCOL_NAMES, read_runs
 from au_jax.report.paper_table import METRICS, PRINTED, ROWS, Cell, Column, Comparison, compare
 
@@ -50,8 +50,8 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
         files.write_text(stem.with_suffix(".tex"), latex(comparison))
         with style.look():
             drawing = draw_comparison(comparison)
-            files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing.figure))
-            files.write_bytes(stem.with_suffix(".svg"), to_svg(drawing))
+            files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
+            files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
         if metric == PRINTED:
             print(markdown(comparison))
     print(

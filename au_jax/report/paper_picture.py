@@ -1,11 +1,7 @@
 """The picture of a comparison with the paper: per protocol, AU and system our figure and the paper's."""
 
-import io
-
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -37,15 +33,6 @@ def draw_comparison(comparison: Comparison) -> style.Drawing:
         f"{', '.join(PROTOCOL_NAMES[protocol] for protocol in protocols)}. {' '.join(comparison.warnings)}".strip(),
         caption=comparison.explanation,
     )
-
-
-def to_svg(drawing: style.Drawing) -> bytes:
-    """Draws a figure as SVG with its words inside; the same figure gives the same bytes."""
-    stream = io.BytesIO()
-    words = {"Title": drawing.alt, "Description": drawing.caption, "Creator": None, "Date": None}
-    with matplotlib.rc_context({"svg.hashsalt": "au_jax"}):
-        FigureCanvasSVG(drawing.figure).print_svg(stream, metadata=words)
-    return stream.getvalue()
 
 
 def _draw_panel(axes: Axes, columns: list[Column], series: dict[str, style.Series]) -> None:

@@ -6,8 +6,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import matplotlib
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
 
@@ -32,7 +34,7 @@ class Drawing:
     """A finished figure and its words.
 
     Attributes:
-      figure: to be saved by `to_png`.
+      figure: to be saved by `to_png` or `to_svg`.
       alt: what the picture shows, for those who do not see it.
       caption: how to read it.
     """
@@ -99,12 +101,23 @@ def look() -> Iterator[None]:
         yield
 
 
-def to_png(figure: Figure) -> bytes:
-    """Draws a figure as PNG; the same figure gives the same bytes."""
+def to_png(drawing: Drawing) -> bytes:
+    """Draws a figure as PNG with its words inside; the same figure gives the same bytes."""
     stream = io.BytesIO()
+    # No Software entry: it would change with the version and says nothing to a reader.
+    words = {"Title": drawing.alt, "Description": drawing.caption, "Software": None}
     with warnings.catch_warnings():
         # A subject named in another script becomes boxes in the picture; the page spells it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        # No Software entry: it would change with the version and says nothing to a reader.
-        FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
+        FigureCanvasAgg(drawing.figure).print_png(stream, metadata=words)
+    return stream.getvalue()
+
+
+def to_svg(drawing: Drawing) -> bytes:
+    """Draws a figure as SVG with its words inside; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    words = {"Title": drawing.alt, "Description": drawing.caption, "Creator": None, "Date": None}
+    with matplotlib.rc_context({"svg.hashsalt": "au_jax"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        FigureCanvasSVG(drawing.figure).print_svg(stream, metadata=words)
     return stream.getvalue()

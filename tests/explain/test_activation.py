@@ -80,7 +80,7 @@ def test_every_preset_climbs_as_a_transcription_does(name):
     settings = Settings(**{**vars(PRESETS[name]), "iterations": 14})
     score, score_and_gradient = curved_score()
     begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
-    climb = activation.make_ascent(score, MEAN, settings)(begin, 0, settings.iterations)
+    *_, climb = activation.ascend(score, MEAN, settings, begin)
     for unit in range(UNITS):
         last, last_score, best, best_score = transcription(
             score_and_gradient, np.asarray(begin.picture[unit], np.float64), MEAN.astype(np.float64), unit, settings
@@ -90,14 +90,23 @@ def test_every_preset_climbs_as_a_transcription_does(name):
         np.testing.assert_allclose([climb.score[unit], climb.best_score[unit]], [last_score, best_score], rtol=1e-4)
 
 
-def test_an_ascent_in_parts_is_the_same_ascent():
-    settings = Settings(decay=0.01, blur=0.5, norm_percentile=20.0, iterations=9)
-    ascend = activation.make_ascent(curved_score()[0], MEAN, settings)
-    whole = ascend(activation.start(jax.random.key(1), UNITS, SIDE, SIDE), 0, 9)
-    parts = activation.start(jax.random.key(1), UNITS, SIDE, SIDE)
-    for first, last in ((0, 4), (4, 5), (5, 9)):
-        parts = ascend(parts, first, last)
-    jax.tree.map(np.testing.assert_array_equal, whole, parts)
+def test_the_end_is_the_end_wherever_the_compiled_program_stops():
+    settings = Settings(decay=0.01, blur=0.5, norm_percentile=20.0, iterations=6)  # of 8 that are computed
+    score, score_and_gradient = curved_score()
+    begin = activation.start(jax.random.key(1), UNITS, SIDE, SIDE)
+    *_, climb = activation.ascend(score, MEAN, settings, begin)
+    last, *_ = transcription(score_and_gradient, np.asarray(begin.picture[0], np.float64), MEAN, 0, settings)
+    np.testing.assert_allclose(climb.picture[0], last, atol=1e-3)
+    after = activation.make_ascent(score, MEAN, settings)(climb, 8)
+    jax.tree.map(np.testing.assert_array_equal, after, climb)
+
+
+@pytest.mark.parametrize("percent", [0.0, 7.0, 20.0, 50.0, 90.0, 99.9])
+def test_percentiles_are_those_of_numpy(percent):
+    rng = np.random.default_rng(3)
+    for values in (rng.exponential(size=201), np.round(rng.exponential(size=64), 1), np.zeros(9), np.array([3.0, 1e-30])):
+        found = jax.jit(activation.percentile, static_argnums=1)(values.astype(np.float32), percent)
+        np.testing.assert_allclose(found, np.percentile(values.astype(np.float32), percent), rtol=1e-6)
 
 
 def test_a_linear_network_gets_the_picture_of_its_weights():
@@ -107,7 +116,7 @@ def test_a_linear_network_gets_the_picture_of_its_weights():
         return pictures.reshape(len(pictures), -1) @ weights.reshape(UNITS, -1).T
 
     settings = Settings(rate=10.0, iterations=60)
-    climb = activation.make_ascent(score, MEAN, settings)(activation.start(jax.random.key(0), UNITS, SIDE, SIDE), 0, 60)
+    *_, climb = activation.ascend(score, MEAN, settings, activation.start(jax.random.key(0), UNITS, SIDE, SIDE))
     # Every pixel ends as bright or as dark as it can be.
     np.testing.assert_allclose(np.asarray(climb.best) + MEAN, np.where(weights > 0, 255.0, 0.0), atol=1e-3)
     assert (np.asarray(score(climb.best)).argmax(1) == np.arange(UNITS)).all()
@@ -116,7 +125,7 @@ def test_a_linear_network_gets_the_picture_of_its_weights():
 def test_a_gradient_of_zero_leaves_the_picture():
     settings = Settings(iterations=3)
     begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
-    climb = activation.make_ascent(lambda x: jnp.zeros((len(x), UNITS)), MEAN, settings)(begin, 0, 3)
+    *_, climb = activation.ascend(lambda x: jnp.zeros((len(x), UNITS)), MEAN, settings, begin)
     np.testing.assert_array_equal(climb.picture, begin.picture)
     np.testing.assert_array_equal(climb.best_score, 0)
 
@@ -135,15 +144,13 @@ def test_presets_are_those_of_the_sources():
 
 
 def test_region_is_where_the_change_is_and_energy_is_shared_out():
-    differences = np.zeros((2, 4, 4, 3))
-    differences[:, 0, 1] = 10.0
-    differences[0, 3, 3] = 4.0
-    differences[1, 2, 2, 0] = 1.0
-    region = activation.moved_region(differences, share=0.8)
+    movement = np.zeros((4, 4, 2))
+    movement[0, 1], movement[3, 3], movement[2, 2, 0] = (-3, 4), (2, 0), 1  # squares 25, 4, 1
+    region = activation.moved_region(movement, share=0.8)
     assert region.sum() == 1 and region[0, 1]
-    assert activation.moved_region(differences, share=0.99).sum() == 2
-    with pytest.raises(ValueError, match="the same"):
-        activation.moved_region(np.zeros((1, 4, 4, 3)))
+    assert activation.moved_region(movement, share=0.9).sum() == 2
+    with pytest.raises(ValueError, match="nothing moves"):
+        activation.moved_region(np.zeros((4, 4, 2)))
 
     pictures = np.zeros((2, 4, 4, 3))
     pictures[0, 0, 1, 0], pictures[0, 2, 2, 1] = 3.0, 1.0  # energy 9 inside, 1 outside

@@ -3,17 +3,21 @@
 import base64
 import html.parser
 import io
+import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from au_jax import files
 from au_jax.errors import UserError
-from au_jax.report import page, write_report
+from au_jax.report import page, style, write_report
+from au_jax.report.publish import publish
 
-ALL = {"f1_frame", "curves_hybrid_lstm", "curves_hybrid_fusion", "timeline", "contact_sheet"}
+ALL = {"f1_frame", "precision_recall", "cooccurrence", "curves_hybrid_lstm", "curves_hybrid_fusion", "timeline", "contact_sheet"}
 
 
 class Page(html.parser.HTMLParser):
@@ -183,10 +187,10 @@ def test_a_damaged_score_file_is_named_and_the_tables_stay(tmp_path, drawn_faces
     shutil.rmtree(tmp_path / "logs")
     damaged = tmp_path / "fold_01" / "scores" / "hybrid.npz"
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"timeline, contact_sheet could not be drawn .*fold_01/scores/hybrid.npz"):
+    with pytest.raises(UserError, match=r"precision_recall, cooccurrence, timeline, contact_sheet could not .*fold_01/scores/hybrid.npz"):
         write_report(tmp_path, **made)
     text = (tmp_path / "report.html").read_text()
-    assert text.count("This picture could not be drawn") == 2
+    assert text.count("This picture could not be drawn") == 4
     assert f"{made['results']['systems']['hybrid']['f1_frame']['average']:.1f}" in text
 
 
@@ -200,3 +204,33 @@ def test_an_error_while_drawing_is_raised_after_the_page_is_written(tmp_path, dr
         write_report(tmp_path, **made)
     assert "no ink" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "figures" / "contact_sheet.png").exists()
+
+
+def test_figures_that_commands_left_are_shown_with_their_words(tmp_path, drawn_faces, run_maker):
+    made = run_maker(tmp_path, drawn_faces, ("hog_svm",), (0,))
+    write_report(tmp_path, **made)
+    files.write_json(tmp_path / "config.json", json.loads(made["config"].to_json_best_effort()))
+    before = (tmp_path / "report.html").read_text()
+    assert "The paper's figures" not in before
+
+    def draw():
+        figure = Figure(figsize=(3, 2))
+        figure.subplots().plot([1, 2])
+        return style.Drawing(figure, "A line – it rises.", "Read it from <left> to right.")
+
+    tables = {"": [{"x": 1, "y": 0.1234567}, {"x": 2, "y": float("nan")}], "more": []}
+    publish(tmp_path / "figures", "fig9", draw, tables, tmp_path)
+    assert (tmp_path / "figures" / "fig9.csv").read_text() == "x,y\n1,0.123457\n2,\n"
+    assert (tmp_path / "figures" / "fig9.svg").read_bytes().startswith(b"<?xml")
+    after = (tmp_path / "report.html").read_text()
+    parsed = Page(after)
+    assert "A line – it rises." in parsed.attributes("img", "alt")
+    assert "Read it from <left> to right." in " ".join(parsed.words)
+    # All else is as it was.
+    section = after[after.index('<section aria-labelledby="paper">') :]
+    section = section[: section.index("</section>") + len("</section>")]
+    link = '<li><a href="#paper">The paper\'s figures</a></li>\n'
+    assert after.replace(section, "").replace(link, "").split() == before.split()
+    # A figure that is written elsewhere changes no page.
+    publish(tmp_path / "elsewhere", "fig8", draw, {}, tmp_path)
+    assert (tmp_path / "report.html").read_text() == after

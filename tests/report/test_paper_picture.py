@@ -7,7 +7,7 @@ import pytest
 
 from au_jax.evaluation.paper import TABLE_II
 from au_jax.report import style
-from au_jax.report.paper_picture import draw_comparison, to_svg
+from au_jax.report.paper_picture import draw_comparison
 from au_jax.report.paper_runs import read_runs
 from au_jax.report.paper_table import compare
 
@@ -52,7 +52,7 @@ def test_svg_holds_the_words_and_is_the_same_again(runs):
     pictures = []
     for _ in range(2):
         with style.look():
-            pictures.append(to_svg(draw_comparison(compare(TABLE_II, runs, "f1_frame"))))
+            pictures.append(style.to_svg(draw_comparison(compare(TABLE_II, runs, "f1_frame"))))
     assert pictures[0] == pictures[1]
     words = " ".join(ElementTree.fromstring(pictures[0]).itertext())
     assert "synthetic faces: they are not comparable" in words
