@@ -36,7 +36,7 @@ def write_video(path, frames):
     made.rename(path)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class StandInFace:
     number: int
     timestamp: float
