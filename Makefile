@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint reference clean
+.PHONY: demo test lint video reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
@@ -19,7 +19,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# PyTorch, dlib and the landmark model, for the tests that compare with them; skipped without.
+# PyAV, dlib and the landmark model, for videos and pictures of real people.
+video: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-video.txt
+
+# The same, PyTorch and scikit-image, for the tests that compare with them; skipped without.
 reference: $(VENV)/installed-dev
 	$(BIN)/python -m pip install --quiet -r requirements-reference.txt
 

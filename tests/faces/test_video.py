@@ -1,5 +1,6 @@
 """Videos, frame folders and cameras: numbers, times, rotation, damage, memory."""
 
+import struct
 import weakref
 import zlib
 from fractions import Fraction
@@ -25,15 +26,13 @@ def _frame(brightness: int) -> np.ndarray:
     return image
 
 
-def _encode(path, ticks, codec="libx264", rate=25, options=None, setup=None):
+def _encode(path, ticks, codec="libx264", options=None, pixels="yuv420p"):
     """Writes frame i, of brightness 5 i modulo 250, at presentation time ticks[i] / 1000; independent of `VideoWriter`."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = W, H, pixels
         stream.options = options or {}
         stream.codec_context.time_base = Fraction(1, 1000)
-        if setup is not None:
-            setup(stream)
         for index, tick in enumerate(ticks):
             frame = av.VideoFrame.from_ndarray(_frame(5 * index % 250), format="rgb24")
             frame.pts, frame.time_base = tick, Fraction(1, 1000)
@@ -78,22 +77,25 @@ def test_a_clock_that_jumps_back_never_repeats_a_time():
     np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.3])
 
 
+# As ISO/IEC 14496-12 has it: x' = a x + c y and y' = b x + d y, with x to the right and y down.
 @pytest.mark.parametrize(
-    ("degrees", "mirrored", "expected"),
+    ("a", "b", "c", "d", "degrees", "expected"),
     [
-        (0, False, lambda image: image),
-        (90, False, lambda image: np.rot90(image)),
-        (180, False, lambda image: np.rot90(image, 2)),
-        (270, False, lambda image: np.rot90(image, 3)),
-        (0, True, lambda image: image[:, ::-1]),
-        (90, True, lambda image: np.rot90(image)[:, ::-1]),
+        (1, 0, 0, 1, 0, lambda image: image),
+        (0, -1, 1, 0, 90, lambda image: np.rot90(image)),
+        (-1, 0, 0, -1, 180, lambda image: np.rot90(image, 2)),
+        (0, 1, -1, 0, 270, lambda image: np.rot90(image, 3)),
+        (-1, 0, 0, 1, 0, lambda image: image[:, ::-1]),
+        (0, -1, -1, 0, 90, lambda image: np.rot90(image)[:, ::-1]),
     ],
 )
-def test_pictures_stand_upright_as_the_display_matrix_says(tmp_path, degrees, mirrored, expected):
-    # `set_display_rotation` counts counter-clockwise, as np.rot90, and mirrors afterwards.
-    path = _encode(
-        tmp_path / "r.mp4", [0, 40], setup=lambda stream: stream.set_display_rotation(degrees, hflip=mirrored)
-    )
+def test_pictures_stand_upright_as_the_display_matrix_says(tmp_path, a, b, c, d, degrees, expected):
+    path = _encode(tmp_path / "r.mp4", [0, 40])
+    data = bytearray(path.read_bytes())
+    # The matrix of the track header, version 0, in 16.16 numbers.
+    place = data.index(b"tkhd") + 44
+    data[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
     wanted = expected(_frame(0))
     facts = video.probe(path)
     assert facts.rotation == degrees and (facts.height, facts.width) == wanted.shape[:2]
@@ -109,8 +111,7 @@ def test_probe_tells_what_the_header_says(tmp_path):
 
 @pytest.mark.parametrize("codec, name", [("mjpeg", "d.avi"), ("libvpx", "d.webm"), ("libvpx-vp9", "d.webm")])
 def test_damaged_frames_keep_their_numbers_and_times(tmp_path, codec, name):
-    setup = (lambda stream: setattr(stream, "pix_fmt", "yuvj420p")) if codec == "mjpeg" else None
-    path = _encode(tmp_path / name, range(0, 1000, 40), codec, setup=setup)
+    path = _encode(tmp_path / name, range(0, 1000, 40), codec, pixels="yuvj420p" if codec == "mjpeg" else "yuv420p")
     _damage(path, (11, 12, 20))
     pictures = list(video.read_video(path))
     assert [picture.number for picture in pictures] == list(range(1, 26))
@@ -160,8 +161,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path):
 
 
 def test_a_video_of_which_nothing_decodes_is_refused(tmp_path):
-    setup = lambda stream: setattr(stream, "pix_fmt", "yuvj420p")  # noqa: E731
-    path = _encode(tmp_path / "x.avi", [0, 40, 80], "mjpeg", setup=setup)
+    path = _encode(tmp_path / "x.avi", [0, 40, 80], "mjpeg", pixels="yuvj420p")
     _damage(path, (1, 2, 3))
     with pytest.raises(UserError, match="not one frame can be decoded"):
         list(video.read_video(path))

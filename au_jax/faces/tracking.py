@@ -1,0 +1,170 @@
+"""Following one face through a video.
+
+Landmarks are sought in the box that the landmarks of the frame before imply. On synthetic scenes with true landmarks
+that is as accurate as a box of the detector (mean error 0.056 of the inter-ocular distance against 0.055, 0.068 against
+0.070 with turned heads), jitters less (0.028 against 0.050 between frames of turned heads), keeps heads that are turned
+too far for the detector, and leaves the detector to check every fifth frame, or at once where the face looks different.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from au_jax.faces.landmarks import Box, detect, find_landmarks
+
+_CHECK_EVERY = 5  # frames
+_FACE_PIXELS = 90  # width to which a known face is brought for the detector, a little above the least that it sees
+_SMALL, _LARGE = 480, 1280  # long side of the picture in which a lost face is sought, usually and at times, pixels
+_LARGE_EVERY = 5  # frames without the face
+# Least score near the face of the frame before. Of 182 windows without a face none came over -0.6; at the detector's
+# own threshold of 0, one frame in four of people who turn their heads is lost.
+_NEARBY_THRESHOLD = -0.5
+_ALIKE = 0.6  # correlation of the face's looks: true tracks stay above in 98 % of frames, other faces below 0.5
+_REACH = 0.25  # a lost face is looked for one box width away, and by this many more with every frame
+# The detector's box in the units of the landmarks: how far its centre is from theirs (x, y) and its width, in standard
+# deviations of the 68 landmarks; means over three synthetic videos, where they vary by 0.1, 0.1 and 0.2.
+_BOX_OFFSET, _BOX_WIDTH = np.array([0.0, -0.12]), 2.97
+INNER: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
+"""Which of the 68 landmarks of iBUG are the 49 of `au_jax.faces.registration`, in its order."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture.
+
+    Attributes:
+      box: x, y, width, height in pixels of the picture, as the detector would draw it around these landmarks.
+      confidence: 0..1, the logistic function of twice the detector's score at its last check: 0.5 at its own threshold.
+      landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the picture.
+    """
+
+    box: Box
+    confidence: float
+    landmarks: np.ndarray
+
+
+def inner_landmarks(landmarks68: np.ndarray) -> np.ndarray:
+    """Returns the [49, 2] landmarks, in the order of `au_jax.faces.registration`, out of [68, 2]."""
+    return landmarks68[list(INNER)]
+
+
+class FaceTracker:
+    """Follows one face: the largest of the first picture with any, then the one nearest to where it was.
+
+    One tracker for every video. Detection takes 2 to 40 ms, so it is run near the known face only, on few frames; a
+    lost face is sought in the whole picture, at most 480 pixels wide or high, and at every fifth frame in more detail
+    (1280 pixels, where faces from a sixteenth of the picture's width on are seen). The longer it is lost the further
+    away it may reappear, so that a neighbour is not taken for a person who is hidden for a moment.
+    """
+
+    def __init__(self):
+        self._face: Face | None = None  # of the frame before
+        self._last: Box | None = None  # where the face was when last seen
+        self._look = np.zeros((16, 16))  # of the face at its last check
+        self._unchecked = 0  # frames since
+        self._lost = 0  # frames since the face was seen
+
+    def find(self, image: np.ndarray) -> Face | None:
+        """Returns the face in the next picture of the video, None where there is none.
+
+        Args:
+          image: [H, W, 3] uint8 RGB.
+
+        Raises:
+          UserError: dlib or its landmark model is not installed.
+        """
+        face = self._follow(image) or self._check(image) or self._search(image)
+        self._face = face
+        if face is not None:
+            self._last, self._lost = face.box, 0
+        else:
+            self._lost += 1
+        return face
+
+    def _follow(self, image: np.ndarray) -> Face | None:
+        """The face of the frame before, unless the detector should look whether it is still there."""
+        before = self._face
+        if (
+            before is None
+            or self._unchecked + 1 >= _CHECK_EVERY
+            or _correlation(image, before.box, self._look) < _ALIKE
+        ):
+            return None
+        face = _landmarked(image, before.box, before.confidence)
+        x, y = face.box[0] + face.box[2] / 2, face.box[1] + face.box[3] / 2
+        inside = 0 <= x < image.shape[1] and 0 <= y < image.shape[0]
+        if not inside or not 0.7 < face.box[2] / before.box[2] < 1.3:
+            return None
+        self._unchecked += 1
+        return face
+
+    def _check(self, image: np.ndarray) -> Face | None:
+        """The face of the frame before, where the detector sees one there."""
+        if self._face is None:
+            return None
+        x, y, width, height = box = self._face.box
+        window = (x - width / 2, y - height / 2, 2 * width, 2 * height)
+        found = detect(image, window, _FACE_PIXELS / width, _NEARBY_THRESHOLD)
+        overlap, seen, score = max(((_overlap(box, seen), seen, score) for seen, score in found), default=(0.0, box, 0))
+        if overlap < 0.2:
+            return None
+        # The landmarks' own box is the steadier one, unless they have slipped.
+        return self._checked(image, box if overlap > 0.4 else seen, score)
+
+    def _search(self, image: np.ndarray) -> Face | None:
+        """The nearest face within reach, or the largest where none has been seen yet."""
+        height, width = image.shape[:2]
+        sides = (_SMALL, _LARGE) if self._lost % _LARGE_EVERY == 0 else (_SMALL,)
+        scales = dict.fromkeys(min(1.0, side / max(height, width)) for side in sides)
+        passes = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
+        last = self._last
+        if last is None:
+            best = max(itertools.chain(*passes), key=lambda each: each[0][2], default=None)
+        else:
+            reach = last[2] * (1 + _REACH * self._lost)
+            near = ([each for each in found if _distance(each[0], last) <= reach] for found in passes)
+            best = min(next(filter(None, near), []), key=lambda each: _distance(each[0], last), default=None)
+        return None if best is None else self._checked(image, *best)
+
+    def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
+        face = _landmarked(image, box, 1 / (1 + math.exp(-2 * score)))
+        self._look, self._unchecked = _look(image, face.box), 0
+        return face
+
+
+def _landmarked(image: np.ndarray, box: Box, confidence: float) -> Face:
+    landmarks = find_landmarks(image, box)
+    centre = landmarks.mean(0)
+    spread = float(np.sqrt(((landmarks - centre) ** 2).sum(1).mean()))
+    x, y = centre + _BOX_OFFSET * spread
+    width = _BOX_WIDTH * spread
+    return Face((float(x) - width / 2, float(y) - width / 2, width, width), confidence, landmarks)
+
+
+def _look(image: np.ndarray, box: Box) -> np.ndarray:
+    """[16, 16] float64: the green values at the points of a grid over the box, less their mean, of length 1."""
+    x, y, width, height = box
+    grid = (np.arange(16) + 0.5) / 16
+    columns = np.clip(x + grid * width, 0, image.shape[1] - 1).astype(int)
+    rows = np.clip(y + grid * height, 0, image.shape[0] - 1).astype(int)
+    values = image[rows[:, None], columns, 1].astype(np.float64)
+    values -= values.mean()
+    return values / max(float(np.linalg.norm(values)), 1.0)
+
+
+def _correlation(image: np.ndarray, box: Box, look: np.ndarray) -> float:
+    return float((_look(image, box) * look).sum())
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
+
+
+def _distance(a: Box, b: Box) -> float:
+    return math.hypot(a[0] + a[2] / 2 - b[0] - b[2] / 2, a[1] + a[3] / 2 - b[1] - b[3] / 2)
