@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     # gft, folder: what AU columns hold that do not say it: occurrence (0, 1), intensity (0 to 5, A to E), or auto: intensity
     # if any file has a code above 1.
     data.codes = "auto"
-    # gft, folder: AU columns of other names, as "1=brow_in, 12=smile".
+    # gft, folder: AU columns of other names, as "1=brow_in, 12=smile"; that of the frame number as "frame=index".
     data.columns = ""
     # Frames a second in folders of frames.
     data.fps = 25.0

@@ -16,7 +16,7 @@ from au_jax.data.recording_files import write_recording
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 from au_jax.prepare import check_copy, prepare, refuse_stand_in
-from configs import base, bp4d, demo
+from configs import base, demo
 
 pytest.importorskip("dlib")
 pytest.importorskip("av")
@@ -77,7 +77,7 @@ def test_the_command_checks_prepares_and_reports(recordings, tmp_path):
     options = (f"--raw={recordings[0]}", f"--config.data.directory={tmp_path}", "--config.data.image_size=64")
     checked = command(*options, "--check_only")
     assert checked.returncode == 0, checked.stderr
-    assert "talk.csv" in checked.stdout and "label without frame" in checked.stdout
+    assert "talk.mp4: frames 11 have codes, but the video has frames 1 to 10" in checked.stdout
     assert not (tmp_path / "tfds").exists()
 
     done = command(*options, "--config.data.workers=2")
@@ -140,14 +140,11 @@ def test_rendered_faces_have_no_copy_to_check():
         check_copy(demo.get_config().data)
 
 
-def test_synthetic_faces_do_not_stand_in_for_prepared_recordings(tmp_path):
-    data = bp4d.get_config().data
-    data.directory = str(tmp_path)
+def test_synthetic_faces_do_not_stand_in_for_prepared_recordings(recordings, tmp_path):
+    data = settings(recordings, tmp_path, source="synthfacs", preset="tiny", stands_for="folder")
     refuse_stand_in(data)
-    prepared = tmp_path / "tfds" / "au_faces" / "bp4d_200px" / "1.1.0"
-    prepared.mkdir(parents=True)
-    (prepared / "dataset_info.json").touch()
-    with pytest.raises(UserError, match=r"--config.data.source=bp4d"):
+    prepare(settings(recordings, tmp_path))
+    with pytest.raises(UserError, match=r"--config.data.source=folder"):
         refuse_stand_in(data)
     data.stands_for = ""
     refuse_stand_in(data)
