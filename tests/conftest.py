@@ -54,3 +54,17 @@ def finished(tmp_path_factory, data_directory, main_command):
     workdir = tmp_path_factory.mktemp("run") / "whole"
     subprocess.run(main_command(workdir, data_directory), check=True, capture_output=True)
     return workdir
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """A filmed person of synthfacs in front of a room: pictures [37, 240, 240, 3] uint8, and labels [37, 12] int8."""
+    import dataclasses
+
+    import numpy as np
+
+    from au_jax import synthfacs
+
+    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
+    chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
+    return np.concatenate([chunk.frames for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])

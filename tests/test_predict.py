@@ -1,7 +1,6 @@
 """AUs of new videos with a finished run: the command line, the Python call, and what goes wrong."""
 
 import csv
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from au_jax import synthfacs
 from au_jax.errors import UserError
 
 pytest.importorskip("dlib")
@@ -20,17 +18,16 @@ pytest.importorskip("av")
 
 from au_jax.detector import Detector
 from au_jax.faces.video import VideoWriter, read_pictures
+from au_jax.predict import Outputs, predict
 
 FRAMES = 37
 EMPTY = slice(20, 23)  # frames in which nobody is there
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory, scene):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
-    chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
-    pictures = np.concatenate([chunk.frames for chunk in chunks])
+    pictures = scene[0].copy()
     pictures[EMPTY] = 90
     with VideoWriter(path, 25, 240, 240) as writer:
         for row, picture in enumerate(pictures):
@@ -109,23 +106,23 @@ def test_the_command_writes_table_overlay_and_plot(finished, clip, table, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("nowhere.mp4", None, "nowhere.mp4"),
-        ("empty.mp4", b"", "empty.mp4"),
-        ("text.mp4", b"not a video at all" * 50, "text.mp4"),
-    ],
+    ("name", "content"), [("nowhere.mp4", None), ("empty.mp4", b""), ("text.mp4", b"not a video at all" * 50)]
 )
-def test_what_is_no_video_is_one_line_and_leaves_an_older_table(finished, tmp_path, name, content, message):
+def test_what_is_no_video_is_told_and_costs_no_older_table(finished, tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     out = tmp_path / "out.csv"
     out.write_text("older")
-    done = command(f"--run={finished}", f"--video={tmp_path / name}", f"--out={out}")
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert done.returncode == 1 and len(lines) == 1 and message in lines[0]
-    assert "Traceback" not in done.stderr
+    with pytest.raises(UserError, match=name):
+        predict(Detector.from_run(finished, folds=[0]), str(tmp_path / name), Outputs(out))
     assert out.read_text() == "older"
+
+
+def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path):
+    done = command(f"--run={tmp_path}", "--video=clip.mp4", f"--out={tmp_path / 'out.csv'}")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 1 and len(lines) == 1 and "no config.json" in lines[0]
+    assert "Traceback" not in done.stderr
 
 
 def test_runs_that_cannot_serve_are_told(finished, tmp_path):

@@ -1,7 +1,6 @@
 """Real recordings from folder to dataset: the command line, resuming, and which faces a config means."""
 
 import csv
-import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from au_jax import files, synthfacs
+from au_jax import files
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.recording_files import write_recording
 from au_jax.errors import UserError
@@ -21,22 +20,20 @@ from configs import base, demo
 pytest.importorskip("dlib")
 pytest.importorskip("av")
 
-PRESET = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=10, length_spread=0.0)
 SUBJECTS = ("F001", "M002")
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
-    """Two people's videos with their codes, columns in any order and a row for a frame that is not there."""
+def recordings(tmp_path_factory, scene):
+    """Videos of two subjects with codes: columns and rows in any order, and a row for a frame that is not there."""
     from au_jax.faces.video import VideoWriter
 
     root, truth = tmp_path_factory.mktemp("raw"), {}
     for number, subject in enumerate(SUBJECTS):
-        chunks = list(synthfacs.render_video(PRESET, 3, subject, "T1", view="scene", size=256))
-        pictures = np.concatenate([chunk.frames for chunk in chunks])
-        labels = np.concatenate([chunk.labels for chunk in chunks])
+        part = slice(10 * number, 10 * number + 10)
+        pictures, labels = scene[0][part], scene[1][part].copy()
         (root / subject).mkdir()
-        with VideoWriter(root / subject / "talk.mp4", 25, 256, 256) as writer:
+        with VideoWriter(root / subject / "talk.mp4", 25, 240, 240) as writer:
             for row, picture in enumerate(pictures):
                 # Nobody is there in the fifth frame.
                 writer.write(np.full_like(picture, 90) if row == 4 else picture)
