@@ -22,7 +22,7 @@ _LARGE_EVERY = 5  # frames without the face
 # Least score near the face of the frame before. Of 182 windows without a face none came over -0.6; at the detector's
 # own threshold of 0, one frame in four of people who turn their heads is lost.
 _NEARBY_THRESHOLD = -0.5
-_ALIKE = 0.6  # correlation of the looks: true tracks mostly stay above (98 % above 0.55 on the hardest video), others mostly below
+_ALIKE = 0.6  # correlation of the looks: true tracks mostly stay above (98 % above 0.55 on the hardest video)
 _STEADY = 0.7  # overlap with the detector's box: on true tracks 0.72 to 0.93, where landmarks had slipped for good 0.65
 _REACH = 0.25  # a lost face is looked for one box width away, and by this many more with every frame
 # The detector's box in the units of the landmarks: how far its centre is from theirs (x, y) and its width, in standard
