@@ -1,5 +1,6 @@
 """Settings of every test: two virtual devices, strict promotion, no accelerator."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -26,8 +27,17 @@ def promotion(request):
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder of the whole session, that of the other worker processes as well."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data_directory(tmp_path_factory):
-    """Where the tests' datasets are prepared, once for all."""
+    """Where this process's datasets are prepared, once for all its tests."""
     return tmp_path_factory.mktemp("data")
 
 
@@ -49,10 +59,13 @@ def main_command():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, data_directory, main_command):
-    """A whole run through the command line, which tests read, or copy and compare with."""
-    workdir = tmp_path_factory.mktemp("run") / "whole"
-    subprocess.run(main_command(workdir, data_directory), check=True, capture_output=True)
+def finished(shared, main_command):
+    """A whole run through the command line, made once, which tests read, or copy and compare with."""
+    workdir = shared / "whole"
+    with open(shared / "lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if not (workdir / "report.html").exists():
+            subprocess.run(main_command(workdir, shared / "data"), check=True, capture_output=True)
     return workdir
 
 
