@@ -15,6 +15,8 @@ DISPLAY_NAMES: dict[str, str] = {
     "always_present": "always present",
     "persistence": "persistence",
     "hog_svm": "HOG+SVM",
+    "cpm": "CPM",
+    "jpml": "JPML",
     "anet_transfer": "ANet-T",
     "anet": "ANet",
     "hybrid": "Hybrid",
