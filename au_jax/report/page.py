@@ -25,6 +25,7 @@ from au_jax.report.au_scores import draw_au_scores
 from au_jax.report.contact_sheet import draw_contact_sheet
 from au_jax.report.curves import draw_curves, trained_stages
 from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.patches import draw_patches
 from au_jax.report.timeline import draw_timeline
 
 
@@ -79,6 +80,8 @@ def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.D
     for stage, folds in trained_stages(run.workdir).items():
         name = "curves_" + stage.replace("/", "_")
         yield "curves", name, functools.partial(draw_curves, run.workdir, stage, folds)
+    if "jpml" in run.systems:
+        yield "patches", "patches", functools.partial(draw_patches, run.workdir, run.folds)
     yield "timeline", "timeline", functools.partial(draw_timeline, run)
     yield "contact", "contact_sheet", functools.partial(draw_contact_sheet, run)
 
@@ -113,7 +116,7 @@ def _render(run: FinishedRun, pictures: list[Picture]) -> str:
         verdict=tabulate.verdict(run),
         pictures={
             section: [one for one in pictures if one.section == section]
-            for section in ("scores", "curves", "timeline", "contact")
+            for section in ("scores", "curves", "patches", "timeline", "contact")
         },
         folds=tabulate.folds(split, run.folds),
         finished=len(run.folds),
