@@ -29,7 +29,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
       frames: of the dataset (of the other one where the CNN is trained there).
     """
     folds = len(config.folds) or config.protocol.folds
-    trained = frames * (1 - 1 / config.protocol.folds) * (1 - config.protocol.validation)
+    trained = round(frames * (1 - 1 / config.protocol.folds) * (1 - config.protocol.validation))
     seconds, crop = {}, config.data.crop_size
     cnn = anet.make_cnn(config.cnn)
     batch = _cnn_batch(config.cnn.batch_size, crop)
@@ -48,7 +48,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     epochs, size = config.cnn.epochs, config.cnn.batch_size
     # A CNN that is trained on the other dataset is trained once, on all of its people but the validation subjects.
     seconds["CNN training"] = (
-        epochs * math.ceil(frames * (1 - config.protocol.validation) / size) * update
+        epochs * math.ceil(round(frames * (1 - config.protocol.validation)) / size) * update
         if cross
         else folds * epochs * math.ceil(trained / config.cnn.frame_step / size) * update
     )

@@ -15,7 +15,7 @@ SCALES: dict[str, str] = {
 
 # People, videos and frames of a video of the synthetic datasets; 0: the preset's own.
 _SIZES = {
-    "smoke": {"bp4d": (12, 1, 24), "gft": (12, 1, 24)},
+    "smoke": {"bp4d": (12, 1, 100), "gft": (12, 1, 100)},
     "small": {"bp4d": (41, 4, 60), "gft": (50, 1, 200)},
     "full": {"bp4d": (0, 0, 0), "gft": (0, 0, 0)},
 }
