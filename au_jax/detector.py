@@ -102,12 +102,12 @@ class Detector:
             images = np.stack([row.image for row in rows])
             # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
             images = np.pad(images, [(0, chunk - len(rows)), (0, 0), (0, 0), (0, 0)])
-            totals = {name: 0.0 for name in self.systems}
+            by_fold = []
             for number, variables in enumerate(self._folds):
                 carries[number], scores = self._step(variables, carries[number], images)
-                for name in self.systems:
-                    totals[name] = totals[name] + np.asarray(scores[name])[: len(rows)]
-            yield _table(rows, {name: total / len(self._folds) for name, total in totals.items()}), rows
+                by_fold.append(scores)
+            means = {name: np.mean([scores[name][: len(rows)] for scores in by_fold], 0) for name in self.systems}
+            yield _table(rows, means), rows
 
 
 def _folder(run: Path, index: int) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
-from absl import flags
+from absl import flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
@@ -94,7 +94,13 @@ def _builder(reader: Reader, folder: Path, size: int, ids: tuple[RecordingId, ..
         recordings=str(folder / "recordings" / reader.name),
         ids=ids,
     )
-    return AuFaces(config=config, data_dir=str(folder / "tfds"))
+    # TFDS warns of every config that it does not know, with all recordings in the line.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        return AuFaces(config=config, data_dir=str(folder / "tfds"))
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _finished(builder: tfds.core.DatasetBuilder) -> bool:

@@ -30,6 +30,7 @@ from au_jax.logs import Costs, RunLog
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
+from au_jax.systems.hard_samples import RELABELLINGS
 from au_jax.training.optimizers import make_optimizer
 
 TRANSFER_SALT = 2017
@@ -165,15 +166,24 @@ def check_config(config: Config) -> None:
         ("cnn", "monitor", ("loss", "f1")),
         ("cnn", "sampling", frames.SAMPLINGS),
         ("fusion", "train_on", hybrid.TRAIN_ON),
+        ("cpm", "relabelling", RELABELLINGS),
     ):
         value = config[section][field]
         if value not in choices:
             raise UserError(f"config.{section}.{field} is {value!r}; choose one of {', '.join(choices)}")
     if config.protocol.folds < 2 or not 0 < config.protocol.validation < 1:
         raise UserError("config.protocol needs at least 2 folds and a share of validation subjects between 0 and 1")
-    for section, field, least in (("cnn", "momu_draw", 1), ("fusion", "inner_folds", 2)):
+    for section, field, least in (
+        ("cnn", "momu_draw", 1),
+        ("fusion", "inner_folds", 2),
+        ("cpm", "iterations", 1),
+        ("cpm", "window", 1),
+    ):
         if config[section][field] < least:
             raise UserError(f"config.{section}.{field} is {config[section][field]}; give at least {least}")
+    empty = [field for field in ("alphas", "betas_together", "betas_compete") if not config.jpml[field]]
+    if empty:
+        raise UserError(f"config.jpml.{empty[0]} is empty; give at least one weight")
     if config.protocol.split not in SPLITS:
         raise UserError(f"config.protocol.split is {config.protocol.split!r}; choose one of {', '.join(SPLITS)}")
     if config.protocol.split in PUBLISHED and config.protocol.folds != len(PUBLISHED[config.protocol.split]):

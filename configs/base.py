@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.seed = 0
     # Which folds to run; empty = all. Folds may be run by several jobs on one workdir, one after the other.
     config.folds = ()
-    # Rows of the table, in this order: any of hog_svm, anet_transfer, anet, hybrid.
+    # Rows of the table, in this order: any of hog_svm, cpm, jpml, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")
 
     config.data = data = ml_collections.ConfigDict()
@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     # gft, folder: what AU columns hold that do not say it: occurrence (0, 1), intensity (0 to 5, A to E), or auto: intensity
     # if any file has a code above 1.
     data.codes = "auto"
-    # gft, folder: AU columns of other names, as "1=brow_in, 12=smile".
+    # gft, folder: AU columns of other names, as "1=brow_in, 12=smile"; that of the frame number as "frame=index".
     data.columns = ""
     # Frames a second in folders of frames.
     data.fps = 25.0
@@ -137,6 +137,50 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The SVMs of anet_transfer on fc7, as those of HOG+SVM.
     config.anet_transfer = hog_svm.copy_and_resolve_references()
+
+    config.cpm = cpm = ml_collections.ConfigDict()
+    # PCA on the 6272-D descriptor as in hog_svm; each frame's components are then brought to unit length. The authors' own
+    # features and the share that they keep are not known; conjugate gradients want few components.
+    cpm.pca_energy = 0.98
+    cpm.pca_components = 300
+    # Use every n-th frame of a training video, and to learn a test subject's own classifier every n-th of its videos; all
+    # are scored. Time and memory grow with the square of the training frames: keep to about 4000.
+    cpm.frame_step = 20
+    cpm.adaptation_step = 4
+    # Weights of the confident pair's lengths and distance, of the own classifier's length, of its smoothness over time, and
+    # of its distance from the pair (the authors' code).
+    cpm.gamma_s = 0.08
+    cpm.gamma_d = 0.08
+    cpm.gamma_t = 0.08
+    cpm.gamma_i = 0.08
+    cpm.gamma_tpn = 1e-4
+    # What hard training frames are told: 'localized' (the other label only within tau of hard frames that have it) or
+    # 'holistic' (always).
+    cpm.relabelling = "localized"
+    # Squared distance between unit vectors (the authors' code: 0.14, for its own features). 0 = per AU the one at which
+    # pairs within the rarer class are 1.9 times as many as pairs across (the authors' rule).
+    cpm.tau = 0.14
+    # Half width in frames of the Gaussian over which scores are to be smooth; unknown, ours.
+    cpm.window = 5
+    # Rounds of iterative CPM at most, and the relative change of both objectives at which it ends.
+    cpm.iterations = 20
+    cpm.tolerance = 1e-5
+
+    config.jpml = jpml = ml_collections.ConfigDict()
+    # Use every n-th frame of a video of training and validation subjects.
+    jpml.frame_step = 20
+    # Tried on the validation subjects, each with each: weight of the group lasso over patches (patch learning's own range),
+    # and of the relations' two terms (unknown, ours).
+    jpml.alphas = (1e-3, 1e-4, 1e-5, 1e-6)
+    jpml.betas_together = (1e-4, 1e-3, 1e-2)
+    jpml.betas_compete = (1e-4, 1e-3, 1e-2)
+    # Phi coefficients of training labels from which two AUs go together, and down to which they compete; unknown, ours.
+    jpml.together = 0.30
+    jpml.compete = -0.10
+    # Steps of FISTA at most, and the relative change of the weights at which it ends (patch learning: 500; its 1e-3 is a
+    # duality gap).
+    jpml.iterations = 500
+    jpml.tolerance = 1e-3
 
     config.lstm = lstm = ml_collections.ConfigDict()
     # PCA on L2-normalised fc7 of the training subjects (paper: 1024 components, 98 % of the energy).

@@ -40,6 +40,20 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.hog_svm.frame_step = 4
     config.hog_svm.costs = (1e-2, 1e-1, 1.0)
 
+    config.cpm.pca_components = 100
+    config.cpm.frame_step = 8
+    config.cpm.adaptation_step = 1
+    # Noisy faces lie far apart: nothing is within the authors' 0.14.
+    config.cpm.tau = 0.0
+
+    config.jpml.frame_step = 8
+    # Smaller ones drop no patch here.
+    config.jpml.alphas = (1e-2, 1e-3)
+    config.jpml.betas_together = (1e-3, 1e-2)
+    config.jpml.betas_compete = (1e-2,)
+    # These faces' AUs compete little: 12 and 24, for one, at -0.05.
+    config.jpml.compete = -0.03
+
     config.lstm.pca_components = 64
     config.lstm.standardise = True
     # One layer: three hundred clips teach a deeper stack mostly themselves by heart.
@@ -75,6 +89,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.cnn.batch_size = 16
         config.cnn.epochs = 2
         config.hog_svm.costs = (0.1,)
+        config.cpm.pca_components = 16
+        config.cpm.frame_step = 4
+        config.cpm.iterations = 3
+        config.jpml.iterations = 20
         config.lstm.sequence_length = 24
         config.lstm.pca_components = 16
         config.lstm.passes = 2

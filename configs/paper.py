@@ -51,6 +51,20 @@ def get_config() -> ml_collections.ConfigDict:
     config.hog_svm.pca_energy = 0.98
     config.hog_svm.costs = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
+    cpm = config.cpm
+    # Paper: "settings were determined following the descriptions in the original papers". Established: the constants of CPM's
+    # authors' code. Unknown: the features' dimension, the frames used, and the width of the temporal window.
+    cpm.gamma_s = cpm.gamma_d = cpm.gamma_t = cpm.gamma_i = 0.08
+    cpm.gamma_tpn, cpm.tau, cpm.relabelling, cpm.iterations = 1e-4, 0.14, "localized", 20
+    cpm.pca_components, cpm.window = 300, 5
+
+    jpml = config.jpml
+    # Established: the range of the group lasso and FISTA's steps, of the same authors' patch learning. Unknown: the weights of
+    # the relations and the pairs; ours.
+    jpml.alphas, jpml.iterations = (1e-3, 1e-4, 1e-5, 1e-6), 500
+    jpml.betas_together = jpml.betas_compete = (1e-4, 1e-3, 1e-2)
+    jpml.together, jpml.compete = 0.30, -0.10
+
     lstm = config.lstm
     # Paper: 1024 components of L2-normalised fc7, 98 % of the energy. Inferred: no whitening.
     lstm.pca_components, lstm.standardise = 1024, False
@@ -102,4 +116,6 @@ def set_protocol(config: ml_collections.ConfigDict, variant: str, *, published: 
         raise ValueError(f"there is no protocol {variant!r}; choose 3fold, 10fold or cross")
     config.protocol.folds = 10 if variant == "10fold" else 3
     config.protocol.split = "random" if variant == "10fold" else published
-    config.systems = ("hog_svm", "anet_transfer") if variant == "cross" else ("hog_svm", "anet", "hybrid")
+    config.systems = (
+        ("hog_svm", "anet_transfer") if variant == "cross" else ("hog_svm", "cpm", "jpml", "anet", "hybrid")
+    )

@@ -1,5 +1,6 @@
 """Settings of every test: two virtual devices, strict promotion, no accelerator."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -26,8 +27,17 @@ def promotion(request):
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder of the whole session, that of the other worker processes as well."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data_directory(tmp_path_factory):
-    """Where the tests' datasets are prepared, once for all."""
+    """Where this process's datasets are prepared, once for all its tests."""
     return tmp_path_factory.mktemp("data")
 
 
@@ -49,8 +59,25 @@ def main_command():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, data_directory, main_command):
-    """A whole run through the command line, which tests read, or copy and compare with."""
-    workdir = tmp_path_factory.mktemp("run") / "whole"
-    subprocess.run(main_command(workdir, data_directory), check=True, capture_output=True)
+def finished(shared, main_command):
+    """A whole run through the command line, made once, which tests read, or copy and compare with."""
+    workdir = shared / "whole"
+    with open(shared / "lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if not (workdir / "report.html").exists():
+            subprocess.run(main_command(workdir, shared / "data"), check=True, capture_output=True)
     return workdir
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """A filmed person of synthfacs in front of a room: pictures [37, 240, 240, 3] uint8, and labels [37, 12] int8."""
+    import dataclasses
+
+    import numpy as np
+
+    from au_jax import synthfacs
+
+    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
+    chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
+    return np.concatenate([chunk.frames for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])

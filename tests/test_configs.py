@@ -16,8 +16,8 @@ DATASETS = {"bp4d": bp4d, "gft": gft}
 @pytest.mark.parametrize(
     ("variant", "folds", "systems"),
     [
-        ("3fold", 3, ("hog_svm", "anet", "hybrid")),
-        ("10fold", 10, ("hog_svm", "anet", "hybrid")),
+        ("3fold", 3, ("hog_svm", "cpm", "jpml", "anet", "hybrid")),
+        ("10fold", 10, ("hog_svm", "cpm", "jpml", "anet", "hybrid")),
         ("cross", 3, ("hog_svm", "anet_transfer")),
     ],
 )

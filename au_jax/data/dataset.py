@@ -200,6 +200,11 @@ class FaceSet:
         return np.concatenate([records.frames for records in self._records])
 
     @cached_property
+    def found(self) -> np.ndarray:
+        """Frames in which the face was found, [N] bool."""
+        return np.concatenate([records.found for records in self._records])
+
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Frames of each subject, [subjects] int."""
         return np.array([len(records.frames) for records in self._records])

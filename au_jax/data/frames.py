@@ -123,8 +123,8 @@ def _records_in_order(faces: FaceSet, rows: Iterator[int]) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(lambda: files.read(rows), output_signature=tf.TensorSpec((), tf.string))
 
 
-def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None) -> Iterator[Batch]:
-    """Streams every frame exactly once, in order of (subject, video, frame), centre-cropped or whole.
+def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None, frame_step: int = 1) -> Iterator[Batch]:
+    """Streams every n-th frame exactly once, in order of (subject, video, frame), centre-cropped or whole.
 
     Yields:
       Dicts of image [B, crop, crop, 3] uint8, offset [B, 2] int32, flip [B] bool (False), mask [B] float32. The last batch
@@ -141,6 +141,7 @@ def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None) -
 
     stream = (
         tf.data.TFRecordDataset(faces.shards())
+        .shard(frame_step, 0)
         .map(centre, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
         .prefetch(4)

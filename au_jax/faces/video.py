@@ -1,7 +1,7 @@
 """Videos, frame folders and cameras as a stream of upright RGB pictures with exact numbers and times, and back to MP4.
 
-Decoded and encoded with PyAV: unlike OpenCV it gives every frame's own presentation time and says which frame of a
-damaged file could not be decoded, so that the numbers of those behind it stay right.
+Decoded and encoded with PyAV, as fast as OpenCV: OpenCV ends a video at the first damaged frame or passes it off as good,
+PyAV says which frame is damaged, so that those behind it are read and keep their numbers; and it writes H.264.
 """
 
 import sys

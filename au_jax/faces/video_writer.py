@@ -58,12 +58,15 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Finishes the file; closing again does nothing."""
+        """Finishes the file, where a frame has been written; closing again does nothing."""
         if self._container is None:
             return
         container, self._container = self._container, None
-        if self._ticks >= 0:
-            container.mux(self._stream.encode(None))
+        if self._ticks < 0:
+            container.close()
+            self._part.unlink(missing_ok=True)
+            return
+        container.mux(self._stream.encode(None))
         container.close()
         os.replace(self._part, self._path)
 

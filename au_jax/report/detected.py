@@ -83,5 +83,5 @@ def _reduced(detections: Detections) -> tuple[np.ndarray, np.ndarray, dict[str, 
 def _lost(axes: Axes, seconds: np.ndarray, found: np.ndarray) -> None:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ~found, [False]]).astype(np.int8)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        last = seconds[min(stop, len(seconds) - 1)]
-        axes.axvspan(seconds[start], last, facecolor="none", edgecolor="#A0A0A0", hatch="////", linewidth=0)
+        last = float(seconds[min(stop, len(seconds) - 1)])
+        axes.axvspan(float(seconds[start]), last, facecolor="none", edgecolor="#A0A0A0", hatch="////", linewidth=0)

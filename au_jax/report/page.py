@@ -29,6 +29,7 @@ from au_jax.report.contact_sheet import draw_contact_sheet
 from au_jax.report.cooccurrence import draw_cooccurrence
 from au_jax.report.curves import draw_curves, trained_stages
 from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.patches import draw_patches
 from au_jax.report.precision_recall import draw_precision_recall
 from au_jax.report.timeline import draw_timeline
 
@@ -97,6 +98,8 @@ def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.D
     for stage, folds in trained_stages(run.workdir).items():
         name = "curves_" + stage.replace("/", "_")
         yield "curves", name, functools.partial(draw_curves, run.workdir, stage, folds)
+    if "jpml" in run.systems:
+        yield "patches", "patches", functools.partial(draw_patches, run.workdir, run.folds)
     yield "timeline", "timeline", functools.partial(draw_timeline, run)
     yield "contact", "contact_sheet", functools.partial(draw_contact_sheet, run)
 
@@ -145,7 +148,7 @@ def _render(run: FinishedRun, pictures: list[Picture]) -> str:
         verdict=tabulate.verdict(run),
         pictures={
             section: [one for one in pictures if one.section == section]
-            for section in ("scores", "paper", "curves", "timeline", "contact")
+            for section in ("scores", "paper", "curves", "patches", "timeline", "contact")
         },
         folds=tabulate.folds(split, run.folds),
         finished=len(run.folds),

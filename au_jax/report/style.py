@@ -56,10 +56,12 @@ class Series:
 _SYSTEMS = {
     "always_present": Series(GREY, "_"),
     "hog_svm": Series(ORANGE, "s", ":"),
+    "cpm": Series(GREEN, "D", "-."),
+    "jpml": Series(PURPLE, "v", "--"),
     "anet": Series(VERMILLION, "^", "--"),
     "hybrid": Series(BLUE, "o"),
 }
-_OTHERS = (Series(GREEN, "D"), Series(PURPLE, "v", "--"), Series(SKY, "P", ":"), Series(BLACK, "X", "-."))
+_OTHERS = (Series(SKY, "P", ":"), Series(BLACK, "X", "-."), Series(GREEN, "*"), Series(PURPLE, "p", "--"))
 _FOLDS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 

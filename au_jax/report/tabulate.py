@@ -9,6 +9,8 @@ from au_jax.report.finished import FinishedRun, defined, display_name
 
 DESCRIPTIONS: dict[str, str] = {
     "hog_svm": "a linear SVM per AU on HOG descriptors around facial landmarks",
+    "cpm": "linear classifiers on HOG that adapt to each test person's frames, without that person's labels",
+    "jpml": "linear classifiers on HOG that choose facial patches and heed which AUs go together",
     "anet": "a convolutional network on single frames",
     "hybrid": "the convolutional network, LSTMs on its features over time, and a network that merges both",
 }

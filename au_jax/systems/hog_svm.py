@@ -1,5 +1,7 @@
 """HOG+SVM: a linear SVM per AU on the 128-D SIFT/HOG descriptors at 49 landmarks (paper section IV-D)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from au_jax.data import frames
@@ -30,19 +32,16 @@ class HogSvm:
         return faces.by_video(self._svms.score(descriptors(faces, 1)))
 
 
-def descriptors(faces: FaceSet, frame_step: int) -> np.ndarray:
-    """HOG of every n-th frame of the set, [ceil(N / n), 6272] float32."""
-    landmarks = faces.landmarks
+def descriptors(
+    faces: FaceSet, frame_step: int, reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
+) -> np.ndarray:
+    """HOG of every n-th frame of the set, [ceil(N / n), 6272] float32, or what `reduce` makes of it batch by batch."""
+    landmarks = faces.landmarks[::frame_step]
     parts, start = [], 0
-    for batch in frames.ordered_batches(faces, batch_size=BATCH * frame_step, crop_size=None):
+    for batch in frames.ordered_batches(faces, batch_size=BATCH, crop_size=None, frame_step=frame_step):
         count = int(batch["mask"].sum())
-        # Every batch starts at a multiple of frame_step.
-        images = batch["image"][:count:frame_step]
-        points = landmarks[start : start + count : frame_step]
-        missing = BATCH - len(images)
-        # One shape for all calls: one compilation.
-        images = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
-        points = np.pad(points, [(0, missing), (0, 0), (0, 0)])
-        parts.append(np.asarray(hog(images, points))[: BATCH - missing])
+        # One shape for all calls, as the pictures have: one compilation.
+        points = np.pad(landmarks[start : start + count], [(0, BATCH - count), (0, 0), (0, 0)])
+        parts.append(reduce(np.asarray(hog(batch["image"], points))[:count]))
         start += count
     return np.concatenate(parts)

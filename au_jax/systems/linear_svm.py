@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
@@ -16,6 +15,7 @@ from au_jax.config import Config
 from au_jax.evaluation import metrics
 from au_jax.labels import NUM_AUS
 from au_jax.systems.base import FoldContext
+from au_jax.systems.projection import fit_components, project
 
 Examples = tuple[np.ndarray, np.ndarray]
 """Features [N, D] float32 and labels [N, 12] int8 of the same frames."""
@@ -44,14 +44,10 @@ class LinearSvms:
         self, rows: np.ndarray, labels: np.ndarray, validation_rows: np.ndarray, validation_labels: np.ndarray
     ) -> dict[str, np.ndarray]:
         config = self._config
-        components = min(config.pca_components, *rows.shape)
-        pca = PCA(components, svd_solver="auto", random_state=0).fit(rows)
-        assert pca.components_ is not None
-        energy = np.cumsum(pca.explained_variance_ratio_)
-        kept = min(int(np.searchsorted(energy, config.pca_energy)) + 1, components)
+        components = fit_components(rows, config.pca_energy, config.pca_components)
         # One scale for all components keeps PCA's geometry and makes the costs comparable between datasets.
-        scale = np.sqrt(pca.explained_variance_[:kept].sum())
-        self._model = {"mean": pca.mean_, "components": pca.components_[:kept] / scale}
+        scale = np.sqrt(components.variances.sum())
+        self._model = {"mean": components.mean, "components": components.directions / scale}
         rows, validation_rows = self._project(rows), self._project(validation_rows)
         seed = self._context.seed(3)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,7 +61,9 @@ class LinearSvms:
             )
         weights, bias, costs = zip(*models, strict=True)
         self._context.log.write(
-            self._context.name(self._system), 0, {"pca_components": kept, "retained_energy": energy[kept - 1]}
+            self._context.name(self._system),
+            0,
+            {"pca_components": len(components.directions), "retained_energy": components.energy},
         )
         return {
             **self._model,
@@ -75,7 +73,7 @@ class LinearSvms:
         }
 
     def _project(self, rows: np.ndarray) -> np.ndarray:
-        return ((rows - self._model["mean"]) @ self._model["components"].T).astype(np.float32)
+        return project(rows, self._model["mean"], self._model["components"])
 
 
 def _fit_au(

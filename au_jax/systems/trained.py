@@ -22,7 +22,7 @@ from au_jax.training.loop import best_params
 STREAMED: tuple[str, ...] = ("anet", "hybrid")
 """Systems that can be run on new videos."""
 
-Step = Callable[[Any, Any, jax.Array], tuple[Any, dict[str, jax.Array]]]
+Step = Callable[[Any, Any, Any], tuple[Any, dict[str, jax.Array]]]
 """(variables, carry, faces [T, S, S, 3] uint8) -> (carry, scores of every system [T, 12])."""
 
 

@@ -62,7 +62,7 @@ def restore_state(directory: Path, epoch: int) -> Any:
     Raises:
       UserError: the checkpoint is missing or damaged.
     """
-    path = directory.absolute() / str(epoch) / "default"
+    path: Any = directory.absolute() / str(epoch) / "default"
     # The handler itself: a manager, whose business is to delete, has none with a run that is only read.
     with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
         try:

@@ -144,11 +144,7 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
         while epoch < stage.epochs and not _out_of_patience(stage, state):
             state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
             figures = stage.validate(state["params"])
-            for name, value in figures.items():
-                if not np.isfinite(value):
-                    raise UserError(
-                        _not_finite(stage, f"validation {name}", (epoch + 1) * stage.steps_per_epoch, checkpoints)
-                    )
+            _check_validation(stage, figures, (epoch + 1) * stage.steps_per_epoch, checkpoints)
             state = _judge(stage, state, figures)
             log(stage.name, epoch, {"train_loss": loss, "learning_rate": rate, **_validation(figures)})
             checkpoints.save(epoch, state, float(np.float32(figures[stage.monitor])))
@@ -220,6 +216,17 @@ def _check(stage: Stage, losses: list, first: int, checkpoints: Checkpoints) -> 
     bad = np.flatnonzero(~np.isfinite(np.array([float(loss) for loss in losses])))
     if bad.size:
         raise UserError(_not_finite(stage, "loss", first + int(bad[0]), checkpoints))
+
+
+def _check_validation(stage: Stage, figures: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
+    if not np.isfinite(figures["loss"]):
+        raise UserError(_not_finite(stage, "validation loss", step, checkpoints))
+    # F1 is undefined where no AU is present at all, which matters only to a stage that chooses its epoch by it.
+    if not np.isfinite(figures[stage.monitor]):
+        raise UserError(
+            f"{stage.name}: validation {stage.monitor} is undefined, for no validation subject shows any AU; take a larger "
+            "config.protocol.validation, or more recordings"
+        )
 
 
 def _not_finite(stage: Stage, what: str, step: int, checkpoints: Checkpoints) -> str:

@@ -70,11 +70,15 @@ def test_frames_without_times_follow_at_the_mean_rate(tmp_path):
 
 
 def test_a_clock_that_jumps_back_never_repeats_a_time():
-    stream = _Fake(Fraction(1, 10), Fraction(10))
-    images = [_FakeFrame(pts) for pts in (7, 8, None, 10, 3, 4, 20)]
-    stream.frames = images
+    stream = _Fake((7, 8, None, 10, 3, 4, 20))
     times = [picture.timestamp for picture in video._pictures(stream, stream)]
     np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.3])
+
+
+def test_a_camera_without_a_new_frame_is_waited_for():
+    stream = _Fake((50, 51, 52), stalls=2)
+    assert [picture.number for picture in video._pictures(stream, stream)] == [1, 2, 3]
+    assert stream.stalls == 0
 
 
 # As ISO/IEC 14496-12 has it: x' = a x + c y and y' = b x + d y, with x to the right and y down.
@@ -212,6 +216,12 @@ def test_written_video_steps_by_its_rate(tmp_path):
         video.VideoWriter(tmp_path / "absent" / "w.mp4", 25, W, H)
 
 
+def test_nothing_is_written_where_no_frame_came(tmp_path):
+    with pytest.raises(UserError, match="the true reason"), video.VideoWriter(tmp_path / "w.mp4", 25, W, H):
+        raise UserError("the true reason")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folder_is_read_in_order_of_numbers(tmp_path):
     for name in ("10.jpg", "9.JPG", "0011.png", "clip_012.jpeg", "cover.jpg", "notes5.txt", "._13.jpg"):
         Image.new("RGB", (8, 6), (int(len(name)), 0, 0)).save(tmp_path / name, format="PNG")
@@ -298,13 +308,18 @@ class _FakeFrame:
 
 
 class _Fake:
-    """A container and stream with given frames."""
+    """A container and stream, 10 frames a second, of frames with given times; it has none ready `stalls` times."""
 
-    def __init__(self, time_base, rate):
-        self.time_base, self.average_rate = time_base, rate
+    time_base, average_rate = Fraction(1, 10), Fraction(10)
+
+    def __init__(self, times, stalls=0):
+        self.times, self.stalls = times, stalls
 
     def demux(self, stream):
+        if self.stalls:
+            self.stalls -= 1
+            raise av.BlockingIOError(11, "Resource temporarily unavailable")
         return iter(())
 
     def decode(self, packet):
-        return self.frames
+        return [_FakeFrame(pts) for pts in self.times]

@@ -45,6 +45,16 @@ def test_every_frame_is_scored_exactly_once_in_order(dataset):
     np.testing.assert_array_equal(rows[-len(alone) :], alone)
 
 
+def test_a_step_streams_every_nth_frame_of_the_set(dataset):
+    faces = FaceSet(dataset, ("S003", "S001"))
+
+    def pictures(**step):
+        batches = frames.ordered_batches(faces, batch_size=16, crop_size=None, **step)
+        return np.concatenate([batch["image"][batch["mask"] > 0] for batch in batches])
+
+    np.testing.assert_array_equal(pictures(frame_step=5), pictures()[::5])
+
+
 def stream(dataset, epoch=0, seed=5, **changes):
     faces = FaceSet(dataset, ("S001", "S004"))
     arguments = {"batch_size": 8, "crop_size": 36, "frame_step": 1, "shuffle_buffer": 1000, **changes}

@@ -171,3 +171,12 @@ def test_a_long_stage_tells_its_time_for_all_folds_once(tmp_path, monkeypatch, c
 def test_a_short_stage_keeps_to_its_progress_bar(tmp_path, capsys):
     train(stage(tmp_path), quiet)
     assert "a step" not in capsys.readouterr().out
+
+
+def test_an_undefined_figure_stops_only_the_stage_that_chooses_by_it(tmp_path):
+    def validate(params):
+        return {"loss": float(np.sum((np.asarray(params["w"]) - TARGET) ** 2)), "f1": float("nan")}
+
+    train(stage(tmp_path / "loss", validate=validate), quiet)
+    with pytest.raises(UserError, match=r"fold_00/toy: validation f1 is undefined, for no validation subject"):
+        train(stage(tmp_path / "f1", validate=validate, monitor="f1", maximise=True), quiet)

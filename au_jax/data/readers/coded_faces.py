@@ -1,5 +1,6 @@
 """Registered faces with their codes: the frames from the first to the last coded one, in parts."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,8 @@ def coded_faces(pictures: Iterable["Picture"], codes: Codes, size: int, place: P
         if len(rows) == _CHUNK:
             yield _chunk(rows, codes)
             rows = []
-        rows.append(face)
+        # Whole frames of a chunk would fill the memory.
+        rows.append(dataclasses.replace(face, picture=None))
         numbers.append(face.number)
         if face.face is None:
             unfound.append(face.number)

@@ -1,14 +1,13 @@
 """Tiny copies of raw recordings, and a stand-in for the search for faces."""
 
-import dataclasses
-import sys
-import types
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from au_jax.data.readers import make_reader
+from au_jax.faces import registered
+from au_jax.faces.registered import RegisteredFace
+from au_jax.faces.tracking import Face
 from configs import base
 
 
@@ -36,16 +35,6 @@ def write_video(path, frames):
     made.rename(path)
 
 
-@dataclasses.dataclass
-class StandInFace:
-    number: int
-    timestamp: float
-    picture: np.ndarray | None
-    image: np.ndarray
-    landmarks: np.ndarray
-    face: object | None
-
-
 @pytest.fixture
 def stand_in(monkeypatch):
     """Takes every picture for a face but those of grey value 0; tells which frames were asked for."""
@@ -59,10 +48,10 @@ def stand_in(monkeypatch):
             if seen:
                 image = np.asarray(Image.fromarray(picture.image).resize((size, size)))
             landmarks = np.full((49, 2), picture.number, np.float32)
-            yield StandInFace(picture.number, 0.0, picture.image, image, landmarks, "face" if seen else None)
+            face = Face((0.0, 0.0, 16.0, 12.0), 1.0, np.zeros((68, 2), np.float32)) if seen else None
+            yield RegisteredFace(picture.number, picture.timestamp, picture.image, image, landmarks, face)
 
-    module = types.SimpleNamespace(register_pictures=register_pictures)
-    monkeypatch.setitem(sys.modules, "au_jax.faces.registered", module)
+    monkeypatch.setattr(registered, "register_pictures", register_pictures)
     return asked
 
 

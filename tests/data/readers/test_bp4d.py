@@ -4,6 +4,7 @@ import pytest
 
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
+from au_jax.faces import picture_files
 from au_jax.labels import AUS
 
 from .conftest import write_picture, write_text
@@ -71,9 +72,12 @@ def test_frames_are_matched_by_value_whatever_their_padding(copy, reader, stand_
     assert faces.labels[:, AUS.index(6)].tolist() == [1, 1]
 
 
-def test_uncoded_frames_around_the_coded_ones_are_not_decoded(copy, reader, stand_in):
+def test_uncoded_frames_around_the_coded_ones_are_not_decoded(copy, reader, stand_in, monkeypatch):
+    decoded = []
+    read = picture_files.read_picture
+    monkeypatch.setattr(picture_files, "read_picture", lambda path: decoded.append(path.name) or read(path))
     list(reader("bp4d").faces(T1))
-    assert stand_in == [9, 10, 11]
+    assert decoded == ["9.jpg", "10.jpg", "11.jpg"] and stand_in == [9, 10, 11]
     outside = kinds(reader("bp4d").examine(T1)[1])["frame outside the codes"]
     assert outside.count == 2 and outside.path.endswith("2D+3D/F001/T1")
 

@@ -1,0 +1,131 @@
+"""Draws what was found in a frame onto it: the face, its landmarks, and a bar for every AU and system."""
+
+import functools
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from au_jax.faces.tracking import Face
+from au_jax.labels import AU_NAMES, AUS
+from au_jax.report import style
+from au_jax.report.finished import display_name
+
+# Pixels in a 640 x 360 picture; others are drawn alike.
+_PANEL, _MARGIN, _NUMBER = 160, 7, 22  # widths of the panel, its margin, and the AU numbers
+_ROW, _TEXT, _THICK, _THIN, _LEGEND = 25, 11, 6, 3, 15  # heights
+_OPACITY = 0.9
+
+
+def draw_overlay(picture: np.ndarray, face: Face | None, scores: dict[str, np.ndarray]) -> np.ndarray:
+    """Draws a face's landmarks and box, and at the right a bar for every AU and system.
+
+    A bar is tanh(score) long, to the right of the middle and filled where the AU is present (score > 0), to the left and
+    hollow where it is absent. The last system has the thick bar, and its AUs are in bold. Where there is no face, the
+    picture says so and has no bars; a score that is not finite has none either.
+
+    Args:
+      picture: [H, W, 3] uint8 RGB; it is not changed.
+      face: the face in it, None where none was found.
+      scores: a system's name -> its scores, [12] in the order of `labels.AUS`; empty: no panel.
+
+    Returns:
+      [H, W, 3] uint8 RGB.
+
+    Raises:
+      ValueError: `picture` or scores of another shape.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ValueError(f"draw_overlay needs a [H, W, 3] uint8 picture, found {picture.shape} {picture.dtype}")
+    for name, values in scores.items():
+        if np.shape(values) != (len(AUS),):
+            raise ValueError(f"draw_overlay needs [{len(AUS)}] scores, found {np.shape(values)} of {name}")
+    height, width = picture.shape[:2]
+    unit = min(height / 360, width / 400)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    if face is not None:
+        _draw_face(draw, face, unit)
+    if scores:
+        panel = _panel(width, height, unit, tuple(scores))
+        left = width - panel.width
+        image.paste(panel, (left, 0), panel.getchannel("A"))
+        _draw_bars(draw, left, unit, scores if face is not None else {})
+    if face is None:
+        _draw_notice(draw, "no face", unit)
+    return np.array(image)
+
+
+def _draw_face(draw: ImageDraw.ImageDraw, face: Face, unit: float) -> None:
+    x, y, width, height = face.box
+    line = max(1, round(1.5 * unit))
+    corners = (x, y, x + width, y + height)
+    # Dark around light is seen on any skin and background.
+    draw.rectangle(corners, outline=style.BLACK, width=line + 2)
+    draw.rectangle((x + 1, y + 1, x + width - 1, y + height - 1), outline=style.SKY, width=line)
+    for px, py in face.landmarks.tolist():
+        for radius, colour in ((max(1.8, 2 * unit), style.BLACK), (max(1.0, 1.2 * unit), style.SKY)):
+            draw.ellipse((px - radius, py - radius, px + radius, py + radius), fill=colour)
+
+
+def _draw_bars(draw: ImageDraw.ImageDraw, left: int, unit: float, scores: dict[str, np.ndarray]) -> None:
+    """Fills the panel that begins at `left`; without scores with the labels alone."""
+    looks = style.system_series(list(scores))
+    systems = list(scores.items())[::-1]
+    middle, reach = left + _PANEL / 2 * unit, (_PANEL / 2 - _MARGIN) * unit
+    thin = _THIN / max(1, len(systems) - 1)
+    for row, au in enumerate(AUS):
+        top = (_MARGIN / 2 + row * _ROW) * unit
+        present = bool(systems) and systems[0][1][row] > 0
+        ink, font = style.BLACK if present else style.GREY, _font(round(_TEXT * unit), present)
+        draw.text((left + (_MARGIN + _NUMBER - 6) * unit, top), str(au), fill=ink, font=font, anchor="ra")
+        draw.text((left + (_MARGIN + _NUMBER) * unit, top), AU_NAMES[au], fill=ink, font=font)
+        top += (_TEXT + 3) * unit
+        draw.line((middle, top - 1, middle, top + (_THICK + _THIN) * unit), fill=style.GREY, width=max(1, round(unit)))
+        for name, values in systems:
+            height = (_THICK if name == systems[0][0] else thin) * unit
+            length = math.tanh(float(values[row])) * reach if math.isfinite(values[row]) else 0.0
+            if abs(length) >= 1:
+                bar = (middle + min(0.0, length), top, middle + max(0.0, length), top + max(1.0, height - 1))
+                colour = looks[name].colour
+                draw.rectangle(bar, fill=colour if length > 0 else "white", outline=colour)
+            top += height + 0.5 * unit
+
+
+def _draw_notice(draw: ImageDraw.ImageDraw, text: str, unit: float) -> None:
+    font = _font(round(22 * unit), True)
+    place = (10 * unit, 8 * unit)
+    box = draw.textbbox(place, text, font=font)
+    pad = 5 * unit
+    draw.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), fill=style.BLACK)
+    draw.text(place, text, fill="white", font=font)
+
+
+@functools.lru_cache(maxsize=8)
+def _panel(width: int, height: int, unit: float, names: tuple[str, ...]) -> Image.Image:
+    """[RGBA] What is the same in every frame: a pale ground and the legend."""
+    legend = (_MARGIN + len(AUS) * _ROW) * unit
+    size = (
+        min(width, round(_PANEL * unit)),
+        min(height, math.ceil(legend + (len(names) * _LEGEND + _MARGIN / 2) * unit)),
+    )
+    panel = Image.new("RGBA", size, (255, 255, 255, round(255 * _OPACITY)))
+    draw = ImageDraw.Draw(panel)
+    looks = style.system_series(names)
+    for row, name in enumerate(names):
+        middle = legend + (row + 0.5) * _LEGEND * unit
+        half = (_THICK if name == names[-1] else _THIN) * unit / 2
+        swatch = (_MARGIN * unit, middle - half, (_MARGIN + _NUMBER - 6) * unit, middle + half)
+        draw.rectangle(swatch, fill=looks[name].colour)
+        place = ((_MARGIN + _NUMBER) * unit, middle)
+        text = display_name(name)
+        draw.text(place, text, fill=style.BLACK, font=_font(round(_TEXT * unit), name == names[-1]), anchor="lm")
+    return panel
+
+
+@functools.lru_cache(maxsize=16)
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), max(8, size))

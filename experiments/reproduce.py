@@ -1,0 +1,184 @@
+"""Both tables and all figures of the paper by one command, from raw BP4D and GFT folders or from synthetic faces.
+
+    python -m experiments.reproduce --bp4d=/data/BP4D --gft=/data/GFT --out=runs/paper
+    python -m experiments.reproduce --synthetic --scale=smoke --out=runs/smoke
+
+Checks and prepares both datasets, tells how long the runs will take, makes them (three folds, cross-dataset, ten folds, every
+system of the tables), and writes tables and figures. It can be stopped and typed again at any time: finished work is read.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from au_jax import files
+from au_jax.command_line import run_command
+from au_jax.config import Config
+from au_jax.data.dataset import FaceDataset
+from au_jax.errors import UserError
+from au_jax.evaluation.tables import DISPLAY_NAMES
+from au_jax.prepare import check_copy, prepare
+from au_jax.run import run
+from experiments import estimate, scales
+
+_TABLES = {"gft": "table1", "bp4d": "table2"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made.
+
+    Attributes:
+      out: folder of runs, data, tables and figures.
+      scale: of `scales.SCALES`.
+      raw: dataset -> folder of its recordings; empty: synthetic faces.
+      protocols: of `scales.PROTOCOLS`.
+      seeds: seeds of folds, weights and sampling; tables show the first, `spread.md` all.
+    """
+
+    out: Path
+    scale: str
+    raw: dict[str, str]
+    protocols: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def folder(self, dataset: str, protocol: str, seed: int) -> Path:
+        """Where a run lies."""
+        suffix = "" if seed == self.seeds[0] else f"_seed{seed}"
+        return self.out / f"{dataset}_{protocol}{suffix}"
+
+    def config(self, dataset: str, protocol: str, seed: int) -> Config:
+        """The configuration of a run."""
+        config = scales.get_config(dataset, protocol, self.scale)
+        config.seed = seed
+        config.data.directory = str(self.out / "data")
+        if self.raw:
+            other = "gft" if dataset == "bp4d" else "bp4d"
+            config.data.source, config.data.raw = dataset, self.raw[dataset]
+            config.transfer.source, config.transfer.raw = other, self.raw[other]
+        # Which of the two stands in for the other is said by --synthetic.
+        config.data.stands_for = "" if self.raw else dataset
+        return config
+
+
+def reproduce(plan: Plan) -> None:
+    """Makes what the plan asks for.
+
+    Raises:
+      UserError: recordings that cannot be used, before any work; whatever a run refuses.
+    """
+    if plan.raw:
+        for dataset in plan.raw:
+            found = check_copy(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data)
+            print(found.text(), end="\n\n")
+            found.raise_if_unusable(False)
+    frames = {}
+    for dataset in scales.DATASETS:
+        prepared = FaceDataset(prepare(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data))
+        frames[dataset] = sum(len(records.frames) for records in prepared.load(prepared.subjects))
+    _tell_time(plan, frames)
+    for seed in plan.seeds:
+        for protocol in plan.protocols:
+            for dataset in scales.DATASETS:
+                folder = plan.folder(dataset, protocol, seed)
+                print(f"\n== {folder}", flush=True)
+                run(plan.config(dataset, protocol, seed), folder)
+    for dataset, table in _TABLES.items():
+        folders = [str(plan.folder(dataset, protocol, plan.seeds[0])) for protocol in plan.protocols]
+        _call(f"experiments.{table}", f"--runs={','.join(folders)}", f"--out={plan.out / 'tables'}")
+    _figures(plan)
+    files.write_text(plan.out / "spread.md", spread(plan))
+    print((plan.out / "spread.md").read_text())
+    print(f"{plan.out / 'tables'} and {plan.out / 'figures'} hold the paper's tables and figures.")
+
+
+def spread(plan: Plan) -> str:
+    """Average F1-frame of every system over the seeds, as Markdown: mean, smallest and largest."""
+    lines = [
+        f"Average F1-frame in percent over seeds {', '.join(map(str, plan.seeds))}: mean (smallest to largest).",
+        "",
+        "| dataset | protocol | system | F1-frame |",
+        "|---|---|---|---:|",
+    ]
+    for dataset in scales.DATASETS:
+        for protocol in plan.protocols:
+            runs = [files.read_json(plan.folder(dataset, protocol, seed) / "results.json") for seed in plan.seeds]
+            columns = [{"always_present": each["always_present"], **each["systems"]} for each in runs]
+            for name in columns[0]:
+                values = np.array([each[name]["f1_frame"]["average"] for each in columns], float)
+                told = f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
+                lines.append(f"| {dataset} | {protocol} | {DISPLAY_NAMES.get(name, name)} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
+def _tell_time(plan: Plan, frames: dict[str, int]) -> None:
+    total = 0.0
+    for protocol in plan.protocols:
+        for dataset in scales.DATASETS:
+            if (plan.folder(dataset, protocol, plan.seeds[-1]) / "results.json").exists():
+                continue
+            other = "gft" if dataset == "bp4d" else "bp4d"
+            trained = frames[other if protocol == "cross" else dataset]
+            parts = estimate.estimate(plan.config(dataset, protocol, plan.seeds[0]), trained)
+            print(estimate.tell(f"{dataset} {protocol}", parts), flush=True)
+            total += sum(parts.values()) * len(plan.seeds)
+    if total:
+        told = estimate.tell("all", {"networks": total})
+        print(f"{told}; descriptors, SVMs, CPM, JPML, validation and figures come on top", flush=True)
+
+
+def _figures(plan: Plan) -> None:
+    seed, protocol = plan.seeds[0], plan.protocols[0]
+    bp4d, gft = (plan.folder(dataset, protocol, seed) for dataset in ("bp4d", "gft"))
+    out = f"--out={plan.out / 'figures'}"
+    _call("experiments.fig2", f"--run={gft}", f"--other={bp4d}", out)
+    _call("experiments.fig3", f"--run={bp4d}", out)
+    _call("experiments.fig4", f"--run={gft}", f"--other={bp4d}", out)
+    _call("experiments.fig5", f"--run={gft}", out)
+
+
+def _call(module: str, *options: str) -> None:
+    """Runs a command as the user would type it."""
+    command = [sys.executable, "-m", module, *options]
+    print(f"\n== python {' '.join(command[1:])}", flush=True)
+    done = subprocess.run(command)
+    if done.returncode:
+        raise UserError(f"{module} ended with status {done.returncode}; mend what it says, and run again to go on")
+
+
+def _plan(options: Sequence[flags.FlagHolder]) -> Plan:
+    out, scale, synthetic, bp4d, gft, protocols, seeds = (option.value for option in options)
+    if synthetic == bool(bp4d or gft):
+        raise UserError("give --synthetic, or the folders of both datasets: --bp4d=... --gft=...")
+    if not synthetic and not (bp4d and gft):
+        raise UserError("the cross-dataset protocol needs both datasets: --bp4d=... --gft=...")
+    unknown = [protocol for protocol in protocols if protocol not in scales.PROTOCOLS]
+    if unknown or not protocols or protocols[0] == "cross":
+        raise UserError(f"--protocols is {protocols}; choose among 3fold, 10fold and cross, not cross first")
+    return Plan(
+        Path(out),
+        scale,
+        {} if synthetic else {"bp4d": bp4d, "gft": gft},
+        tuple(protocols),
+        tuple(int(seed) for seed in seeds),
+    )
+
+
+if __name__ == "__main__":
+    OPTIONS = (
+        flags.DEFINE_string("out", None, "Folder of runs, data, tables and figures.", required=True),
+        flags.DEFINE_enum(
+            "scale", "full", list(scales.SCALES), "; ".join(f"{k}: {v}" for k, v in scales.SCALES.items())
+        ),
+        flags.DEFINE_bool("synthetic", False, "Synthetic faces made after BP4D and GFT."),
+        flags.DEFINE_string("bp4d", None, "Folder of BP4D."),
+        flags.DEFINE_string("gft", None, "Folder of GFT."),
+        flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run."),
+        flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first."),
+    )
+    run_command(lambda: reproduce(_plan(OPTIONS)))

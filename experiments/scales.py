@@ -1,0 +1,52 @@
+"""The runs behind the paper's tables, at three scales: as the paper, on the demo's small networks, or just to see it work."""
+
+import ml_collections
+
+from configs import bp4d, demo, gft
+
+DATASETS = {"bp4d": bp4d, "gft": gft}
+PROTOCOLS: tuple[str, ...] = ("3fold", "cross", "10fold")
+SCALES: dict[str, str] = {
+    "smoke": "12 people, tiny networks: shows that everything runs, not that it learns",
+    "small": "the demo's networks on 41 and 50 people",
+    "full": "the paper's networks and sizes",
+}
+"""Scales and what they are."""
+
+# People, videos and frames of a video of the synthetic datasets; 0: the preset's own.
+_SIZES = {
+    "smoke": {"bp4d": (12, 1, 100), "gft": (12, 1, 100)},
+    "small": {"bp4d": (41, 4, 60), "gft": (50, 1, 200)},
+    "full": {"bp4d": (0, 0, 0), "gft": (0, 0, 0)},
+}
+_SECTIONS = ("cnn", "hog_svm", "cpm", "jpml", "lstm", "fusion")
+
+
+def get_config(dataset: str, protocol: str, scale: str) -> ml_collections.ConfigDict:
+    """The configuration of a run on synthetic faces.
+
+    Args:
+      dataset: "bp4d" or "gft".
+      protocol: of `PROTOCOLS`.
+      scale: of `SCALES`.
+    """
+    config = DATASETS[dataset].get_config(protocol)
+    other = "gft" if dataset == "bp4d" else "bp4d"
+    for data, name in ((config.data, dataset), (config.transfer, other)):
+        data.subjects, data.videos, data.frames = _SIZES[scale][name]
+    if scale == "full":
+        return config
+    small = demo.get_config("smoke" if scale == "smoke" else "")
+    for section in _SECTIONS:
+        config[section] = small[section]
+    config.anet_transfer = small.hog_svm.copy_and_resolve_references()
+    config.data.image_size, config.data.crop_size = small.data.image_size, small.data.crop_size
+    config.protocol.threshold = small.protocol.threshold
+    config.evaluation = small.evaluation
+    if scale == "smoke":
+        # The published lists name 41 people.
+        config.protocol.split = "random"
+    if scale == "small":
+        # A recording is 60 to 200 frames long here, the demo's clips half a minute at a quarter of the rate.
+        config.lstm.sequence_length, config.lstm.batch_size, config.lstm.updates_per_pass = 120, 20, 0
+    return config

@@ -1,0 +1,116 @@
+"""One command for all tables and figures: its plan, its estimate, and (slow) a whole round on tiny data."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from au_jax import files
+from au_jax.errors import UserError
+from au_jax.run import check_config
+from experiments import estimate, reproduce, scales
+
+ORDER = ("out", "scale", "synthetic", "bp4d", "gft", "protocols", "seeds")
+GIVEN = {
+    "out": "x",
+    "scale": "smoke",
+    "synthetic": True,
+    "bp4d": None,
+    "gft": None,
+    "protocols": ["3fold"],
+    "seeds": ["0", "1"],
+}
+
+
+def plan(**changes):
+    return reproduce._plan([SimpleNamespace(value={**GIVEN, **changes}[name]) for name in ORDER])
+
+
+@pytest.mark.parametrize("scale", scales.SCALES)
+@pytest.mark.parametrize("dataset", scales.DATASETS)
+@pytest.mark.parametrize("protocol", scales.PROTOCOLS)
+def test_every_run_of_every_scale_has_a_valid_config(scale, dataset, protocol):
+    config = scales.get_config(dataset, protocol, scale)
+    check_config(config)
+    assert (config.data.preset, config.data.stands_for) == (f"{dataset}_like", dataset)
+    assert config.protocol.folds == (10 if protocol == "10fold" else 3)
+    published = scale != "smoke" and (dataset, protocol) != ("gft", protocol) and protocol != "10fold"
+    assert config.protocol.split == ("bp4d_3fold" if published else "random")
+    assert (config.cnn.variant == "drml_alexnet") == (scale == "full")
+
+
+def test_recordings_take_the_place_of_synthetic_faces_in_both_datasets():
+    config = plan(synthetic=False, bp4d="/b", gft="/g", scale="full").config("bp4d", "cross", 0)
+    assert (config.data.source, config.data.raw) == ("bp4d", "/b")
+    assert (config.transfer.source, config.transfer.raw) == ("gft", "/g")
+    assert config.data.stands_for == ""
+    check_config(config)
+
+
+def test_runs_of_further_seeds_have_folders_of_their_own():
+    ours = plan()
+    assert [ours.folder("gft", "3fold", seed).name for seed in ours.seeds] == ["gft_3fold", "gft_3fold_seed1"]
+    assert ours.config("gft", "3fold", 1).seed == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"synthetic": False}, "--synthetic, or the folders"),
+        ({"bp4d": "/b"}, "--synthetic, or the folders"),
+        ({"synthetic": False, "bp4d": "/b"}, "needs both"),
+        ({"protocols": ["5fold"]}, "choose among 3fold"),
+        ({"protocols": ["cross"]}, "not cross first"),
+    ],
+)
+def test_mistaken_options_are_told(changes, message):
+    with pytest.raises(UserError, match=message):
+        plan(**changes)
+
+
+@pytest.mark.optax
+def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
+    monkeypatch.setattr(estimate, "_update_seconds", lambda *arguments: 2.0)
+    monkeypatch.setattr(estimate, "_forward_seconds", lambda *arguments: 1.0)
+    config = scales.get_config("bp4d", "3fold", "smoke")
+    config.cnn.batch_size, config.cnn.epochs = 10, 4
+    config.lstm.batch_size, config.lstm.sequence_length, config.lstm.passes, config.lstm.updates_per_pass = 2, 8, 5, 0
+    # 600 frames: 400 in two folds, 320 without the validation subjects: 32 CNN steps, 20 LSTM updates.
+    assert estimate.estimate(config, 600) == {
+        "CNN training": 3 * 4 * 32 * 2.0,
+        "CNN scoring": 3 * 2 * 60 * 1.0,
+        "LSTM training": 3 * 5 * 20 * 2.0,
+    }
+    config.systems = ("hog_svm", "anet_transfer")
+    assert estimate.estimate(config, 600) == {"CNN training": 4 * 48 * 2.0, "CNN scoring": 60.0}
+    assert estimate.tell("x", {"CNN": 3600.0, "LSTM": 61.0}) == "x: about 1:01:01 (CNN 1:00:00, LSTM 01:01)"
+
+
+@pytest.mark.optax
+def test_steps_of_the_networks_are_timed():
+    seconds = estimate.estimate(scales.get_config("gft", "3fold", "smoke"), 288)
+    assert set(seconds) == {"CNN training", "CNN scoring", "LSTM training"}
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_the_spread_over_seeds_is_mean_smallest_and_largest(tmp_path):
+    ours = plan(out=str(tmp_path))
+    for dataset in ("bp4d", "gft"):
+        for seed, value in ((0, 50.0), (1, 53.0)):
+            figures = {"f1_frame": {"average": value}}
+            files.write_json(
+                ours.folder(dataset, "3fold", seed) / "results.json",
+                {"always_present": {"f1_frame": {"average": 40.0}}, "systems": {"anet": figures}},
+            )
+    lines = reproduce.spread(ours).splitlines()
+    assert "| bp4d | 3fold | always present | 40.0 (40.0 to 40.0) |" in lines
+    assert "| gft | 3fold | ANet | 51.5 (50.0 to 53.0) |" in lines
+
+
+@pytest.mark.slow
+def test_a_whole_round_on_tiny_data(tmp_path):
+    command = [sys.executable, "-m", "experiments.reproduce", "--synthetic", "--scale=smoke", f"--out={tmp_path}"]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("tables/table_I_f1_frame.md", "tables/table_II_f1_frame.tex", "figures/fig5.png", "spread.md"):
+        assert (tmp_path / name).stat().st_size > 0, name
