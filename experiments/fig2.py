@@ -28,7 +28,5 @@ if __name__ == "__main__":
     FOLD = flags.DEFINE_integer("fold", 0, "Fold of --run.")
     OUT = flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
     run_command(
-        lambda: fig2(
-            Path(RUN.value), OTHER.value and Path(OTHER.value), FOLD.value, OUT.value and Path(OUT.value)
-        )
+        lambda: fig2(Path(RUN.value), OTHER.value and Path(OTHER.value), FOLD.value, OUT.value and Path(OUT.value))
     )

@@ -39,6 +39,7 @@ class Plan:
       raw: dataset -> folder of its recordings; empty: synthetic faces.
       protocols: of `scales.PROTOCOLS`.
       seeds: seeds of folds, weights and sampling; tables show the first, `spread.md` all.
+      vgg_face: the file of VGG-Face for fig3; None: fig3 leaves that panel out.
     """
 
     out: Path
@@ -46,6 +47,7 @@ class Plan:
     raw: dict[str, str]
     protocols: tuple[str, ...]
     seeds: tuple[int, ...]
+    vgg_face: str | None
 
     def folder(self, dataset: str, protocol: str, seed: int) -> Path:
         """Where a run lies."""
@@ -137,9 +139,11 @@ def _figures(plan: Plan) -> None:
     bp4d, gft = (plan.folder(dataset, protocol, seed) for dataset in ("bp4d", "gft"))
     out = f"--out={plan.out / 'figures'}"
     _call("experiments.fig2", f"--run={gft}", f"--other={bp4d}", out)
-    _call("experiments.fig3", f"--run={bp4d}", out)
+    _call("experiments.fig3", f"--run={bp4d}", out, *([f"--vgg_face={plan.vgg_face}"] if plan.vgg_face else []))
     _call("experiments.fig4", f"--run={gft}", f"--other={bp4d}", out)
-    _call("experiments.fig5", f"--run={gft}", out)
+    _call("experiments.fig5", f"--run={gft}", out, *(["--iterations=100"] if plan.scale == "smoke" else []))
+    _call("experiments.precision_recall", f"--run={bp4d}", out)
+    _call("experiments.cooccurrence", f"--run={bp4d}", out)
 
 
 def _call(module: str, *options: str) -> None:
@@ -152,7 +156,7 @@ def _call(module: str, *options: str) -> None:
 
 
 def _plan(options: Sequence[flags.FlagHolder]) -> Plan:
-    out, scale, synthetic, bp4d, gft, protocols, seeds = (option.value for option in options)
+    out, scale, synthetic, bp4d, gft, protocols, seeds, vgg_face = (option.value for option in options)
     if synthetic == bool(bp4d or gft):
         raise UserError("give --synthetic, or the folders of both datasets: --bp4d=... --gft=...")
     if not synthetic and not (bp4d and gft):
@@ -166,6 +170,7 @@ def _plan(options: Sequence[flags.FlagHolder]) -> Plan:
         {} if synthetic else {"bp4d": bp4d, "gft": gft},
         tuple(protocols),
         tuple(int(seed) for seed in seeds),
+        vgg_face,
     )
 
 
@@ -180,5 +185,6 @@ if __name__ == "__main__":
         flags.DEFINE_string("gft", None, "Folder of GFT."),
         flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run."),
         flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first."),
+        flags.DEFINE_string("vgg_face", None, "The file vgg_face.mat, for one panel of fig3."),
     )
     run_command(lambda: reproduce(_plan(OPTIONS)))

@@ -45,7 +45,9 @@ class Sample:
 
     def subject_means(self, features: np.ndarray) -> np.ndarray:
         """Mean feature vector of every subject, [N, D] -> [subjects, D] float64."""
-        return np.stack([features[self.subject == index].mean(0, dtype=np.float64) for index in range(len(self.subjects))])
+        return np.stack(
+            [features[self.subject == index].mean(0, dtype=np.float64) for index in range(len(self.subjects))]
+        )
 
 
 def draw_sample(dataset: FaceDataset, subjects: Sequence[str], people: int, per_person: int) -> Sample:

@@ -11,7 +11,7 @@ from au_jax.errors import UserError
 from au_jax.run import check_config
 from experiments import estimate, reproduce, scales
 
-ORDER = ("out", "scale", "synthetic", "bp4d", "gft", "protocols", "seeds")
+ORDER = ("out", "scale", "synthetic", "bp4d", "gft", "protocols", "seeds", "vgg_face")
 GIVEN = {
     "out": "x",
     "scale": "smoke",
@@ -20,6 +20,7 @@ GIVEN = {
     "gft": None,
     "protocols": ["3fold"],
     "seeds": ["0", "1"],
+    "vgg_face": None,
 }
 
 
