@@ -37,9 +37,9 @@ def fig5(
     window = trained.window
     mean = trained.cnn["mean"][window, window]
     network = make_score(trained)
-    climb = activation.start(jax.random.key(seed), NUM_AUS, *mean.shape[:2])
+    first = climb = activation.start(jax.random.key(seed), NUM_AUS, *mean.shape[:2])
     with tqdm(total=settings.iterations, desc=f"fig5 {preset}", unit="step", mininterval=1.0) as progress:
-        for climb in activation.ascend(network, mean, settings, climb):
+        for climb in activation.ascend(network, mean, settings, first):
             # Handed over ahead of time, steps would all be counted before the first is done.
             climb.score.block_until_ready()
             progress.update(min(activation.STEPS, settings.iterations - progress.n))

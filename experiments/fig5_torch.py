@@ -33,7 +33,10 @@ Score = Callable[[torch.Tensor], torch.Tensor]
 def score_in_torch(model: AlexNet, params: Any) -> Score:
     """The CNN of `params` without dropout."""
     variant = VARIANTS[model.variant]
-    weights = {name: (torch.tensor(np.array(layer["kernel"])), torch.tensor(np.array(layer["bias"]))) for name, layer in params.items()}  # fmt: skip
+    weights = {
+        name: (torch.tensor(np.array(layer["kernel"])), torch.tensor(np.array(layer["bias"])))
+        for name, layer in params.items()
+    }
     kernels = {
         name: kernel.permute(3, 2, 0, 1).contiguous() for name, (kernel, _) in weights.items() if kernel.ndim == 4
     }
