@@ -17,7 +17,7 @@ from au_jax.explain import divergence
 from au_jax.report.divergence import ORDER, Dataset, draw_divergences, order_rows, rows, subject_rows
 from au_jax.report.publish import publish
 from experiments.samples import descriptors, draw_sample
-from experiments.trained import TrainedRun
+from experiments.trained import TrainedRun, optional_path
 
 
 def fig4(
@@ -38,9 +38,7 @@ def fig4(
         pairs = [(own, second, own.dataset.subjects), (second, own, second.dataset.subjects)]
     else:
         pairs = [(own, own, own.test_subjects)]
-    datasets = [
-        _dataset(faces, network, subjects, people, frames, median_of) for faces, network, subjects in pairs
-    ]
+    datasets = [_dataset(faces, network, subjects, people, frames, median_of) for faces, network, subjects in pairs]
     tables = {"": rows(datasets), "order": order_rows(datasets), "subjects": subject_rows(datasets)}
     publish(out or run / "figures", "fig4", lambda: draw_divergences(datasets), tables, run)
 
@@ -50,7 +48,9 @@ def _dataset(
 ) -> Dataset:
     sample = draw_sample(faces.dataset, subjects, people, frames)
     if len(sample.subjects) < 3:
-        raise UserError(f"{faces.folder}: {len(sample.subjects)} people are too few to compare; give --people=3 or more")
+        raise UserError(
+            f"{faces.folder}: {len(sample.subjects)} people are too few to compare; give --people=3 or more"
+        )
     describe = descriptors(sample, network)
     matrices, dimensions = {}, {}
     for feature in ORDER:
@@ -59,9 +59,7 @@ def _dataset(
         matrices[feature] = divergence.js_matrix(divergence.distributions(means, median_of))
     evaluation = faces.config.evaluation
     replicates = divergence.bootstrap(matrices, evaluation.bootstrap, faces.config.seed)
-    return Dataset(
-        faces.title, network.title, matrices, dimensions, replicates, evaluation.level, sample.subjects
-    )
+    return Dataset(faces.title, network.title, matrices, dimensions, replicates, evaluation.level, sample.subjects)
 
 
 if __name__ == "__main__":
@@ -75,11 +73,11 @@ if __name__ == "__main__":
     run_command(
         lambda: fig4(
             Path(RUN.value),
-            OTHER.value and Path(OTHER.value),
+            optional_path(OTHER.value),
             FOLD.value,
             PEOPLE.value,
             FRAMES.value,
             MEDIAN_OF.value,
-            OUT.value and Path(OUT.value),
+            optional_path(OUT.value),
         )
     )

@@ -33,8 +33,13 @@ Score = Callable[[torch.Tensor], torch.Tensor]
 def score_in_torch(model: AlexNet, params: Any) -> Score:
     """The CNN of `params` without dropout."""
     variant = VARIANTS[model.variant]
-    weights = {name: (torch.tensor(np.array(layer["kernel"])), torch.tensor(np.array(layer["bias"]))) for name, layer in params.items()}  # fmt: skip
-    kernels = {name: kernel.permute(3, 2, 0, 1).contiguous() for name, (kernel, _) in weights.items() if kernel.ndim == 4}
+    weights = {
+        name: (torch.tensor(np.array(layer["kernel"])), torch.tensor(np.array(layer["bias"])))
+        for name, layer in params.items()
+    }
+    kernels = {
+        name: kernel.permute(3, 2, 0, 1).contiguous() for name, (kernel, _) in weights.items() if kernel.ndim == 4
+    }
 
     def score(x: torch.Tensor) -> torch.Tensor:
         x = x * variant.input_scale
@@ -43,7 +48,9 @@ def score_in_torch(model: AlexNet, params: Any) -> Score:
                 case Conv():
                     groups = model.groups if layer.grouped else 1
                     bias = weights[layer.name][1]
-                    x = torch.relu(functional.conv2d(x, kernels[layer.name], bias, layer.stride, layer.padding, 1, groups))
+                    x = torch.relu(
+                        functional.conv2d(x, kernels[layer.name], bias, layer.stride, layer.padding, 1, groups)
+                    )
                 case Pool():
                     x = functional.max_pool2d(x, layer.window, layer.stride, ceil_mode=model.pool_rounding == "ceil")
                 case Norm():

@@ -53,9 +53,7 @@ class Settings:
 
 PRESETS: dict[str, Settings] = {
     # The paper's three regularisers and its 10,000 iterations; the constants are ours, between Yosinski's presets 1 and 3.
-    "paper": Settings(
-        decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000
-    ),
+    "paper": Settings(decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000),
     "yosinski1": Settings(blur=0.5, norm_percentile=50.0, iterations=500),
     "yosinski2": Settings(decay=0.3, norm_percentile=20.0, rate=100.0, iterations=750),
     "yosinski3": Settings(decay=1e-4, blur=1.0, rate=100.0, iterations=1000),

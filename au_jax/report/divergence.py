@@ -77,7 +77,9 @@ def _panel(axes: Axes, dataset: Dataset) -> None:
         values = dataset.figures(feature)["log_of_millionths"]
         ours = {"color": style.BLUE, "markersize": 9, "elinewidth": 1.6, "capsize": 4}
         axes.errorbar(place - 0.12, values.mean(), values.std(), fmt="o", **ours)
-        for (_, printed), shift, (colour, marker) in zip(PAPER.items(), (0.1, 0.24), _PAPER_LOOKS.values(), strict=True):
+        for (_, printed), shift, (colour, marker) in zip(
+            PAPER.items(), (0.1, 0.24), _PAPER_LOOKS.values(), strict=True
+        ):
             mean, deviation = printed[feature]
             theirs = {"color": colour, "markersize": 7, "markerfacecolor": "white", "elinewidth": 1.0, "capsize": 3}
             axes.errorbar(place + shift, mean, deviation, fmt=marker, **theirs)

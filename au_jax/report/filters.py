@@ -11,7 +11,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from au_jax.explain.filters import UNTRAINED_SHARE, chromatic_share, chromatic_shares, filter_pictures
 from au_jax.report import style
 
-
 Network = tuple[str, np.ndarray]
 """A title and kernels [K, K, 3, C]."""
 

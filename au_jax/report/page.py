@@ -33,7 +33,6 @@ from au_jax.report.patches import draw_patches
 from au_jax.report.precision_recall import draw_precision_recall
 from au_jax.report.timeline import draw_timeline
 
-
 FIGURES = re.compile(r"fig\d+(_\w+)?")
 """Names of pictures that the commands of experiments/ leave in the run's figures/: the paper's figures."""
 

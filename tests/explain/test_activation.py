@@ -104,7 +104,12 @@ def test_the_end_is_the_end_wherever_the_compiled_program_stops():
 @pytest.mark.parametrize("percent", [0.0, 7.0, 20.0, 50.0, 90.0, 99.9])
 def test_percentiles_are_those_of_numpy(percent):
     rng = np.random.default_rng(3)
-    for values in (rng.exponential(size=201), np.round(rng.exponential(size=64), 1), np.zeros(9), np.array([3.0, 1e-30])):
+    for values in (
+        rng.exponential(size=201),
+        np.round(rng.exponential(size=64), 1),
+        np.zeros(9),
+        np.array([3.0, 1e-30]),
+    ):
         found = jax.jit(activation.percentile, static_argnums=1)(values.astype(np.float32), percent)
         np.testing.assert_allclose(found, np.percentile(values.astype(np.float32), percent), rtol=1e-6)
 

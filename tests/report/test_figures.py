@@ -135,7 +135,9 @@ def test_precision_recall_of_many_systems_with_an_au_that_never_occurs():
     rows = list(precision_recall.summary_rows(systems))
     assert len(rows) == 6 * 11 and 15 not in {row["au"] for row in rows}
     one = next(row for row in rows if row["system"] == "c" and row["au"] == 12)
-    labels, scores = (np.concatenate([precision_recall.joined(fold)[part][:, 6] for fold in systems["c"]]) for part in (0, 1))
+    labels, scores = (
+        np.concatenate([precision_recall.joined(fold)[part][:, 6] for fold in systems["c"]]) for part in (0, 1)
+    )
     found, there = (scores > 0) & (labels != 0), labels > 0
     assert one["recall_at_0"] == pytest.approx((found & there).sum() / there.sum())
     assert one["precision_at_0"] == pytest.approx((found & there).sum() / found.sum())

@@ -17,7 +17,15 @@ from au_jax.errors import UserError
 from au_jax.report import page, style, write_report
 from au_jax.report.publish import publish
 
-ALL = {"f1_frame", "precision_recall", "cooccurrence", "curves_hybrid_lstm", "curves_hybrid_fusion", "timeline", "contact_sheet"}
+ALL = {
+    "f1_frame",
+    "precision_recall",
+    "cooccurrence",
+    "curves_hybrid_lstm",
+    "curves_hybrid_fusion",
+    "timeline",
+    "contact_sheet",
+}
 
 
 class Page(html.parser.HTMLParser):
@@ -187,7 +195,10 @@ def test_a_damaged_score_file_is_named_and_the_tables_stay(tmp_path, drawn_faces
     shutil.rmtree(tmp_path / "logs")
     damaged = tmp_path / "fold_01" / "scores" / "hybrid.npz"
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"precision_recall, cooccurrence, timeline, contact_sheet could not .*fold_01/scores/hybrid.npz"):
+    with pytest.raises(
+        UserError,
+        match=r"precision_recall, cooccurrence, timeline, contact_sheet could not .*fold_01/scores/hybrid.npz",
+    ):
         write_report(tmp_path, **made)
     text = (tmp_path / "report.html").read_text()
     assert text.count("This picture could not be drawn") == 4
