@@ -14,7 +14,7 @@ from au_jax.command_line import run_command
 from au_jax.errors import UserError
 from au_jax.report.cooccurrence import draw_cooccurrence, rows
 from au_jax.report.publish import publish
-from experiments.trained import finished_run
+from experiments.trained import finished_run, optional_path
 
 
 def cooccurrence(run: Path, system: str | None = None, out: Path | None = None) -> None:
@@ -32,4 +32,4 @@ if __name__ == "__main__":
     RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
     SYSTEM = flags.DEFINE_string("system", None, "System whose predictions are shown; the best unless given.")
     OUT = flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
-    run_command(lambda: cooccurrence(Path(RUN.value), SYSTEM.value, OUT.value and Path(OUT.value)))
+    run_command(lambda: cooccurrence(Path(RUN.value), SYSTEM.value, optional_path(OUT.value)))

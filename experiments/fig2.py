@@ -12,7 +12,7 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.report.filters import draw_filters, rows
 from au_jax.report.publish import publish
-from experiments.trained import TrainedRun
+from experiments.trained import TrainedRun, optional_path
 
 
 def fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None = None) -> None:
@@ -27,6 +27,4 @@ if __name__ == "__main__":
     OTHER = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
     FOLD = flags.DEFINE_integer("fold", 0, "Fold of --run.")
     OUT = flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
-    run_command(
-        lambda: fig2(Path(RUN.value), OTHER.value and Path(OTHER.value), FOLD.value, OUT.value and Path(OUT.value))
-    )
+    run_command(lambda: fig2(Path(RUN.value), optional_path(OTHER.value), FOLD.value, optional_path(OUT.value)))

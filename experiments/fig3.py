@@ -20,7 +20,7 @@ from au_jax.labels import AUS
 from au_jax.report.embedding import Accuracy, Panel, draw_embeddings
 from au_jax.report.publish import publish
 from experiments.samples import Sample, descriptors, draw_sample
-from experiments.trained import TrainedRun
+from experiments.trained import TrainedRun, optional_path
 
 AU = 12
 SHOWN = ("HOG", "VGG-Face", "fc7")
@@ -113,11 +113,11 @@ if __name__ == "__main__":
     run_command(
         lambda: fig3(
             Path(RUN.value),
-            OTHER.value and Path(OTHER.value),
-            VGG_FACE.value and Path(VGG_FACE.value),
+            optional_path(OTHER.value),
+            optional_path(VGG_FACE.value),
             FOLD.value,
             PEOPLE.value,
             FRAMES.value,
-            OUT.value and Path(OUT.value),
+            optional_path(OUT.value),
         )
     )

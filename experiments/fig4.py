@@ -17,7 +17,7 @@ from au_jax.explain import divergence
 from au_jax.report.divergence import ORDER, Dataset, draw_divergences, order_rows, rows, subject_rows
 from au_jax.report.publish import publish
 from experiments.samples import descriptors, draw_sample
-from experiments.trained import TrainedRun
+from experiments.trained import TrainedRun, optional_path
 
 
 def fig4(
@@ -73,11 +73,11 @@ if __name__ == "__main__":
     run_command(
         lambda: fig4(
             Path(RUN.value),
-            OTHER.value and Path(OTHER.value),
+            optional_path(OTHER.value),
             FOLD.value,
             PEOPLE.value,
             FRAMES.value,
             MEDIAN_OF.value,
-            OUT.value and Path(OUT.value),
+            optional_path(OUT.value),
         )
     )

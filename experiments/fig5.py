@@ -25,7 +25,7 @@ from au_jax.report.activation import Wanted, draw_wanted, energy_rows, score_row
 from au_jax.report.precision_recall import joined
 from au_jax.report.publish import publish
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
-from experiments.trained import TrainedRun
+from experiments.trained import TrainedRun, optional_path
 
 
 def fig5(
@@ -37,9 +37,9 @@ def fig5(
     window = trained.window
     mean = trained.cnn["mean"][window, window]
     network = make_score(trained)
-    first = climb = activation.start(jax.random.key(seed), NUM_AUS, *mean.shape[:2])
+    climb = begin = activation.start(jax.random.key(seed), NUM_AUS, *mean.shape[:2])
     with tqdm(total=settings.iterations, desc=f"fig5 {preset}", unit="step", mininterval=1.0) as progress:
-        for climb in activation.ascend(network, mean, settings, first):
+        for climb in activation.ascend(network, mean, settings, begin):
             # Handed over ahead of time, steps would all be counted before the first is done.
             climb.score.block_until_ready()
             progress.update(min(activation.STEPS, settings.iterations - progress.n))
@@ -93,7 +93,7 @@ def standardised(trained: TrainedRun, logits: np.ndarray) -> np.ndarray:
 
 def moved_regions(size: int, window: slice) -> np.ndarray:
     """Where each AU moves a registered face of `size` px, [12, c, c] bool of the crop: from synthfacs' movement fields."""
-    pixels = (np.arange(size)[window] + 0.5) * TEMPLATE_SIZE / size - 0.5
+    pixels = np.arange(size)[window] * (TEMPLATE_SIZE / size)
     x, y = np.meshgrid(pixels, pixels)
     # Both sides of the face together.
     movement = movement_basis(np.stack([x.ravel(), y.ravel()], 1)).sum(1)
@@ -109,7 +109,5 @@ if __name__ == "__main__":
     SEED = flags.DEFINE_integer("seed", 0, "Seed of the random start.")
     OUT = flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
     run_command(
-        lambda: fig5(
-            Path(RUN.value), PRESET.value, ITERATIONS.value, FOLD.value, SEED.value, OUT.value and Path(OUT.value)
-        )
+        lambda: fig5(Path(RUN.value), PRESET.value, ITERATIONS.value, FOLD.value, SEED.value, optional_path(OUT.value))
     )

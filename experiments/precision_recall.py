@@ -13,7 +13,7 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.report.precision_recall import draw_precision_recall, rows, summary_rows
 from au_jax.report.publish import publish
-from experiments.trained import finished_run
+from experiments.trained import finished_run, optional_path
 
 
 def precision_recall(run: Path, out: Path | None = None) -> None:
@@ -26,4 +26,4 @@ def precision_recall(run: Path, out: Path | None = None) -> None:
 if __name__ == "__main__":
     RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
     OUT = flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
-    run_command(lambda: precision_recall(Path(RUN.value), OUT.value and Path(OUT.value)))
+    run_command(lambda: precision_recall(Path(RUN.value), optional_path(OUT.value)))

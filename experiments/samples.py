@@ -1,7 +1,7 @@
 """Frames of some people, and their descriptors."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -50,7 +50,7 @@ class Sample:
         )
 
 
-def draw_sample(dataset: FaceDataset, subjects: Sequence[str], people: int, per_person: int) -> Sample:
+def draw_sample(dataset: FaceDataset, subjects: tuple[str, ...], people: int, per_person: int) -> Sample:
     """Takes frames at even distances in time, of people spread evenly over the subjects.
 
     Args:
@@ -64,7 +64,7 @@ def draw_sample(dataset: FaceDataset, subjects: Sequence[str], people: int, per_
     """
     if people < 0 or per_person < 2:
         raise UserError(f"--people={people} --frames={per_person}: give 0 (all) or more people and 2 or more frames")
-    chosen = [subjects[index] for index in _spread(len(subjects), people or len(subjects))]
+    chosen = [subjects[int(index)] for index in _spread(len(subjects), people or len(subjects))]
     parts, kept = [], []
     for subject in chosen:
         records = dataset.records(subject)
@@ -92,7 +92,8 @@ def _spread(total: int, number: int) -> np.ndarray:
 
 def _pictures(dataset: FaceDataset, subject: str, rows: np.ndarray) -> np.ndarray:
     records = RecordFiles(dataset.shards(subject)).read(int(row) for row in rows)
-    return np.stack([tf.io.decode_jpeg(dataset.parse(record)["image"], channels=3).numpy() for record in records])
+    pictures = (dataset.parse(tf.constant(record))["image"] for record in records)
+    return np.stack([tf.io.decode_jpeg(picture, channels=3).numpy() for picture in pictures])
 
 
 def descriptors(sample: Sample, network: TrainedRun, vgg: Weights | None = None) -> dict[str, Describe]:

@@ -126,3 +126,8 @@ def finished_run(folder: Path) -> FinishedRun:
     if not (folder / "results.json").exists():
         raise UserError(f"{folder} has no results.json; finish it with au_jax.main on this workdir")
     return FinishedRun(folder, config, None, files.read_json(folder / "results.json"))
+
+
+def optional_path(text: str | None) -> Path | None:
+    """The path that a flag names, None where it is not given."""
+    return Path(text) if text else None

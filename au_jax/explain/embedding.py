@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 COMPONENTS = 50
 """Principal components that t-SNE and the search for neighbours are given."""
@@ -34,9 +35,10 @@ def tsne(components: np.ndarray, seed: int, perplexity: float = 30.0) -> np.ndar
         max_iter=1000,
         init="pca",
         random_state=seed,
-        n_jobs=-1,
     )
-    return embedding.fit_transform(components).astype(np.float32)
+    # Thousands of short parallel loops: on a busy machine, threads mostly wait for each other.
+    with threadpool_limits(1, user_api="openmp"):
+        return embedding.fit_transform(components).astype(np.float32)
 
 
 def neighbour_accuracy(

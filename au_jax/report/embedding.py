@@ -52,6 +52,7 @@ def draw_embeddings(
     figure = Figure(figsize=(10.0, 8.4))
     grid = figure.subplots(2, columns, squeeze=False)
     coloured = np.linspace(0, len(names) - 1, min(COLOURED, len(names))).astype(int)
+    people = [names[int(index)] for index in coloured]
     for panel, (top, bottom) in zip(panels, grid.T, strict=False):
         top.set_title(panel.name)
         _by_au(top, panel.points, labels)
@@ -65,7 +66,7 @@ def draw_embeddings(
     for axes in grid[:, len(panels) :].flat:
         axes.set_axis_off()
     figure.legend(handles=_au_legend(au), loc="outside upper center", ncols=3)
-    figure.legend(handles=_legend([names[index] for index in coloured]), loc="outside lower center", ncols=8)
+    figure.legend(handles=_legend(people), loc="outside lower center", ncols=8)
     told = "; ".join(f"{panel.name}: AU {au} {panel.au}, subject {panel.subject}" for panel in panels)
     return style.Drawing(
         figure,

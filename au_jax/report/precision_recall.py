@@ -73,7 +73,8 @@ def operating_point(folds: Sequence[Scored]) -> list[tuple[float, float]]:
 
 def joined(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores of all videos of a fold, [N, 12] each."""
-    return tuple(np.concatenate([rows[key] for key in scored.scores]) for rows in (scored.labels, scored.scores))
+    labels, scores = (np.concatenate([rows[key] for key in scored.scores]) for rows in (scored.labels, scored.scores))
+    return labels, scores
 
 
 def rows(systems: Folds) -> Iterator[dict[str, object]]:
