@@ -88,6 +88,7 @@ def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
     assert estimate.tell("x", {"CNN": 3600.0, "LSTM": 61.0}) == "x: about 1:01:01 (CNN 1:00:00, LSTM 01:01)"
 
 
+@pytest.mark.slow
 @pytest.mark.optax
 def test_steps_of_the_networks_are_timed():
     seconds = estimate.estimate(scales.get_config("gft", "3fold", "smoke"), 288)

@@ -57,7 +57,12 @@ def test_starting_again_changes_nothing(finished, config):
 
 
 @pytest.mark.parametrize(
-    "moment", ["fold_00/anet/mean.npz", "fold_00/anet/checkpoints/0", "fold_00/hybrid/lstm/checkpoints/0"]
+    "moment",
+    [
+        pytest.param("fold_00/anet/mean.npz", marks=pytest.mark.slow),
+        pytest.param("fold_00/anet/checkpoints/0", marks=pytest.mark.slow),
+        "fold_00/hybrid/lstm/checkpoints/0",
+    ],
 )
 def test_a_killed_run_ends_in_the_same_results(finished, main_command, config, data_directory, tmp_path, moment):
     process = subprocess.Popen(
