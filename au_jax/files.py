@@ -13,8 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from au_jax.errors import UserError
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Puts the path into an error of writing to an open file, where the system leaves it out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -26,14 +38,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with named(path):
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -86,6 +97,19 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if isinstance(error, FileNotFoundError):
             raise
         raise UserError(f"{path} is damaged ({error}); delete it to have it made again") from error
+
+
+def is_whole_npz(path: Path) -> bool:
+    """Whether an npz file is there and whole; a damaged one is deleted, with a warning, for it will be made again."""
+    try:
+        read_npz(path)
+    except FileNotFoundError:
+        return False
+    except UserError as error:
+        logging.warning("%s", str(error).replace("delete it to have it made again", "it is made again"))
+        path.unlink()
+        return False
+    return True
 
 
 def checksum(value: Any) -> str:

@@ -26,7 +26,8 @@ class RunLog:
     def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
         """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
-        with open(self._folder / "metrics.jsonl", "a") as stream:
+        path = self._folder / "metrics.jsonl"
+        with files.named(path), open(path, "a") as stream:
             stream.write(json.dumps(line) + "\n")
         writer = self._writer(stage)
         with writer.as_default():

@@ -85,7 +85,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     alone sees both a system and test labels, and passes on scores only.
     """
     path = score_path(context.directory, name)
-    if path.exists():
+    if files.is_whole_npz(path):
         return
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system: System = SYSTEMS[name](context)

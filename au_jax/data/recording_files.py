@@ -38,15 +38,18 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
     problems: list[Problem] = []
     # A name of its own until it is whole: a worker of a killed run may still write the same recording.
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with open(partial, "wb") as stream:
-        for faces in parts:
-            encoded = [encode_jpeg(image, quality) for image in faces.images]
-            stream.writelines(encoded)
-            columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
-            for name in names:
-                columns[name].append(getattr(faces, name))
-            problems.extend(faces.problems)
-    os.replace(partial, path)
+    try:
+        with files.named(path), open(partial, "wb") as stream:
+            for faces in parts:
+                encoded = [encode_jpeg(image, quality) for image in faces.images]
+                stream.writelines(encoded)
+                columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
+                for name in names:
+                    columns[name].append(getattr(faces, name))
+                problems.extend(faces.problems)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     if not sum(len(sizes) for sizes in columns["sizes"]):
         raise UserError(
             f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"
@@ -56,12 +59,19 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
 
 
 def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
-    """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found"."""
+    """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found".
+
+    Raises:
+      UserError: the index is damaged, or the pictures break off.
+    """
     index = files.read_npz(_index(folder, recording))
     with open(_pictures(folder, recording), "rb") as stream:
         for row, size in enumerate(index["sizes"]):
+            jpeg = stream.read(size)
+            if len(jpeg) < size:
+                raise UserError(f"{stream.name} breaks off; delete {_index(folder, recording)} to have it made again")
             yield {
-                "jpeg": stream.read(size),
+                "jpeg": jpeg,
                 "labels": index["labels"][row],
                 "landmarks": index["landmarks"][row],
                 "frame": int(index["frames"][row]),

@@ -105,7 +105,7 @@ class ANet:
 
     def _fit_mean(self, faces: FaceSet) -> np.ndarray:
         path = self._context.directory / "anet" / "mean.npz"
-        if not path.exists():
+        if not files.is_whole_npz(path):
             mean = frames.mean_image(faces)
             if self._context.config.cnn.mean == "channel":
                 mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)

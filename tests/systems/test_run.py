@@ -158,3 +158,38 @@ def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, m
     run(config, tmp_path / "full")
     assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
     assert json.loads((tmp_path / "full/results.json").read_text())["folds"]["finished"] == [0, 1]
+
+
+def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "hit", ignore=shutil.ignore_patterns(".lock"))
+    best = files.read_json(copy / "fold_01/hybrid/fusion/finished.json")["best_epoch"]
+    hit = (
+        "fold_01/scores/hog_svm.npz", "fold_01/hog_svm/model.npz", "fold_01/scores/hybrid.npz",
+        "fold_01/hybrid/features/pca.npz", f"fold_01/hybrid/fusion/checkpoints/{best}/default/manifest.ocdbt",
+    )  # fmt: skip
+    for number, name in enumerate(hit):
+        content = (copy / name).read_bytes()
+        # Cut off, emptied and changed.
+        changed = (content[: len(content) // 2], b"", content[:-40] + bytes(10) + content[-30:])[number % 3]
+        (copy / name).write_bytes(changed)
+    run(config, copy)
+    for name in ("results.json", "fold_01/scores/hog_svm.npz", "fold_01/scores/hybrid.npz"):
+        assert (copy / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_every_changed_byte_of_a_score_file_is_seen(finished, tmp_path):
+    content = (finished / "fold_00/scores/hybrid.npz").read_bytes()
+    path, generator = tmp_path / "hybrid.npz", np.random.default_rng(0)
+    whole = files.read_npz(finished / "fold_00/scores/hybrid.npz")
+    for place in generator.integers(len(content), size=300):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(changed)
+        try:
+            arrays = files.read_npz(path)
+        except UserError:
+            continue
+        # Some bytes mean nothing to a reader, such as the time of an entry.
+        assert list(arrays) == list(whole), place
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, whole[name])
