@@ -103,7 +103,10 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     for video in test.videos:
         rows = scores[video.key]
         if rows.shape != (len(video), len(thresholds)) or not np.isfinite(rows).all():
-            raise UserError(f"{context.name(name)}: scores of {video.key} have shape {rows.shape} or are not finite")
+            raise UserError(
+                f"{context.name(name)}: scores of {video.key} are not finite or of shape {rows.shape}; the networks are "
+                f"the best of the checkpoints in {context.directory}; lower the learning rate"
+            )
         # From here on 0 is the threshold, whatever it was for the system.
         arrays[f"{video.key}/scores"] = (rows - thresholds).astype(np.float32)
         arrays[f"{video.key}/labels"] = labels[video.key]

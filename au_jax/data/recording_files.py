@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from au_jax import files
+from au_jax.data.readers.layout import safe_name
 from au_jax.data.recordings import Faces, Problem, RecordingId
 from au_jax.errors import UserError
 
@@ -94,12 +95,20 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def _index(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.npz"
+    return _file(folder, recording, "npz")
 
 
 def _pictures(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.jpegs"
+    return _file(folder, recording, "jpegs")
 
 
 def _problems(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.json"
+    return _file(folder, recording, "json")
+
+
+def _file(folder: Path, recording: RecordingId, suffix: str) -> Path:
+    # Readers make names safe; one that does not must not write elsewhere.
+    for name in (recording.subject, recording.video):
+        if safe_name(name) != name:
+            raise ValueError(f"{name!r} is no name for a file; readers give letters, digits and underscores")
+    return folder / recording.subject / f"{recording.video}.{suffix}"

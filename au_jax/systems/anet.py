@@ -14,7 +14,7 @@ from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
 from au_jax.models.alexnet import AlexNet
-from au_jax.systems.base import FoldContext, validation_figures
+from au_jax.systems.base import FoldContext, check_finite, validation_figures
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -88,8 +88,16 @@ class ANet:
         return faces.by_video(self.represent(faces)[0])
 
     def represent(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
-        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32."""
-        return self._run(self._params, faces)
+        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32.
+
+        Raises:
+          UserError: one of them is not finite; names fold, stage, frame and checkpoints.
+        """
+        logits, fc7 = self._run(self._params, faces)
+        remedy = f"the CNN is the best of {self._context.directory / 'anet' / 'checkpoints'}; lower its learning rate"
+        check_finite(faces, logits, f"{self._context.name('anet')}: scores", remedy)
+        check_finite(faces, fc7, f"{self._context.name('anet')}: features", remedy)
+        return logits, fc7
 
     def _run(self, params: Any, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
         config = self._context.config

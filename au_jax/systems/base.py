@@ -10,6 +10,7 @@ import numpy as np
 
 from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
+from au_jax.errors import UserError
 from au_jax.evaluation import metrics
 from au_jax.logs import Costs, RunLog
 from au_jax.training import losses
@@ -101,10 +102,25 @@ def validation_figures(
       loss: (scores, labels) -> the loss of every frame [N].
 
     Returns:
-      loss, the mean over the frames that have a label, and f1, the average F1-frame at threshold 0.
+      loss, the mean over the frames that have a label, and f1, the average F1-frame at threshold 0; NaN both where a
+      score is not finite.
     """
+    if not np.isfinite(scores).all():
+        return {"loss": np.nan, "f1": np.nan}
     values, counted = np.asarray(loss(scores, labels)), np.asarray(losses.labelled(labels))
     return {
         "loss": float((values * counted).sum() / max(counted.sum(), 1.0)),
         "f1": float(metrics.average(metrics.f1(metrics.counts(labels, scores)))[0]),
     }
+
+
+def check_finite(faces: FaceSet, rows: np.ndarray, what: str, remedy: str) -> None:
+    """Stops at rows [N, ...] of all frames of a set that are not finite.
+
+    Raises:
+      UserError: names the first of these frames.
+    """
+    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))
+    if bad.size:
+        video = np.repeat([video.key for video in faces.videos], [len(video) for video in faces.videos])[bad[0]]
+        raise UserError(f"{what} of {video}, frame {faces.frame_numbers[bad[0]]}, are not finite; {remedy}")
