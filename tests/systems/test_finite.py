@@ -36,7 +36,9 @@ def test_features_that_are_not_finite_name_fold_frame_and_checkpoints(context, p
     anet._mean = np.zeros((40, 40, 3), np.float32)
     params = initial_params(make_cnn(context.config.cnn), context.config.data.crop_size, jax.random.key(0))
     anet._params = jax.tree.map(lambda leaf: leaf.at[...].set(np.nan), params)
-    with pytest.raises(UserError, match=r"fold_00/anet: scores of S004/T1, frame 1, are not finite; .*anet/checkpoints"):
+    with pytest.raises(
+        UserError, match=r"fold_00/anet: scores of S004/T1, frame 1, are not finite; .*anet/checkpoints"
+    ):
         anet.represent(parts[1])
 
 

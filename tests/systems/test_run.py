@@ -170,7 +170,7 @@ def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, 
     for number, name in enumerate(hit):
         content = (copy / name).read_bytes()
         # Cut off, emptied and changed.
-        changed = (content[: len(content) // 2], b"", content[:-40] + bytes(10) + content[-30:])[number % 3]
+        changed = (content[: len(content) // 2], b"", content[:-400] + bytes(10) + content[-390:])[number % 3]
         (copy / name).write_bytes(changed)
     run(config, copy)
     for name in ("results.json", "fold_01/scores/hog_svm.npz", "fold_01/scores/hybrid.npz"):
