@@ -109,6 +109,6 @@ def _problems(folder: Path, recording: RecordingId) -> Path:
 def _file(folder: Path, recording: RecordingId, suffix: str) -> Path:
     # Readers make names safe; one that does not must not write elsewhere.
     for name in (recording.subject, recording.video):
-        if safe_name(name) != name:
+        if not name or safe_name(name) != name:
             raise ValueError(f"{name!r} is no name for a file; readers give letters, digits and underscores")
     return folder / recording.subject / f"{recording.video}.{suffix}"

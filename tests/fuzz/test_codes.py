@@ -34,12 +34,15 @@ def intensity(generator):
 
 
 def number(cell):
-    if cell.upper() in {"A", "B", "C", "D", "E"}:  # intensities may be letters
-        return float(ord(cell.upper()) - ord("A") + 1)
     try:
         return float(cell)
     except ValueError:
         return math.nan
+
+
+def code(cell):
+    """An intensity may be a letter."""
+    return float("ABCDE".index(cell.upper()) + 1) if cell and cell.upper() in "ABCDE" else number(cell)
 
 
 def stated(text, frame_name):
@@ -56,7 +59,7 @@ def stated(text, frame_name):
             continue
         for name, cell in zip(names, cells, strict=False):
             if name:
-                found.setdefault((number(cells[place]), int(name[1])), set()).add(number(cell) if cell else math.nan)
+                found.setdefault((number(cells[place]), int(name[1])), set()).add(code(cell))
     return found
 
 
