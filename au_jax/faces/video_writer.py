@@ -34,7 +34,7 @@ class VideoWriter:
         try:
             self._container = av.open(str(self._part.absolute()), "w", format="mp4")
             self._stream: Any = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
             raise UserError(f"{path} cannot be written ({reason(error)}); choose another place") from error
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
@@ -49,7 +49,7 @@ class VideoWriter:
           timestamp: seconds since the first frame; one step of `fps` after the frame before where None.
 
         Raises:
-          UserError: the disk is full or not writable; nothing stays under either name.
+          UserError: the disk is full or not writable, or a time cannot be written; an older file stays as it was.
         """
         height, width = self._size
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
@@ -59,8 +59,8 @@ class VideoWriter:
         self._ticks = max(self._ticks + 1, round(timestamp * _TICKS))
         even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-        frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
         with self._writing():
+            frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
@@ -82,7 +82,8 @@ class VideoWriter:
         av = pyav()
         try:
             yield
-        except (av.FFmpegError, OSError) as error:
+        # Times beyond 64 bits overflow.
+        except (av.FFmpegError, OSError, OverflowError) as error:
             container, self._container = self._container, None
             if container is not None:
                 # It tries to write the rest.
