@@ -65,10 +65,10 @@ def test_frames_of_different_sizes_are_drawn_into_one_film(frames, tmp_path):
 
 
 def test_a_full_disk_is_told_with_the_file(frames, small_disk, tmp_path):
+    with small_disk(), pytest.raises(UserError, match=r"out\.mp4 cannot be written"):
+        predict(Detector(), str(frames), Outputs(tmp_path / "out.csv", overlay=tmp_path / "out.mp4"))
+    assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*"))
     for number in range(6, 40):
         (frames / f"{number}.png").symlink_to(frames / "5.png")
     with small_disk(), pytest.raises(OSError, match=r"out\.csv"):
         predict(Detector(), str(frames), Outputs(tmp_path / "out.csv"))
-    with small_disk(), pytest.raises(UserError, match=r"out\.mp4 cannot be written"):
-        predict(Detector(), str(frames), Outputs(tmp_path / "o.csv", overlay=tmp_path / "out.mp4"))
-    assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*"))
