@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
@@ -27,7 +28,7 @@ def run_command(command: Callable[[], object]) -> None:
         tf.config.set_visible_devices([], "GPU")
         command()
 
-    sys.excepthook = _excepthook
+    sys.unraisablehook = _unraisable
     try:
         app.run(main, flags_parser=_parse_flags)
     except UserError as error:
@@ -39,10 +40,10 @@ def run_command(command: Callable[[], object]) -> None:
         sys.exit("error: interrupted; finished work is kept, run again to go on")
 
 
-def _excepthook(kind, error, trace) -> None:
+def _unraisable(found: Any) -> None:
     # Where one of a checkpoint's files cannot be written, TensorStore reports the others to a loop that is gone.
-    if str(error) != "Event loop is closed":
-        sys.__excepthook__(kind, error, trace)
+    if str(found.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(found)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,10 +117,10 @@ class Checkpoints:
             yield
         # A full disk is a ValueError of TensorStore's or an OSError without a path, depending on the file.
         except Exception as error:
-            full = "RESOURCE_EXHAUSTED" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
-            text = os.strerror(errno.ENOSPC) if full else _first_line(error)
-            path = self._directory / str(self._saving)
-            raise OSError(errno.ENOSPC if full else errno.EIO, text, str(path)) from error
+            code = re.search(r"os_error_code='(\d+)'", str(error))
+            number = int(code[1]) if code else getattr(error, "errno", None) or errno.EIO
+            text = _first_line(error) if number == errno.EIO else os.strerror(number)
+            raise OSError(number, text, str(self._directory / str(self._saving))) from error
 
     def _write_checksums(self) -> None:
         """Called by Orbax, in its thread, when all files of a checkpoint are written, under a passing name or its own."""

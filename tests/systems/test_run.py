@@ -1,6 +1,8 @@
 """The main job end to end on tiny videos: the same results however often and however rudely it is interrupted."""
 
 import json
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -137,6 +139,27 @@ def test_a_mistaken_command_ends_with_one_line_and_a_status(main_command, tmp_pa
 def test_a_second_start_while_the_first_runs_is_refused(config, tmp_path):
     with files.locked(tmp_path), pytest.raises(UserError, match="in use"):
         run(config, tmp_path)
+
+
+def test_a_workdir_that_cannot_be_written_is_one_line(main_command, tmp_path):
+    # Not even the superuser makes folders there.
+    done = subprocess.run(main_command("/proc/sys/au_jax", tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"^error: .+: /proc/sys/au_jax; finished work is kept", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_after(finished, main_command, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+
+    command = main_command(tmp_path / "full", tmp_path / "data")
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"error: .*checkpoints/0; finished work is kept", done.stderr.splitlines()[-1])
+    assert (tmp_path / "full/fold_00/scores/hog_svm.npz").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
 def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, monkeypatch):

@@ -91,6 +91,21 @@ def test_damage_to_any_file_of_the_newest_is_seen_and_the_one_before_is_used(cop
         shutil.rmtree(copy.parent / "hit")
 
 
+def test_a_full_disk_is_one_error_and_what_was_saved_stays(copy, small_disk, capfd):
+    checkpoints = Checkpoints(copy, maximise=False)
+    noise = np.random.default_rng(0).normal(size=(50, 100)).astype(np.float32)
+    with small_disk(), pytest.raises(OSError, match=r"File too large: '.*copy/5'$"):
+        checkpoints.save(5, {**state(5), "params": {"w": noise}}, 6.0)
+        checkpoints.epochs()
+    checkpoints.close()
+    assert "rror" not in capfd.readouterr().err.replace("RuntimeError: Event loop is closed", "")
+    again = Checkpoints(copy, maximise=False)
+    assert again.epochs() == [4, 3, 2, 1]
+    again.save(5, state(5), 6.0)
+    assert again.epochs() == [5, 4, 2, 1]
+    again.close()
+
+
 def test_damaged_checksums_count_as_damage(copy, warnings):
     (copy / "4" / "checksums.json").write_text("[1]")
     Checkpoints(copy, maximise=False).close()
