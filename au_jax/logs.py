@@ -56,11 +56,11 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
     path = workdir / "logs" / "metrics.jsonl"
     stages: dict[str, dict[int, dict]] = {}
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             # A kill can cut the last line short; the epoch is then written again.
-            with contextlib.suppress(json.JSONDecodeError, KeyError):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
-                stages.setdefault(row["stage"], {})[row["epoch"]] = row
+                stages.setdefault(str(row["stage"]), {})[int(row["epoch"])] = row
     return {stage: [rows[epoch] for epoch in sorted(rows)] for stage, rows in stages.items()}
 
 

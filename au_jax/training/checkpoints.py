@@ -85,9 +85,9 @@ class Checkpoints:
         self._wait()
         return self._manager.best_step()
 
-    def restore(self, epoch: int, like: Any) -> Any:
+    def restore(self, epoch: int | None, like: Any) -> Any:
         """Restores the state of an epoch; `like` gives its structure, shapes and dtypes. None: missing or damaged."""
-        if epoch not in self.epochs():
+        if epoch is None or epoch not in self.epochs():
             return None
         template = jax.tree.map(np.asarray, like)
         try:

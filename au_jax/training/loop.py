@@ -16,7 +16,7 @@ from tqdm import tqdm
 from au_jax import files
 from au_jax.errors import UserError
 from au_jax.training import parallel
-from au_jax.training.checkpoints import Checkpoints, restore_state
+from au_jax.training.checkpoints import REMEDY, Checkpoints, restore_state
 from au_jax.training.optimizers import Optimizer
 
 ESTIMATE_STEPS = 10
@@ -96,7 +96,7 @@ def train(stage: Stage, log: Log) -> Any:
     try:
         params = stage.init(jax.random.key(stage.seed))
         state = _initial_state(stage, params)
-        best = checkpoints.restore(files.read_json(note)["best_epoch"], state) if note.exists() else None
+        best = checkpoints.restore(_best_epoch(note), state)
         if best is None:
             note.unlink(missing_ok=True)
             state = _run_epochs(stage, state, checkpoints, log)
@@ -114,12 +114,20 @@ def best_params(directory: Path) -> Any:
     """The best epoch's parameters of a finished stage, nested dicts of NumPy arrays.
 
     Raises:
-      UserError: the stage is not finished.
+      UserError: the stage is not finished, or damaged.
     """
-    note = directory / NOTE
-    if not note.exists():
-        raise UserError(f"{directory} is not trained to its end; run au_jax.main on this workdir again")
-    return restore_state(directory / "checkpoints", files.read_json(note)["best_epoch"])["params"]
+    epoch = _best_epoch(directory / NOTE)
+    if epoch is None:
+        raise UserError(f"{directory} is not trained to its end, or its {NOTE} is damaged; {REMEDY}")
+    return restore_state(directory / "checkpoints", epoch)["params"]
+
+
+def _best_epoch(note: Path) -> int | None:
+    """What the note of a finished stage says; None where there is none, or it is damaged: the checkpoints then tell."""
+    try:
+        return int(files.read_json(note)["best_epoch"])
+    except (FileNotFoundError, UserError, KeyError, TypeError):
+        return None
 
 
 def _initial_state(stage: Stage, params: Any) -> dict[str, Any]:
