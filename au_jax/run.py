@@ -34,6 +34,7 @@ from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
 from au_jax.systems.hard_samples import RELABELLINGS
 from au_jax.training import processes
+from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
 
 TRANSFER_SALT = 2017
@@ -54,10 +55,7 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
       OSError: the disk is full or not writable. What is finished stays, and is used by the next start.
     """
     check_config(config)
-    # Folds compile the same programs, and so does the next start.
-    compiled = Path(config.compiled or Path(config.data.directory) / "compiled")
-    jax.config.update("jax_compilation_cache_dir", str(compiled.absolute()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    keep_compiled(config)
     if processes.is_first():
         return _run(config, Path(workdir))
     # The run is the first process's; what the others write for themselves is of use until they end.

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from orbax.checkpoint import multihost
 
 from au_jax.errors import UserError
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 
 HEARTBEAT = 60
 """Seconds after which the others end when one process has died."""
+LONGEST = 7 * 24 * 3600
+"""Seconds that the others wait for the first, as for a dataset to be prepared. Collectives give up much sooner."""
 
 
 def start(coordinator: str | None, count: int | None, index: int | None) -> None:
@@ -48,6 +52,8 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
             f"process {jax.process_index()} has {jax.local_device_count()} of {jax.device_count()} devices; "
             f"give all {jax.process_count()} processes the same number"
         )
+    # The devices get to know each other here, where all are at the same point: they do not wait long for each other then.
+    jax.pmap(lambda x: jax.lax.psum(x, "all"), "all")(jnp.ones(jax.local_device_count()))
 
 
 def is_first() -> bool:
@@ -71,6 +77,7 @@ def from_first(call: Callable[[], T]) -> T:
             result = call()
         except Exception as raised:
             error = raised
+    multihost.get_barrier_sync_fn()(key="from_first", timeout_ms=1000 * LONGEST)
     told = _broadcast(pickle.dumps((result, None if error is None else str(error))))
     if error is not None:
         raise error
