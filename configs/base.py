@@ -199,11 +199,11 @@ def get_config() -> ml_collections.ConfigDict:
     # One dropout mask for all steps of a sequence instead of a fresh one per step.
     lstm.variational = False
     lstm.bidirectional = False
-    # Steps whose inner values are computed again in the backward pass, at a time, to save memory; 0 = none, all are kept.
-    lstm.remat = 0
     # Weights start uniform in +-init_range (paper: 0.08).
     lstm.init_range = 0.08
     lstm.forget_bias = 0.0
+    # Steps whose inner values are computed again in the backward pass, at a time, to save memory; 0 = none, all are kept.
+    lstm.remat = 0
     # Frames in a subsequence, subsequences in an update (paper: 1300 and 10).
     lstm.sequence_length = 1300
     lstm.batch_size = 10

@@ -105,13 +105,13 @@ def make_lstm(config: Config) -> LSTMStack:
     return LSTMStack(
         layers=config.layers,
         hidden=config.hidden,
+        remat_chunk=config.remat or None,
         dropout=config.dropout,
         variational=config.variational,
         bidirectional=config.bidirectional,
         forget_bias=config.forget_bias,
         init_range=config.init_range,
         stop_gradient_step=config.burn_in or None,
-        remat_chunk=config.remat or None,
     )
 
 
