@@ -25,7 +25,8 @@ class RunLog:
     def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
         """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
-        with open(self._folder / "metrics.jsonl", "a") as stream:
+        # Runs of other folds write here too.
+        with files.locked(self._folder, wait=True), open(self._folder / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps(line) + "\n")
         writer = self._writer(stage)
         with writer.as_default():
@@ -72,7 +73,6 @@ class Costs:
 
     def __init__(self, workdir: Path):
         self._path = workdir / "costs.json"
-        self.stages: dict[str, dict[str, float]] = files.read_json(self._path) if self._path.exists() else {}
 
     @contextlib.contextmanager
     def measure(self, stage: str) -> Iterator["Cost"]:
@@ -82,8 +82,14 @@ class Costs:
             with cost.memory:
                 yield cost
         finally:
-            entry = self.stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
-            entry["seconds"] = round(entry["seconds"] + time.monotonic() - start, 2)
+            self._add(stage, time.monotonic() - start, cost)
+
+    def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
+        # Runs of other folds write here too.
+        with files.locked(self._path.parent / "logs", wait=True):
+            stages = files.read_json(self._path) if self._path.exists() else {}
+            entry = stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
+            entry["seconds"] = round(entry["seconds"] + seconds, 2)
             for name, peak in cost.memory.peaks().items():
                 entry[name] = round(max(entry.get(name, 0.0), peak), 1)
             if cost.trained:
@@ -91,7 +97,7 @@ class Costs:
                 waited = before * entry.get("data_wait", 0.0) + cost.waited
                 entry["training_seconds"] = round(before + cost.trained, 2)
                 entry["data_wait"] = round(waited / (before + cost.trained), 4)
-            files.write_json(self._path, self.stages)
+            files.write_json(self._path, stages)
 
 
 class Cost:

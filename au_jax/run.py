@@ -80,10 +80,15 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
 
 
 def _enter(stack: contextlib.ExitStack, workdir: Path, config: Config) -> None:
-    """Takes the workdir for this process until the stack is left."""
+    """Takes the folders that this run writes to until the stack is left; other runs may do other folds meanwhile."""
     refuse_stand_in(config.data)
-    stack.enter_context(files.locked(workdir))
-    _claim(workdir, config)
+    with files.locked(workdir, wait=True):
+        _claim(workdir, config)
+    parts = [f"fold_{index:02d}" for index in config.folds or range(config.protocol.folds)]
+    if "anet_transfer" in config.systems:
+        parts.append("transfer")
+    for part in parts:
+        stack.enter_context(files.locked(workdir / part))
 
 
 def _prepared(data: Config) -> FaceDataset:
@@ -94,7 +99,7 @@ def _prepared(data: Config) -> FaceDataset:
 
 
 def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
-    with costs.measure("report"):
+    with costs.measure("report"), files.locked(workdir, wait=True):
         results = summarise(workdir, config, folds)
         write_report(workdir, config, dataset, results)
     print((workdir / "results.md").read_text())
@@ -257,11 +262,11 @@ def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
         parts = published_partition(config.protocol.split, dataset.subjects)
     folds = make_folds(parts, config.protocol.validation, config.seed)
     path, document = workdir / "split.json", split_document(folds, config.seed)
-    if path.exists():
-        if files.read_json(path) != document:
-            raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
-    else:
-        files.write_json(path, document)
+    with files.locked(workdir, wait=True):
+        if not path.exists():
+            files.write_json(path, document)
+    if files.read_json(path) != document:
+        raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
     return folds
 
 

@@ -13,7 +13,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     # Every random number of a run follows from this one: folds, initial weights, sampling, dropout, bootstrap.
     config.seed = 0
-    # Which folds to run; empty = all. Folds may be run by several jobs on one workdir, one after the other.
+    # Which folds to run; empty = all. Several jobs may run other folds of one workdir at the same time; `main` once more,
+    # with all of them, then makes the table of all.
     config.folds = ()
     # Rows of the table, in this order: any of hog_svm, cpm, jpml, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")

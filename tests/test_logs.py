@@ -24,10 +24,16 @@ def test_a_resumed_stage_adds_its_seconds_and_weighs_its_waiting(tmp_path):
 
 
 def test_a_stage_without_training_has_no_share_of_waiting(tmp_path):
-    costs = Costs(tmp_path)
-    with costs.measure("prepare"):
+    with Costs(tmp_path).measure("prepare"):
         pass
-    assert set(costs.stages["prepare"]) == {"seconds", "peak_memory_mib"}
+    assert set(files.read_json(tmp_path / "costs.json")["prepare"]) == {"seconds", "peak_memory_mib"}
+
+
+def test_two_runs_on_one_workdir_keep_each_others_costs(tmp_path):
+    one, other = Costs(tmp_path), Costs(tmp_path)
+    with one.measure("fold_00/anet/cnn"), other.measure("fold_01/anet/cnn"):
+        pass
+    assert set(files.read_json(tmp_path / "costs.json")) == {"fold_00/anet/cnn", "fold_01/anet/cnn"}
 
 
 def test_memory_that_was_given_back_stays_in_the_peak():
