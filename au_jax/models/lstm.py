@@ -13,6 +13,10 @@ import jax.numpy as jnp
 
 from au_jax.errors import UserError
 from au_jax.labels import NUM_AUS
+from au_jax.models.recurrence import run_layer
+
+KERNELS: tuple[str, ...] = ("fused", "scan")
+"""How a layer's steps are differentiated: see `LSTMStack.kernel`."""
 
 Carry = tuple[tuple[jax.Array, jax.Array], ...]
 """(cell state, output) of every layer, each [B, hidden] float32."""
@@ -50,6 +54,30 @@ class LSTMChunk(nn.Module):
         return scan(self.hidden, self.init_range, name="cell")(carry, steps)
 
 
+class LSTMWeights(nn.Module):
+    """The recurrent weights of `LSTMCell`, under the same name, without its step."""
+
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        return self.param("kernel", symmetric_uniform(self.init_range), (self.hidden, 4 * self.hidden))
+
+
+class LSTMSteps(nn.Module):
+    """What `LSTMChunk` computes, with the same parameters, by `recurrence.run_layer`."""
+
+    hidden: int
+    init_range: float
+    remat_chunk: int | None
+
+    @nn.compact
+    def __call__(self, carry, gates, reset, cut):
+        kernel = LSTMWeights(self.hidden, self.init_range, name="cell")()
+        return run_layer(gates, kernel, carry, reset, cut, self.remat_chunk)
+
+
 class LSTMLayer(nn.Module):
     """One LSTM layer in one direction; see `LSTMStack` for the attributes."""
 
@@ -58,6 +86,7 @@ class LSTMLayer(nn.Module):
     forget_bias: float
     stop_gradient_step: int | None
     remat_chunk: int | None
+    kernel: str
 
     @nn.compact
     def __call__(
@@ -73,6 +102,11 @@ class LSTMLayer(nn.Module):
         )(jnp.swapaxes(inputs, 0, 1))
         time = jnp.arange(steps)
         cut = time == (-1 if self.stop_gradient_step is None else self.stop_gradient_step)
+
+        if self.kernel == "fused":
+            recurrent = LSTMSteps(self.hidden, self.init_range, self.remat_chunk, name="recurrent")
+            carry, outputs = recurrent(carry, gates, jnp.swapaxes(reset, 0, 1), cut)
+            return jnp.swapaxes(outputs, 0, 1), carry
 
         rows = (gates, jnp.swapaxes(reset, 0, 1), cut, jnp.zeros(steps, bool))
         if not self.remat_chunk:
@@ -117,6 +151,8 @@ class LSTMStack(nn.Module):
       init_range: weights start uniform in [-init_range, init_range].
       forget_bias: initial bias of the forget gates; all other biases start at 0.
       remat_chunk: number of steps whose activations are computed again in the backward pass; None keeps them all.
+      kernel: "fused", the recurrent weights' gradient is one product after the backward scan (`recurrence`), or "scan",
+        the reference: it is added up within the scan. Parameters and results are the same.
     """
 
     layers: int = 3
@@ -130,14 +166,17 @@ class LSTMStack(nn.Module):
     init_range: float = 0.08
     forget_bias: float = 0.0
     remat_chunk: int | None = None
+    kernel: str = "fused"
 
     def setup(self):
+        if self.kernel not in KERNELS:
+            raise UserError(f"unknown LSTM kernel {self.kernel!r}; choose from {', '.join(KERNELS)}")
         if self.head not in ("tanh", "hidden"):
             raise UserError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
 
         def one_direction(stop_gradient_step: int | None) -> list[LSTMLayer]:
             return [
-                LSTMLayer(units, self.init_range, self.forget_bias, stop_gradient_step, self.remat_chunk)
+                LSTMLayer(units, self.init_range, self.forget_bias, stop_gradient_step, self.remat_chunk, self.kernel)
                 for units in self._units()
             ]
 
