@@ -27,7 +27,7 @@ from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
 from au_jax.logs import Costs, RunLog
-from au_jax.models import lstm
+from au_jax.models import alexnet, lstm
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
@@ -165,6 +165,7 @@ def check_config(config: Config) -> None:
         raise UserError("config.transfer names the dataset of config.data; anet_transfer needs another one")
     for section, field, choices in (
         ("cnn", "monitor", ("loss", "f1")),
+        ("cnn", "compute", tuple(alexnet.COMPUTE)),
         ("cnn", "sampling", frames.SAMPLINGS),
         ("lstm", "kernel", lstm.KERNELS),
         ("fusion", "train_on", hybrid.TRAIN_ON),

@@ -94,6 +94,8 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.groups = 2
     # Dropout after fc6 and fc7.
     cnn.dropout = 0.5
+    # Precision of the computation: float32, or bfloat16 (faster on accelerators). Parameters are float32 in both.
+    cnn.compute = "float32"
     # What is subtracted from 0..255 pixels: 'image' (mean picture of the training subjects, as Caffe) or 'channel'.
     cnn.mean = "image"
     # Frames per update (paper: 196) and passes over the training frames.
