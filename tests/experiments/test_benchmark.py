@@ -1,0 +1,70 @@
+"""The benchmark's command on networks of toy size, and what it makes of the times."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments import benchmark
+from experiments.benchmark import Part, Row, Sizes
+
+_TINY = Sizes(
+    turns=2, variant="demo", crop=36, batch=4, inputs=8, hidden=8, layers=2, sequences=2, steps=6, streamed=3, frames=30,
+    ceiling=64,
+)  # fmt: skip
+_NETWORKS = ["CNN training", "CNN inference", "LSTM training", "LSTM streaming"]
+
+
+@pytest.mark.optax
+def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys):
+    pytest.importorskip("torch")
+    benchmark.main(_TINY, str(tmp_path / "benchmark.json"))
+    parts = json.loads((tmp_path / "benchmark.json").read_text())["parts"]
+    assert [part["name"] for part in parts] == [*_NETWORKS, "F1 of scores", "feeding, decoded", "feeding, undecoded"]
+    for part in parts:
+        assert part["ours"] > 0 and part["share"] > 0
+        assert (part["pytorch"] is not None) == (part["ratio"] is not None) == (part["name"] in _NETWORKS)
+    printed = capsys.readouterr().out
+    assert all(part["name"] in printed for part in parts)
+
+
+def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
+    program = (
+        "import importlib.util, sys; sys.modules['tensorflow'] = None; find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'torch' else find(name)\n"
+        "from experiments import benchmark\n"
+        f"from experiments.benchmark import Sizes\nbenchmark.main({_TINY!r}, {str(tmp_path / 'out.json')!r})"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    parts = json.loads((tmp_path / "out.json").read_text())["parts"]
+    assert [part["name"] for part in parts] == [*_NETWORKS, "F1 of scores"]
+    assert all(part["pytorch"] is None and part["ratio"] is None for part in parts)
+
+
+def test_rates_ratio_and_share_follow_from_the_times():
+    part = Part("p", "u", 10.0, 4.0, "copy", lambda: time.sleep(0.02), lambda: time.sleep(0.06))
+    row = benchmark._measure(part, turns=3, ceiling=100.0)
+    # 10 units in 0.02 s, three times as fast as the other, and 4 of work in 0.02 s: 200 of 100 a second.
+    assert row.ours == pytest.approx(500, rel=0.3)
+    assert row.pytorch == pytest.approx(10 / 0.06, rel=0.3)
+    assert row.ratio == pytest.approx(3, rel=0.3)
+    assert row.share == pytest.approx(2, rel=0.3)
+
+
+def test_the_table_leaves_pytorchs_columns_empty_where_it_did_not_run():
+    text = benchmark.table([Row("a", "frames/s", 1234.4, None, None, 0.5), Row("b", "steps/s", 10, 8, 1.25, 0.031)])
+    assert [line.split() for line in text.splitlines()[1:]] == [
+        ["a", "frames/s", "1,234", "50.0%"],
+        ["b", "steps/s", "10", "8", "1.25", "3.1%"],
+    ]
