@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from au_jax.errors import UserError
 from au_jax.labels import NUM_AUS
+from au_jax.models.dropout import ByteDropout
 from au_jax.models.recurrence import run_layer
 
 KERNELS: tuple[str, ...] = ("fused", "scan")
@@ -183,7 +184,7 @@ class LSTMStack(nn.Module):
         self.forward = one_direction(self.stop_gradient_step)
         if self.bidirectional:
             self.backward = one_direction(None)
-        self.drop = nn.Dropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
+        self.drop = ByteDropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
         if self.head == "tanh":
             self.readout = nn.Dense(self.num_outputs, kernel_init=symmetric_uniform(self.init_range))
 
