@@ -195,8 +195,7 @@ def get_config() -> ml_collections.ConfigDict:
     # One dropout mask for all steps of a sequence instead of a fresh one per step.
     lstm.variational = False
     lstm.bidirectional = False
-    # How the steps are differentiated: fused (one product for the recurrent weights' gradient, faster) or scan (the plain
-    # reference). Same parameters, same results but for rounding.
+    # fused (a gradient written by hand, faster) or scan (the plain reference). Same parameters, same results but for rounding.
     lstm.kernel = "fused"
     # Weights start uniform in +-init_range (paper: 0.08).
     lstm.init_range = 0.08

@@ -1,4 +1,4 @@
-"""The paper's two networks in PyTorch, for side-by-side timing in `experiments.benchmark`; needs the extra `reference`."""
+"""The paper's two networks in PyTorch, for side-by-side timing in `experiments.benchmark`; needs the extra `bench`."""
 
 from collections.abc import Callable
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from au_jax.errors import UserError
 from au_jax.labels import NUM_AUS
-from au_jax.models.dropout import ByteDropout
+from au_jax.models.dropout import BitDropout
 from au_jax.models.recurrence import run_layer
 
 KERNELS: tuple[str, ...] = ("fused", "scan")
@@ -56,8 +56,17 @@ class LSTMChunk(nn.Module):
 
 
 class LSTMWeights(nn.Module):
-    """The recurrent weights of `LSTMCell`, under the same name, without its step."""
+    """The recurrent weights, under the name that they have in `LSTMChunk`."""
 
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        return _RecurrentWeights(self.hidden, self.init_range, name="cell")()
+
+
+class _RecurrentWeights(nn.Module):
     hidden: int
     init_range: float
 
@@ -66,17 +75,17 @@ class LSTMWeights(nn.Module):
         return self.param("kernel", symmetric_uniform(self.init_range), (self.hidden, 4 * self.hidden))
 
 
-class LSTMSteps(nn.Module):
-    """What `LSTMChunk` computes, with the same parameters, by `recurrence.run_layer`."""
+class InputWeights(nn.Module):
+    """Kernel [D, 4 hidden] and biases of the input's share of the gates, as `nn.Dense` names them."""
 
     hidden: int
     init_range: float
-    remat_chunk: int | None
+    forget_bias: float
 
     @nn.compact
-    def __call__(self, carry, gates, reset, cut):
-        kernel = LSTMWeights(self.hidden, self.init_range, name="cell")()
-        return run_layer(gates, kernel, carry, reset, cut, self.remat_chunk)
+    def __call__(self, dimension: int) -> tuple[jax.Array, jax.Array]:
+        kernel = self.param("kernel", symmetric_uniform(self.init_range), (dimension, 4 * self.hidden))
+        return kernel, self.param("bias", _gate_bias(self.hidden, self.forget_bias), (4 * self.hidden,))
 
 
 class LSTMLayer(nn.Module):
@@ -95,20 +104,16 @@ class LSTMLayer(nn.Module):
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """inputs [B, T, D], reset [B, T] bool, carry (c, h) each [B, hidden] -> outputs [B, T, hidden], carry."""
         steps = inputs.shape[1]
-        gates = nn.Dense(
-            4 * self.hidden,
-            kernel_init=symmetric_uniform(self.init_range),
-            bias_init=_gate_bias(self.hidden, self.forget_bias),
-            name="input",
-        )(jnp.swapaxes(inputs, 0, 1))
+        kernel, bias = InputWeights(self.hidden, self.init_range, self.forget_bias, name="input")(inputs.shape[2])
         time = jnp.arange(steps)
         cut = time == (-1 if self.stop_gradient_step is None else self.stop_gradient_step)
 
         if self.kernel == "fused":
-            recurrent = LSTMSteps(self.hidden, self.init_range, self.remat_chunk, name="recurrent")
-            carry, outputs = recurrent(carry, gates, jnp.swapaxes(reset, 0, 1), cut)
-            return jnp.swapaxes(outputs, 0, 1), carry
+            recurrent = LSTMWeights(self.hidden, self.init_range, name="recurrent")()
+            carry, outputs = run_layer((kernel, bias, recurrent), inputs, carry, reset, cut, self.remat_chunk)
+            return outputs, carry
 
+        gates = jnp.swapaxes(inputs, 0, 1) @ kernel + bias.reshape(1, 1, -1)
         rows = (gates, jnp.swapaxes(reset, 0, 1), cut, jnp.zeros(steps, bool))
         if not self.remat_chunk:
             carry, outputs = LSTMChunk(self.hidden, self.init_range, name="recurrent")(carry, rows)
@@ -152,8 +157,8 @@ class LSTMStack(nn.Module):
       init_range: weights start uniform in [-init_range, init_range].
       forget_bias: initial bias of the forget gates; all other biases start at 0.
       remat_chunk: number of steps whose activations are computed again in the backward pass; None keeps them all.
-      kernel: "fused", the recurrent weights' gradient is one product after the backward scan (`recurrence`), or "scan",
-        the reference: it is added up within the scan. Parameters and results are the same.
+      kernel: "fused", a gradient written by hand (`recurrence`), or "scan", the reference that JAX differentiates.
+        Parameters are the same, and results but for rounding.
     """
 
     layers: int = 3
@@ -184,7 +189,7 @@ class LSTMStack(nn.Module):
         self.forward = one_direction(self.stop_gradient_step)
         if self.bidirectional:
             self.backward = one_direction(None)
-        self.drop = ByteDropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
+        self.drop = BitDropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
         if self.head == "tanh":
             self.readout = nn.Dense(self.num_outputs, kernel_init=symmetric_uniform(self.init_range))
 

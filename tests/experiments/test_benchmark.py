@@ -7,29 +7,33 @@ import sys
 import time
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from experiments import benchmark
+from experiments import benchmark, benchmark_gpu
 from experiments.benchmark import Part, Row, Sizes
 
 _TINY = Sizes(
-    turns=2, variant="demo", crop=36, batch=4, inputs=8, hidden=8, layers=2, sequences=2, steps=6, streamed=3, frames=30,
-    ceiling=64,
+    turns=2, variant="demo", crop=36, batch=4, inputs=8, hidden=8, layers=2, sequences=2, steps=6, streamed=3, fused=8,
+    frames=30, ceiling=64, folds=2,
 )  # fmt: skip
-_NETWORKS = ["CNN training", "CNN inference", "LSTM training", "LSTM streaming"]
+_NETWORKS = ["CNN training", "CNN inference", "LSTM training, fused", "LSTM training, scan", "LSTM streaming"]
+_OURS = ["fusion training", "prediction, streaming", "F1 of scores"]
 
 
 @pytest.mark.optax
 def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys):
     pytest.importorskip("torch")
-    benchmark.main(_TINY, str(tmp_path / "benchmark.json"))
+    benchmark.main(_TINY, str(tmp_path / "benchmark"))
     parts = json.loads((tmp_path / "benchmark.json").read_text())["parts"]
-    assert [part["name"] for part in parts] == [*_NETWORKS, "F1 of scores", "feeding, decoded", "feeding, undecoded"]
+    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, "feeding, decoded", "feeding, undecoded"]
     for part in parts:
         assert part["ours"] > 0 and part["share"] > 0
         assert (part["pytorch"] is not None) == (part["ratio"] is not None) == (part["name"] in _NETWORKS)
     printed = capsys.readouterr().out
-    assert all(part["name"] in printed for part in parts)
+    written = (tmp_path / "benchmark.md").read_text()
+    assert all(part["name"] in printed and f"| {part['name']} |" in written for part in parts)
 
 
 def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
@@ -37,7 +41,7 @@ def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
         "import importlib.util, sys; sys.modules['tensorflow'] = None; find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name: None if name == 'torch' else find(name)\n"
         "from experiments import benchmark\n"
-        f"from experiments.benchmark import Sizes\nbenchmark.main({_TINY!r}, {str(tmp_path / 'out.json')!r})"
+        f"from experiments.benchmark import Sizes\nbenchmark.main({_TINY!r}, {str(tmp_path / 'out')!r})"
     )
     root = Path(__file__).parents[2]
     subprocess.run(
@@ -48,7 +52,7 @@ def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     parts = json.loads((tmp_path / "out.json").read_text())["parts"]
-    assert [part["name"] for part in parts] == [*_NETWORKS, "F1 of scores"]
+    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS]
     assert all(part["pytorch"] is None and part["ratio"] is None for part in parts)
 
 
@@ -60,6 +64,17 @@ def test_rates_ratio_and_share_follow_from_the_times():
     assert row.pytorch == pytest.approx(10 / 0.06, rel=0.3)
     assert row.ratio == pytest.approx(3, rel=0.3)
     assert row.share == pytest.approx(2, rel=0.3)
+
+
+@pytest.mark.optax
+def test_the_parts_of_a_gpu():
+    part = benchmark_gpu.folds_part(_TINY)
+    finite = jax.tree.map(lambda leaf: bool(jnp.isfinite(leaf).all()), part.ours())
+    assert all(jax.tree.leaves(finite)) and part.amount == 2 * 2 * 6
+    # cuDNN's does not run here: shapes only.
+    call, arguments = benchmark_gpu.cudnn_gradient(_TINY)
+    gradients = jax.eval_shape(call, *arguments, jnp.zeros((2, 6, 8)), jnp.zeros((2, 6, 12), jnp.int8))
+    assert [leaf.shape for leaf in gradients] == [leaf.shape for leaf in arguments]
 
 
 def test_the_table_leaves_pytorchs_columns_empty_where_it_did_not_run():

@@ -1,18 +1,18 @@
-"""Dropout by bytes: how many numbers are zeroed, the scale of the rest, and masks shared along an axis."""
+"""Dropout by bits: how many numbers are zeroed, the scale of the rest, and masks shared along an axis."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from au_jax.models.dropout import ByteDropout
+from au_jax.models.dropout import BitDropout
 
 
 def _drop(rate, x, deterministic=False, **options):
-    return np.asarray(ByteDropout(rate, **options).apply({}, x, deterministic, rngs={"dropout": jax.random.key(0)}))
+    return np.asarray(BitDropout(rate, **options).apply({}, x, deterministic, rngs={"dropout": jax.random.key(0)}))
 
 
-@pytest.mark.parametrize(("rate", "kept"), [(0.5, 128), (0.2, 205), (0.9, 26)])
+@pytest.mark.parametrize(("rate", "kept"), [(0.5, 128), (0.25, 192), (0.8125, 48), (0.2, 205), (0.9, 26)])
 def test_share_and_scale_of_what_is_kept(rate, kept):
     dropped = _drop(rate, jnp.full((101, 333), 3.0))
     share = kept / 256
@@ -24,7 +24,7 @@ def test_share_and_scale_of_what_is_kept(rate, kept):
 
 def test_neighbours_are_independent():
     mask = _drop(0.5, jnp.ones((64, 1000))).reshape(-1) > 0
-    for lag in (1, 2, 3, 4, 1000):
+    for lag in (1, 2, 3, 4, 8, 31, 32, 33, 1000):
         assert np.corrcoef(mask[:-lag], mask[lag:])[0, 1] == pytest.approx(0, abs=5 / mask.size**0.5)
 
 

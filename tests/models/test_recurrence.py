@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from au_jax.models.lstm import LSTMStack
-from au_jax.models.recurrence import run_layer
+from au_jax.models.recurrence import EXAMPLES, run_layer
 
 _OPTIONS = {
     "plain": {},
@@ -57,30 +57,53 @@ def test_scores_carry_and_gradients_are_those_of_the_scan(case):
     _assert_close(_outputs_and_gradients(fused, *inputs), _outputs_and_gradients(scan, *inputs))
 
 
-def test_gradient_mapped_over_examples_is_that_of_the_scan():
+@pytest.mark.parametrize("axis", [None, EXAMPLES])
+def test_gradient_mapped_over_examples_is_that_of_the_scan(axis):
     params, features, reset, _ = _inputs(_stack("scan"))
 
     def gradient(kernel):
         def loss(params, features, reset):
-            return jnp.sum(jnp.square(_stack(kernel).apply(params, features[None], reset[None])[0]))
+            return jnp.sum(jnp.square(_stack(kernel, remat_chunk=4).apply(params, features[None], reset[None])[0]))
 
-        return jax.jit(jax.grad(lambda params: jax.vmap(loss, (None, 0, 0))(params, features, reset).sum()))(params)
+        mapped = jax.vmap(loss, (None, 0, 0), axis_name=axis)
+        return jax.jit(jax.grad(lambda params: mapped(params, features, reset).sum()))(params)
 
     _assert_close(gradient("fused"), gradient("scan"))
 
 
-def test_the_recurrent_weights_get_one_product_even_when_mapped_over_examples():
-    # The program has one product in the step of each scan and one outside of them, over all 5 x 3 rows.
-    gates, reset, cut = jnp.ones((3, 5, 1, 24)), jnp.zeros((5, 1), bool), jnp.zeros(5, bool)
+def test_several_folds_of_mapped_examples_are_those_one_by_one():
+    params, features, reset, _ = _inputs(_stack("scan"))
+    folds = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf]), params)
+
+    def gradient(params):
+        def loss(params, features, reset):
+            return jnp.sum(jnp.square(_stack("fused").apply(params, features[None], reset[None])[0]))
+
+        return jax.grad(lambda p: jax.vmap(loss, (None, 0, 0), axis_name=EXAMPLES)(p, features, reset).sum())(params)
+
+    together = jax.jit(jax.vmap(gradient))(folds)
+    for fold in range(2):
+        _assert_close(
+            jax.tree.map(lambda leaf, fold=fold: leaf[fold], together),
+            jax.jit(gradient)(jax.tree.map(lambda leaf, fold=fold: leaf[fold], folds)),
+        )
+
+
+def test_each_weight_gets_one_product_even_when_mapped_over_examples():
+    # 3 examples of 5 steps with 7 inputs and 6 units: the input's product, one in each loop, and three after them.
+    weights, inputs = (jnp.ones((7, 24)), jnp.ones(24), jnp.ones((6, 24))), jnp.ones((3, 1, 5, 7))
     zero = (jnp.zeros((1, 6)), jnp.zeros((1, 6)))
 
-    def loss(kernel):
-        return jax.vmap(lambda gates: run_layer(gates, kernel, zero, reset, cut, None)[1].sum())(gates).sum()
+    def loss(weights, inputs):
+        def one(inputs):
+            return run_layer(weights, inputs, zero, jnp.zeros((1, 5), bool), jnp.zeros(5, bool), None)[1].sum()
 
-    text = jax.jit(jax.grad(loss)).lower(jnp.ones((6, 24))).as_text()
+        return jax.vmap(one, axis_name=EXAMPLES)(inputs).sum()
+
+    text = jax.jit(jax.grad(loss, (0, 1))).lower(weights, inputs).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     shapes = sorted(line.split("->")[-1].split("tensor<")[1].split(">")[0] for line in products)
-    assert shapes == ["24x6xf32", "3x1x24xf32", "3x1x6xf32"]
+    assert shapes == ["15x24xf32", "15x7xf32", "3x24xf32", "3x6xf32", "6x24xf32", "7x24xf32"]
 
 
 def test_initial_parameters_are_those_of_the_scan():
