@@ -26,7 +26,7 @@ def folds_part(sizes: Sizes) -> Part:
     rng = np.random.default_rng(0)
     batches = jax.tree.map(lambda *rows: np.stack(rows), *(sequences(sizes, rng) for _ in range(sizes.folds)))
     keys = jax.random.split(jax.random.key(0), sizes.folds)
-    params = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 1, sizes.inputs)))["params"])(keys)
+    params = jax.jit(jax.vmap(lambda key: model.init(key, jnp.zeros((1, 1, sizes.inputs)))["params"]))(keys)
 
     def gradient(params, batch, key):
         def total(params):
