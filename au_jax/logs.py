@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import resource
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from au_jax import files
+from au_jax.memory import MemoryWatch
 
 
 class RunLog:
@@ -27,7 +26,8 @@ class RunLog:
         """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
         path = self._folder / "metrics.jsonl"
-        with files.named(path), open(path, "a") as stream:
+        # Runs of other folds write here too.
+        with files.locked(self._folder, wait=True), files.named(path), open(path, "a") as stream:
             stream.write(json.dumps(line) + "\n")
         writer = self._writer(stage)
         with writer.as_default():
@@ -65,50 +65,55 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
 
 
 class Costs:
-    """Seconds and peak memory of every stage, kept in costs.json; a stage that was resumed adds up."""
+    """Seconds, peak memory and time without data of every stage, kept in costs.json; a stage that was resumed adds up.
+
+    Fields: seconds; peak_memory_mib, the process's resident set; on accelerators that tell, peak_device_memory_mib, of
+    the fullest device; of trained networks, training_seconds (without validation) and data_wait, the share of them that
+    the accelerator waited for data.
+    """
 
     def __init__(self, workdir: Path):
         self._path = workdir / "costs.json"
-        self.stages: dict[str, dict[str, float]] = files.read_json(self._path) if self._path.exists() else {}
 
     @contextlib.contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Times a block and notes the process's memory while it runs (resident set, MiB)."""
-        start, watch = time.monotonic(), _MemoryWatch()
+    def measure(self, stage: str) -> Iterator["Cost"]:
+        """Times a block and notes the memory while it runs."""
+        start, cost = time.monotonic(), Cost()
         try:
-            with watch:
-                yield
+            with cost.memory:
+                yield cost
         finally:
-            entry = self.stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
-            entry["seconds"] = round(entry["seconds"] + time.monotonic() - start, 2)
-            entry["peak_memory_mib"] = round(max(entry["peak_memory_mib"], watch.peak_mib), 1)
-            files.write_json(self._path, self.stages)
+            self._add(stage, time.monotonic() - start, cost)
+
+    def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
+        # Runs of other folds write here too.
+        with files.locked(self._path.parent / "logs", wait=True):
+            stages = files.read_json(self._path) if self._path.exists() else {}
+            entry = stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
+            entry["seconds"] = round(entry["seconds"] + seconds, 2)
+            for name, peak in cost.memory.peaks().items():
+                entry[name] = round(max(entry.get(name, 0.0), peak), 1)
+            if cost.trained:
+                before = entry.get("training_seconds", 0.0)
+                waited = before * entry.get("data_wait", 0.0) + cost.waited
+                entry["training_seconds"] = round(before + cost.trained, 2)
+                entry["data_wait"] = round(waited / (before + cost.trained), 4)
+            files.write_json(self._path, stages)
 
 
-class _MemoryWatch:
-    """Samples the resident set ten times a second: the system's own high-water mark covers the whole process only."""
+class Cost:
+    """What a stage has cost so far."""
 
-    def __enter__(self):
-        self.peak_mib = _resident_mib()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
+    def __init__(self):
+        self.memory = MemoryWatch()
+        self.trained = self.waited = 0.0
 
-    def __exit__(self, *error):
-        self._done.set()
-        self._thread.join()
-        self.peak_mib = max(self.peak_mib, _resident_mib())
+    def noting(self, log: Callable[[str, int, dict[str, float]], None]) -> Callable[[str, int, dict[str, float]], None]:
+        """The log of a training loop, which then also notes the loop's time without data here and the memory there."""
 
-    def _watch(self) -> None:
-        while not self._done.wait(0.1):
-            self.peak_mib = max(self.peak_mib, _resident_mib())
+        def write(stage: str, epoch: int, scalars: dict[str, float]) -> None:
+            self.trained += scalars["seconds"]
+            self.waited += scalars["seconds"] * scalars["data_wait"]
+            log(stage, epoch, {**scalars, **self.memory.peaks()})
 
-
-def _resident_mib() -> float:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 2**20
-    except OSError:
-        # Not Linux: the process's high-water mark, which macOS counts in bytes.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return write

@@ -1,7 +1,5 @@
 """ANet: the multi-label CNN alone (paper section III-A)."""
 
-import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -13,8 +11,9 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
-from au_jax.models.alexnet import AlexNet
+from au_jax.models.alexnet import COMPUTE, AlexNet
 from au_jax.systems.base import FoldContext, check_finite, validation_figures
+from au_jax.systems.feeding import make_feed
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -34,44 +33,30 @@ class ANet:
         """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""
         context, config = self._context, self._context.config
         self._mean = self._fit_mean(train_faces)
-        steps = {
-            epoch: math.ceil(
-                frames.training_rows(train_faces, config.cnn.frame_step, epoch).sum() / config.cnn.batch_size
-            )
-            for epoch in range(config.cnn.frame_step)
-        }
-        steps_per_epoch = min(steps.values())
-
-        def batches(epoch: int) -> Iterator[frames.Batch]:
-            stream = frames.training_batches(
-                train_faces,
-                seed=context.seed(1),
-                epoch=epoch,
-                batch_size=config.cnn.batch_size,
-                crop_size=config.data.crop_size,
-                frame_step=config.cnn.frame_step,
-                shuffle_buffer=config.data.shuffle_buffer,
-                sampling=config.cnn.sampling,
-                momu_draw=config.cnn.momu_draw,
-            )
-            for _, batch in zip(range(steps_per_epoch), stream, strict=False):
-                yield batch
+        feed = make_feed(train_faces, config, context.seed(1))
 
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
             loss = partial(losses.cross_entropy, label_reduction=config.cnn.label_reduction)
             return validation_figures(logits, validation.labels, loss)
 
+        def loss_of_drawn(params: Any, constants: Any, drawn: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            example = feed.example(constants, drawn)
+            return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
+
         stage = Stage(
             name=context.name("anet/cnn"),
             directory=context.directory / "anet",
             init=partial(initial_params, self._model, config.data.crop_size),
-            loss=partial(example_loss, self._model, config.cnn.label_reduction),
+            loss=loss_of_drawn,
             constants={"mean": jnp.asarray(self._mean)},
-            batches=batches,
-            steps_per_epoch=steps_per_epoch,
+            epoch_constants=feed.epoch_constants,
+            batches=feed.batches,
+            steps_per_epoch=feed.steps_per_epoch,
             epochs=config.cnn.epochs,
-            optimizer=make_optimizer(config.cnn.optimizer, steps_per_epoch, steps_per_epoch * config.cnn.epochs),
+            optimizer=make_optimizer(
+                config.cnn.optimizer, feed.steps_per_epoch, feed.steps_per_epoch * config.cnn.epochs
+            ),
             validate=validate,
             monitor=config.cnn.monitor,
             maximise=config.cnn.monitor == "f1",
@@ -80,8 +65,8 @@ class ANet:
             seed=context.seed(2),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name):
-            self._params = train(stage, context.log.write)
+        with context.costs.measure(stage.name) as cost:
+            self._params = train(stage, cost.noting(context.log.write))
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
         """The logits of fc8."""
@@ -129,6 +114,7 @@ def make_cnn(config: Config) -> AlexNet:
         groups=config.groups,
         pool_rounding=config.pool_rounding,
         dropout=config.dropout,
+        dtype=COMPUTE[config.compute],
     )
 
 

@@ -55,7 +55,9 @@ class Checkpoints:
             best_fn=lambda metrics: sign * metrics["value"],
             best_mode="max",
             async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
+            **_alone(),
         )
+        directory.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(self, epoch: int, state: Any, value: float) -> None:
@@ -124,10 +126,20 @@ class Checkpoints:
 
     def _write_checksums(self) -> None:
         """Called by Orbax, in its thread, when all files of a checkpoint are written, under a passing name or its own."""
-        if jax.process_index() == 0:
-            passing = next(self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"), None)
-            folder = passing or self._directory / str(self._saving)
-            (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder), indent=1))
+        passing = next(self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"), None)
+        folder = passing or self._directory / str(self._saving)
+        (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder), indent=1))
+
+
+def _alone() -> dict[str, Any]:
+    """Options of a manager that one of several processes has for itself: it must not wait for the others."""
+    if jax.process_count() == 1:
+        return {}
+    index = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+    )
+    return {"multiprocessing_options": alone, "create": False}
 
 
 def restore_state(directory: Path, epoch: int) -> Any:
