@@ -29,6 +29,7 @@ from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
 from au_jax.logs import Costs, RunLog
+from au_jax.models import alexnet, lstm
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
@@ -194,7 +195,9 @@ def check_config(config: Config) -> None:
     for section, field, choices in (
         ("data", "cache", cache.CACHES),
         ("cnn", "monitor", ("loss", "f1")),
+        ("cnn", "compute", tuple(alexnet.COMPUTE)),
         ("cnn", "sampling", frames.SAMPLINGS),
+        ("lstm", "kernel", lstm.KERNELS),
         ("fusion", "train_on", hybrid.TRAIN_ON),
         ("cpm", "relabelling", RELABELLINGS),
     ):

@@ -101,6 +101,8 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.groups = 2
     # Dropout after fc6 and fc7.
     cnn.dropout = 0.5
+    # Precision of the computation: float32, or bfloat16 (faster on accelerators). Parameters are float32 in both.
+    cnn.compute = "float32"
     # What is subtracted from 0..255 pixels: 'image' (mean picture of the training subjects, as Caffe) or 'channel'.
     cnn.mean = "image"
     # Frames per update (paper: 196) and passes over the training frames.
@@ -200,6 +202,8 @@ def get_config() -> ml_collections.ConfigDict:
     # One dropout mask for all steps of a sequence instead of a fresh one per step.
     lstm.variational = False
     lstm.bidirectional = False
+    # fused (a gradient written by hand, faster) or scan (the plain reference). Same parameters, same results but for rounding.
+    lstm.kernel = "fused"
     # Weights start uniform in +-init_range (paper: 0.08).
     lstm.init_range = 0.08
     lstm.forget_bias = 0.0

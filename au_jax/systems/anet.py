@@ -11,7 +11,7 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
-from au_jax.models.alexnet import AlexNet
+from au_jax.models.alexnet import COMPUTE, AlexNet
 from au_jax.systems.base import FoldContext, validation_figures
 from au_jax.systems.feeding import make_feed
 from au_jax.training import losses, parallel
@@ -106,6 +106,7 @@ def make_cnn(config: Config) -> AlexNet:
         groups=config.groups,
         pool_rounding=config.pool_rounding,
         dropout=config.dropout,
+        dtype=COMPUTE[config.compute],
     )
 
 

@@ -112,6 +112,7 @@ def make_lstm(config: Config) -> LSTMStack:
         forget_bias=config.forget_bias,
         init_range=config.init_range,
         stop_gradient_step=config.burn_in or None,
+        kernel=config.kernel,
     )
 
 

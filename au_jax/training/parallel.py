@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from au_jax.models.recurrence import EXAMPLES
+
 Params = Any
 Batch = dict[str, np.ndarray]
 ExampleLoss = Callable[[Params, Any, dict[str, jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
@@ -41,11 +43,14 @@ def make_train_step(loss: ExampleLoss, tx: optax.GradientTransformation) -> Call
         keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
 
         def total(params):
-            losses, weights = jax.vmap(loss, in_axes=(None, None, 0, 0))(params, constants, batch, keys)
+            mapped = jax.vmap(loss, in_axes=(None, None, 0, 0), axis_name=EXAMPLES)
+            losses, weights = mapped(params, constants, batch, keys)
             return losses.sum(), weights.sum()
 
         (summed, weight), gradients = jax.value_and_grad(total, has_aux=True)(params)
-        summed, weight, gradients = jax.lax.psum((summed, weight, gradients), AXIS)
+        if jax.lax.axis_size(AXIS) > 1:
+            # Of one device, XLA would still copy every gradient.
+            summed, weight, gradients = jax.lax.psum((summed, weight, gradients), AXIS)
         weight = jnp.maximum(weight, 1.0)
         gradients = jax.tree.map(lambda gradient: gradient / weight.astype(gradient.dtype), gradients)
         updates, opt_state = tx.update(gradients, opt_state, params)
