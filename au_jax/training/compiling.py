@@ -6,7 +6,6 @@ import jax
 
 from au_jax.config import Config
 
-
 LEAST_SECONDS = 0.2
 """Programs that compile faster are not kept."""
 
