@@ -71,7 +71,8 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
         stack.callback(log.close)
         with costs.measure("prepare"):
             dataset = _prepared(config.data)
-        folds = processes.from_first(lambda: _folds(workdir, config, dataset))
+        folds = _folds(config, dataset)
+        processes.from_first(lambda: _keep_split(workdir, split_document(folds, config.seed)))
         transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
         for index in config.folds or range(len(folds)):
             context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs, transfer=transfer)
@@ -260,20 +261,22 @@ def _claim(workdir: Path, config: Config) -> None:
         )
 
 
-def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
-    """Draws the folds and writes split.json, or makes sure that they are the workdir's."""
+def _folds(config: Config, dataset: FaceDataset) -> list[Fold]:
     if config.protocol.split == "random":
         parts = partition(dataset.subjects, config.protocol.folds, config.seed)
     else:
         parts = published_partition(config.protocol.split, dataset.subjects)
-    folds = make_folds(parts, config.protocol.validation, config.seed)
-    path, document = workdir / "split.json", split_document(folds, config.seed)
+    return make_folds(parts, config.protocol.validation, config.seed)
+
+
+def _keep_split(workdir: Path, document: dict[str, Any]) -> None:
+    """Writes split.json, or makes sure that these folds are the workdir's."""
+    path = workdir / "split.json"
     with files.locked(workdir, wait=True):
         if not path.exists():
             files.write_json(path, document)
     if files.read_json(path) != document:
         raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
-    return folds
 
 
 def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Transfer:

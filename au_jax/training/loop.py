@@ -96,7 +96,8 @@ def train(stage: Stage, log: Log) -> Any:
     Raises:
       UserError: a loss or a parameter is not finite; names stage, step and the last good checkpoint.
     """
-    checkpoints = cast(Checkpoints, Led(lambda: Checkpoints(stage.directory / "checkpoints", stage.maximise)))
+    made = Led(lambda: Checkpoints(stage.directory / "checkpoints", stage.maximise), returning_arrays=("restore",))
+    checkpoints = cast(Checkpoints, made)
     note = stage.directory / NOTE
     try:
         params = stage.init(jax.random.key(stage.seed))

@@ -141,6 +141,7 @@ def test_a_second_start_on_a_fold_that_runs_is_refused(config, tmp_path):
         run(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config, tmp_path):
     whole, workdir = finished, tmp_path / "jobs"
     keep = shutil.ignore_patterns(".lock", "fold_01", "results.*", "report.html", "costs.json", "figures")
