@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from au_jax.errors import UserError
 from configs import base
 
 Config: TypeAlias = Any
@@ -12,6 +13,8 @@ Config: TypeAlias = Any
 
 def with_defaults(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a run's config.json, with the fields that have come into configs/base.py since then at their defaults."""
+    if not isinstance(resolved, Mapping):
+        raise UserError(f"a run's config.json holds {type(resolved).__name__} and no fields; take another --workdir")
     return _overlaid(json.loads(base.get_config().to_json_best_effort()), resolved)
 
 
