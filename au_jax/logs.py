@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from au_jax import files
+from au_jax import console, files
 
 
 class RunLog:
@@ -28,6 +28,7 @@ class RunLog:
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
         with open(self._folder / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps(line) + "\n")
+        console.note(f"{stage}, epoch {epoch}: {', '.join(f'{name} {value:.4g}' for name, value in scalars.items())}")
         writer = self._writer(stage)
         with writer.as_default():
             import tensorflow as tf
@@ -70,18 +71,29 @@ class Costs:
         self._path = workdir / "costs.json"
         self.stages: dict[str, dict[str, float]] = files.read_json(self._path) if self._path.exists() else {}
 
+    @property
+    def peak_memory_mib(self) -> float:
+        """The most that the process held in any stage."""
+        return max((cost["peak_memory_mib"] for cost in self.stages.values()), default=0.0)
+
     @contextlib.contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Times a block and notes the process's memory while it runs (resident set, MiB)."""
+    def measure(self, stage: str, has_bar: bool = False) -> Iterator[None]:
+        """Times a block and notes the process's memory while it runs (resident set, MiB).
+
+        Args:
+          stage: its name.
+          has_bar: the block shows a bar of its own; else a line with the stage's name is shown meanwhile.
+        """
         start, watch = time.monotonic(), _MemoryWatch()
         try:
-            with watch:
+            with watch, contextlib.nullcontext() if has_bar else console.live(stage):
                 yield
         finally:
             entry = self.stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
             entry["seconds"] = round(entry["seconds"] + time.monotonic() - start, 2)
             entry["peak_memory_mib"] = round(max(entry["peak_memory_mib"], watch.peak_mib), 1)
             files.write_json(self._path, self.stages)
+            console.note(f"{stage}: {time.monotonic() - start:.1f} s, at most {watch.peak_mib:.0f} MiB")
 
 
 class _MemoryWatch:

@@ -1,6 +1,7 @@
 """Folds x systems -> scores -> tables. Finished work is read, unfinished work goes on where it stopped."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from au_jax import files
+from au_jax import console, files, plan
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceDataset, FaceSet
@@ -58,24 +59,56 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     with files.locked(workdir):
         _claim(workdir, config)
-        log, costs = RunLog(workdir), Costs(workdir)
-        try:
-            with costs.measure("prepare"):
-                dataset = FaceDataset(prepare(config.data))
-            folds = _folds(workdir, config, dataset)
-            transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
-            for index in config.folds or range(len(folds)):
-                context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs, transfer=transfer)
-                for name in config.systems:
-                    run_system(name, context, dataset, folds[index])
-            with costs.measure("report"):
-                results = summarise(workdir, config, folds)
-                write_report(workdir, config, dataset, results)
-        finally:
-            log.close()
-    print((workdir / "results.md").read_text())
-    print(f"{workdir / 'report.html'} shows it with pictures.")
+        with console.to_file(workdir / "logs" / "run.log"):
+            return _run(config, workdir)
+
+
+def _run(config: Config, workdir: Path) -> dict[str, Any]:
+    start = time.monotonic()
+    log, costs = RunLog(workdir), Costs(workdir)
+    try:
+        with costs.measure("prepare", has_bar=True):
+            dataset = FaceDataset(prepare(config.data))
+        folds = _folds(workdir, config, dataset)
+        todo = _todo(workdir, config, len(folds))
+        console.tell(plan.plan(config, workdir, dataset, folds, todo))
+        transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
+        for index in todo:
+            context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs, transfer=transfer)
+            for name in todo[index]:
+                begin = time.monotonic()
+                run_system(name, context, dataset, folds[index])
+                console.tell(f"{context.name(name)}: done in {plan.interval(time.monotonic() - begin)}")
+            _tell_time_to_go(costs, config, len(folds), [later for later in todo if later > index])
+        with costs.measure("report"):
+            results = summarise(workdir, config, folds)
+            write_report(workdir, config, dataset, results)
+    finally:
+        log.close()
+    console.tell((workdir / "results.md").read_text())
+    console.tell(
+        f"{plan.interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {workdir} holds "
+        f"{plan.folder_size(workdir)}, logs/run.log all that was said; {workdir / 'report.html'} shows the results"
+    )
     return results
+
+
+def _todo(workdir: Path, config: Config, folds: int) -> dict[int, list[str]]:
+    """The folds that are asked for and, of each, the systems whose scores are not there yet."""
+    return {
+        index: missing
+        for index in config.folds or range(folds)
+        if (
+            missing := [name for name in config.systems if not score_path(workdir / f"fold_{index:02d}", name).exists()]
+        )
+    }
+
+
+def _tell_time_to_go(costs: Costs, config: Config, folds: int, later: list[int]) -> None:
+    finished = [index for index in config.folds or range(folds) if index not in later]
+    seconds = plan.seconds_to_go(costs.stages, finished, len(later))
+    if seconds:
+        console.tell(f"{len(later)} of {len(config.folds) or folds} folds to go, about {plan.interval(seconds)}")
 
 
 def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold) -> None:
@@ -247,7 +280,7 @@ def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Trans
         other.data = _other_data(config)
         other.folds = (0,)
     context = FoldContext(other, 0, workdir / "transfer", log, costs, salt=(TRANSFER_SALT,))
-    with costs.measure("transfer/prepare"):
+    with costs.measure("transfer/prepare", has_bar=True):
         dataset = FaceDataset(prepare(other.data))
     chosen, rest = split_off(dataset.subjects, config.protocol.validation, context.seed(0))
     return Transfer(FaceSet(dataset, rest), FaceSet(dataset, chosen), context)

@@ -20,7 +20,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from au_jax import files
+from au_jax import config_fields, files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
@@ -203,7 +203,7 @@ def _render(run: FinishedRun, pictures: list[Picture], viewer: dict[str, Any] | 
         seed=run.results["seed"],
         costs=tabulate.costs(costs),
         cost_details=costs,
-        fields=tabulate.config_fields(json.loads(run.config.to_json_best_effort())),
+        fields=config_fields.fields(run.config),
         environment=_environment(),
     )
 

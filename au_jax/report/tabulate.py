@@ -1,6 +1,6 @@
 """The tables of the report's page, as rows of text for its template."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,12 +145,3 @@ def costs(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
         entry["seconds"] += cost["seconds"]
         entry["peak"] = max(entry["peak"], cost["peak_memory_mib"])
     return list(merged.values())
-
-
-def config_fields(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Fields of a config as the command line names them, with their values."""
-    if not isinstance(tree, Mapping):
-        yield prefix.rstrip("."), repr(tree)
-        return
-    for key, item in tree.items():
-        yield from config_fields(item, f"{prefix}{key}.")

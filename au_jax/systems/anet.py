@@ -80,7 +80,7 @@ class ANet:
             seed=context.seed(2),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name):
+        with context.costs.measure(stage.name, has_bar=True):
             self._params = train(stage, context.log.write)
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:

@@ -71,7 +71,7 @@ class Merging:
             seed=context.seed(7),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name):
+        with context.costs.measure(stage.name, has_bar=True):
             self._params = train(stage, context.log.write)
 
     def logits(self, streams: Streams) -> np.ndarray:

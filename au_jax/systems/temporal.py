@@ -75,7 +75,7 @@ class Temporal:
             seed=context.seed(5),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name):
+        with context.costs.measure(stage.name, has_bar=True):
             self._params = train(stage, context.log.write)
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from au_jax import files
+from au_jax import console, files
 from au_jax.errors import UserError
 from au_jax.training import parallel
 from au_jax.training.checkpoints import Checkpoints, restore_state
@@ -138,9 +138,7 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
     step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
     total = stage.epochs * stage.steps_per_epoch
     estimate = _Estimate()
-    with tqdm(
-        total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step", mininterval=1.0
-    ) as progress:
+    with console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step") as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
             state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
             figures = stage.validate(state["params"])
@@ -205,7 +203,7 @@ class _Estimate:
         seconds = (now - start) / (step - first)
         fold = seconds * stage.epochs * stage.steps_per_epoch
         if fold * stage.folds_to_go > WORTH_TELLING:
-            progress.write(
+            console.tell(
                 f"{stage.name}: {seconds:.2f} s a step; {stage.epochs} epochs of {stage.steps_per_epoch} steps are "
                 f"{tqdm.format_interval(fold)} at most, {tqdm.format_interval(fold * stage.folds_to_go)} for "
                 f"{stage.folds_to_go} folds (h:mm:ss), validation not counted"
