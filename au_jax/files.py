@@ -63,6 +63,11 @@ def read_json(path: Path) -> Any:
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes named arrays atomically as an uncompressed npz of the same bytes for the same arrays."""
+    write_bytes(path, npz_bytes(arrays))
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """What `write_npz` writes."""
     buffer = io.BytesIO()
     # numpy.savez stamps the entries with the time of day; a fixed stamp keeps equal runs equal to the byte.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -70,7 +75,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
             content = io.BytesIO()
             np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), content.getvalue())
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
