@@ -27,6 +27,12 @@ class Field:
     default: Any
     meaning: str
 
+    @property
+    def changed(self) -> bool:
+        """Whether the value is another than that of configs/base.py; a config that was read from JSON has lists for tuples."""
+        value, default = (list(one) if isinstance(one, tuple) else one for one in (self.value, self.default))
+        return value != default
+
 
 def fields(config: Config) -> Iterator[Field]:
     """The fields of a config in the order of configs/base.py."""
@@ -43,7 +49,7 @@ def describe(config: Config) -> str:
         if field.meaning != last:
             lines += ["", *textwrap.wrap(field.meaning, 110, initial_indent="# ", subsequent_indent="# ")]
             last = field.meaning
-        changed = "" if field.value == field.default else f"    (configs/base.py: {field.default!r})"
+        changed = f"    (configs/base.py: {field.default!r})" if field.changed else ""
         lines.append(f"--config.{field.name}={field.value!r}{changed}")
     return "\n".join(lines).strip()
 

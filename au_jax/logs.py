@@ -2,13 +2,18 @@
 
 import contextlib
 import json
+import math
 import resource
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from au_jax import console, files
+
+_SMALLEST, _GAP = 32, 2  # pixels of a picture's side and between pictures in TensorBoard
 
 
 class RunLog:
@@ -28,13 +33,24 @@ class RunLog:
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
         with open(self._folder / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps(line) + "\n")
-        console.note(f"{stage}, epoch {epoch}: {', '.join(f'{name} {value:.4g}' for name, value in scalars.items())}")
+        # A name with a slash is one of many, such as an AU's.
+        shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
+        console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
         writer = self._writer(stage)
         with writer.as_default():
             import tensorflow as tf
 
             for name, value in scalars.items():
                 tf.summary.scalar(name, float(value), step=epoch)
+        writer.flush()
+
+    def write_pictures(self, stage: str, epoch: int, name: str, pictures: np.ndarray) -> None:
+        """Adds pictures, [N, H, W, 3] uint8 or float in 0..1, to the stage's TensorBoard events as one picture."""
+        import tensorflow as tf
+
+        writer = self._writer(stage)
+        with writer.as_default():
+            tf.summary.image(name, tiled(pictures)[None], step=epoch)
         writer.flush()
 
     def close(self) -> None:
@@ -49,6 +65,21 @@ class RunLog:
 
             self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
         return self._writers[stage]
+
+
+def tiled(pictures: np.ndarray) -> np.ndarray:
+    """Pictures side by side in rows, [N, H, W, 3] -> [rows, columns, 3]; small ones are enlarged, free places are grey."""
+    if pictures.dtype == np.uint8:
+        pictures = pictures / np.float32(255)
+    factor = max(1, _SMALLEST // pictures.shape[1])
+    pictures = pictures.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float32)
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    cells = np.full((rows * columns, *(side + _GAP for side in pictures.shape[1:3]), 3), 0.5, np.float32)
+    cells[: len(pictures), :-_GAP, :-_GAP] = pictures
+    height, width = cells.shape[1:3]
+    grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, 3)[:-_GAP, :-_GAP]
 
 
 def read_metrics(workdir: Path) -> dict[str, list[dict]]:

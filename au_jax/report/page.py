@@ -203,7 +203,8 @@ def _render(run: FinishedRun, pictures: list[Picture], viewer: dict[str, Any] | 
         seed=run.results["seed"],
         costs=tabulate.costs(costs),
         cost_details=costs,
-        fields=config_fields.fields(run.config),
+        # As JSON has it, so that a page that is written again from config.json is the same.
+        fields=config_fields.fields(ConfigDict(json.loads(run.config.to_json_best_effort()))),
         environment=_environment(),
     )
 

@@ -13,11 +13,15 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
+from au_jax.explain.filters import filter_pictures
 from au_jax.models.alexnet import AlexNet
 from au_jax.systems.base import FoldContext, validation_figures
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
+
+SHOWN_CROPS = 16
+"""Training crops that TensorBoard shows."""
 
 
 class ANet:
@@ -33,6 +37,7 @@ class ANet:
     def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
         """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""
         context, config = self._context, self._context.config
+        name = context.name("anet/cnn")
         self._mean = self._fit_mean(train_faces)
         steps = {
             epoch: math.ceil(
@@ -54,8 +59,14 @@ class ANet:
                 sampling=config.cnn.sampling,
                 momu_draw=config.cnn.momu_draw,
             )
-            for _, batch in zip(range(steps_per_epoch), stream, strict=False):
+            for number, batch in zip(range(steps_per_epoch), stream, strict=False):
+                if epoch == number == 0:
+                    context.log.write_pictures(name, epoch, "crops", batch["image"][:SHOWN_CROPS])
                 yield batch
+
+        def watch(epoch: int, params: Any) -> None:
+            kernels = np.asarray(params["conv1"]["kernel"])
+            context.log.write_pictures(name, epoch, "filters of conv1", filter_pictures(kernels))
 
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
@@ -63,7 +74,7 @@ class ANet:
             return validation_figures(logits, validation.labels, loss)
 
         stage = Stage(
-            name=context.name("anet/cnn"),
+            name=name,
             directory=context.directory / "anet",
             init=partial(initial_params, self._model, config.data.crop_size),
             loss=partial(example_loss, self._model, config.cnn.label_reduction),
@@ -79,6 +90,7 @@ class ANet:
             plateau=Plateau(**config.cnn.plateau),
             seed=context.seed(2),
             folds_to_go=context.folds_to_go,
+            watch=watch,
         )
         with context.costs.measure(stage.name, has_bar=True):
             self._params = train(stage, context.log.write)

@@ -11,6 +11,7 @@ import numpy as np
 from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
 from au_jax.evaluation import metrics
+from au_jax.labels import AUS
 from au_jax.logs import Costs, RunLog
 from au_jax.training import losses
 
@@ -101,10 +102,13 @@ def validation_figures(
       loss: (scores, labels) -> the loss of every frame [N].
 
     Returns:
-      loss, the mean over the frames that have a label, and f1, the average F1-frame at threshold 0.
+      loss, the mean over the frames that have a label; f1, the average F1-frame at threshold 0; and f1/AU01 and so on, that
+      of every AU that occurs.
     """
     values, counted = np.asarray(loss(scores, labels)), np.asarray(losses.labelled(labels))
+    by_au = metrics.f1(metrics.counts(labels, scores))
     return {
         "loss": float((values * counted).sum() / max(counted.sum(), 1.0)),
-        "f1": float(metrics.average(metrics.f1(metrics.counts(labels, scores)))[0]),
+        "f1": float(metrics.average(by_au)[0]),
+        **{f"f1/AU{au:02d}": float(value) for au, value in zip(AUS, by_au, strict=True) if np.isfinite(value)},
     }

@@ -58,6 +58,7 @@ class Stage:
       plateau: the schedule on validation loss.
       seed: of initial weights and dropout.
       folds_to_go: how many folds will train this stage, this one included; for the estimate of the time.
+      watch: is shown epoch and parameters after every epoch.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Stage:
     plateau: Plateau
     seed: int
     folds_to_go: int = 1
+    watch: Callable[[int, Any], None] = lambda epoch, params: None
 
 
 Log = Callable[[str, int, dict[str, float]], None]
@@ -146,7 +148,10 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
             state = _judge(stage, state, figures)
             log(stage.name, epoch, {"train_loss": loss, "learning_rate": rate, **_validation(figures)})
             checkpoints.save(epoch, state, float(np.float32(figures[stage.monitor])))
-            progress.set_postfix({"loss": f"{loss:.3f}", **{name: f"{value:.3f}" for name, value in figures.items()}})
+            stage.watch(epoch, state["params"])
+            # A name with a slash is one of many, such as an AU's.
+            shown = {name: f"{value:.3f}" for name, value in figures.items() if "/" not in name}
+            progress.set_postfix({"loss": f"{loss:.3f}", **shown})
             epoch += 1
     return state
 
