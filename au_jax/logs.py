@@ -77,7 +77,7 @@ def tiled(pictures: np.ndarray) -> np.ndarray:
     rows = math.ceil(len(pictures) / columns)
     cells = np.full((rows * columns, *(side + _GAP for side in pictures.shape[1:3]), 3), 0.5, np.float32)
     cells[: len(pictures), :-_GAP, :-_GAP] = pictures
-    height, width = cells.shape[1:3]
+    height, width = cells.shape[1], cells.shape[2]
     grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
     return grid.reshape(rows * height, columns * width, 3)[:-_GAP, :-_GAP]
 
