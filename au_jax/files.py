@@ -99,8 +99,12 @@ def checksum(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds a folder for this process until the block ends; the operating system lets go when the process dies.
+
+    Args:
+      folder: made if missing.
+      wait: for a process that holds it, instead of giving up; for what takes moments.
 
     Raises:
       UserError: another process holds it.
@@ -108,7 +112,7 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{folder} is in use by another process; wait for it or choose another folder") from None
         yield

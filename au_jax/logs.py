@@ -3,15 +3,14 @@
 import contextlib
 import json
 import math
-import resource
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from au_jax import console, files
+from au_jax.memory import MemoryWatch
 
 _SMALLEST, _GAP = 32, 2  # pixels of a picture's side and between pictures in TensorBoard
 
@@ -31,7 +30,8 @@ class RunLog:
     def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
         """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
-        with open(self._folder / "metrics.jsonl", "a") as stream:
+        # Runs of other folds write here too.
+        with files.locked(self._folder, wait=True), open(self._folder / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps(line) + "\n")
         # A name with a slash is one of many, such as an AU's.
         shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
@@ -75,9 +75,9 @@ def tiled(pictures: np.ndarray) -> np.ndarray:
     pictures = pictures.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float32)
     columns = math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
-    cells = np.full((rows * columns, *(side + _GAP for side in pictures.shape[1:3]), 3), 0.5, np.float32)
+    height, width = pictures.shape[1] + _GAP, pictures.shape[2] + _GAP
+    cells = np.full((rows * columns, height, width, 3), 0.5, np.float32)
     cells[: len(pictures), :-_GAP, :-_GAP] = pictures
-    height, width = cells.shape[1], cells.shape[2]
     grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
     return grid.reshape(rows * height, columns * width, 3)[:-_GAP, :-_GAP]
 
@@ -96,11 +96,20 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
 
 
 class Costs:
-    """Seconds and peak memory of every stage, kept in costs.json; a stage that was resumed adds up."""
+    """Seconds, peak memory and time without data of every stage, kept in costs.json; a stage that was resumed adds up.
+
+    Fields: seconds; peak_memory_mib, the process's resident set; on accelerators that tell, peak_device_memory_mib, of
+    the fullest device; of trained networks, training_seconds (without validation) and data_wait, the share of them that
+    the accelerator waited for data.
+    """
 
     def __init__(self, workdir: Path):
         self._path = workdir / "costs.json"
-        self.stages: dict[str, dict[str, float]] = files.read_json(self._path) if self._path.exists() else {}
+
+    @property
+    def stages(self) -> dict[str, dict[str, float]]:
+        """Stage -> its figures, those of other runs on this workdir included."""
+        return files.read_json(self._path) if self._path.exists() else {}
 
     @property
     def peak_memory_mib(self) -> float:
@@ -108,49 +117,51 @@ class Costs:
         return max((cost["peak_memory_mib"] for cost in self.stages.values()), default=0.0)
 
     @contextlib.contextmanager
-    def measure(self, stage: str, has_bar: bool = False) -> Iterator[None]:
-        """Times a block and notes the process's memory while it runs (resident set, MiB).
+    def measure(self, stage: str, has_bar: bool = False) -> Iterator["Cost"]:
+        """Times a block and notes the memory while it runs.
 
         Args:
           stage: its name.
           has_bar: the block shows a bar of its own; else a line with the stage's name is shown meanwhile.
         """
-        start, watch = time.monotonic(), _MemoryWatch()
+        start, cost = time.monotonic(), Cost()
         try:
-            with watch, contextlib.nullcontext() if has_bar else console.live(stage):
-                yield
+            with cost.memory, contextlib.nullcontext() if has_bar else console.live(stage):
+                yield cost
         finally:
-            entry = self.stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
-            entry["seconds"] = round(entry["seconds"] + time.monotonic() - start, 2)
-            entry["peak_memory_mib"] = round(max(entry["peak_memory_mib"], watch.peak_mib), 1)
-            files.write_json(self._path, self.stages)
-            console.note(f"{stage}: {time.monotonic() - start:.1f} s, at most {watch.peak_mib:.0f} MiB")
+            seconds = time.monotonic() - start
+            self._add(stage, seconds, cost)
+            console.note(f"{stage}: {seconds:.1f} s, at most {cost.memory.peaks()['peak_memory_mib']:.0f} MiB")
+
+    def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
+        # Runs of other folds write here too.
+        with files.locked(self._path.parent / "logs", wait=True):
+            stages = self.stages
+            entry = stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
+            entry["seconds"] = round(entry["seconds"] + seconds, 2)
+            for name, peak in cost.memory.peaks().items():
+                entry[name] = round(max(entry.get(name, 0.0), peak), 1)
+            if cost.trained:
+                before = entry.get("training_seconds", 0.0)
+                waited = before * entry.get("data_wait", 0.0) + cost.waited
+                entry["training_seconds"] = round(before + cost.trained, 2)
+                entry["data_wait"] = round(waited / (before + cost.trained), 4)
+            files.write_json(self._path, stages)
 
 
-class _MemoryWatch:
-    """Samples the resident set ten times a second: the system's own high-water mark covers the whole process only."""
+class Cost:
+    """What a stage has cost so far."""
 
-    def __enter__(self):
-        self.peak_mib = _resident_mib()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
+    def __init__(self):
+        self.memory = MemoryWatch()
+        self.trained = self.waited = 0.0
 
-    def __exit__(self, *error):
-        self._done.set()
-        self._thread.join()
-        self.peak_mib = max(self.peak_mib, _resident_mib())
+    def noting(self, log: Callable[[str, int, dict[str, float]], None]) -> Callable[[str, int, dict[str, float]], None]:
+        """The log of a training loop, which then also notes the loop's time without data here and the memory there."""
 
-    def _watch(self) -> None:
-        while not self._done.wait(0.1):
-            self.peak_mib = max(self.peak_mib, _resident_mib())
+        def write(stage: str, epoch: int, scalars: dict[str, float]) -> None:
+            self.trained += scalars["seconds"]
+            self.waited += scalars["seconds"] * scalars["data_wait"]
+            log(stage, epoch, {**scalars, **self.memory.peaks()})
 
-
-def _resident_mib() -> float:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 2**20
-    except OSError:
-        # Not Linux: the process's high-water mark, which macOS counts in bytes.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return write

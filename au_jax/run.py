@@ -1,6 +1,8 @@
 """Folds x systems -> scores -> tables. Finished work is read, unfinished work goes on where it stopped."""
 
+import contextlib
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,8 @@ import numpy as np
 from absl import logging
 
 from au_jax import console, files, plan
-from au_jax.config import Config
-from au_jax.data import frames
+from au_jax.config import Config, with_defaults
+from au_jax.data import cache, frames
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.folds import (
     PUBLISHED,
@@ -28,16 +30,19 @@ from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
 from au_jax.logs import Costs, RunLog
+from au_jax.models import alexnet, lstm
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
 from au_jax.systems.hard_samples import RELABELLINGS
+from au_jax.training import processes
+from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
 
 TRANSFER_SALT = 2017
 """Sets the seeds of the other dataset's CNN apart from those of fold 0."""
 
-MAY_DIFFER = ("folds", "systems", "data.directory", "data.workers")
+MAY_DIFFER = ("folds", "systems", "compiled", "data.directory", "data.workers")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
 
 
@@ -51,26 +56,27 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
       UserError: a mistake in the config, a workdir of another config or in use, damaged data, a loss that is not finite.
       OSError: the disk is full or not writable. What is finished stays, and is used by the next start.
     """
-    workdir = Path(workdir)
     check_config(config)
-    refuse_stand_in(config.data)
-    # Folds compile the same programs, and so does the next start.
-    jax.config.update("jax_compilation_cache_dir", str(Path(config.data.directory).absolute() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    with files.locked(workdir):
-        _claim(workdir, config)
-        with console.to_file(workdir / "logs" / "run.log"):
-            return _run(config, workdir)
+    keep_compiled(config)
+    if processes.is_first():
+        return _run(config, Path(workdir))
+    # The run is the first process's; what the others write for themselves is of use until they end, and they say nothing.
+    console.set_quiet(True)
+    with tempfile.TemporaryDirectory(prefix="au_jax_") as folder:
+        return _run(config, Path(folder))
 
 
 def _run(config: Config, workdir: Path) -> dict[str, Any]:
     start = time.monotonic()
-    log, costs = RunLog(workdir), Costs(workdir)
-    try:
+    with contextlib.ExitStack() as stack:
+        processes.from_first(lambda: _enter(stack, workdir, config))
+        stack.enter_context(console.to_file(workdir / "logs" / "run.log"))
+        log, costs = RunLog(workdir), Costs(workdir)
+        stack.callback(log.close)
         with costs.measure("prepare", has_bar=True):
-            dataset = FaceDataset(prepare(config.data))
-        folds = _folds(workdir, config, dataset)
-        todo = _todo(workdir, config, len(folds))
+            dataset = _prepared(config.data)
+        folds = processes.from_first(lambda: _folds(workdir, config, dataset))
+        todo = processes.from_first(lambda: _todo(workdir, config, len(folds)))
         console.tell(plan.plan(config, workdir, dataset, folds, todo))
         transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
         for index in todo:
@@ -80,16 +86,38 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
                 run_system(name, context, dataset, folds[index])
                 console.tell(f"{context.name(name)}: done in {plan.interval(time.monotonic() - begin)}")
             _tell_time_to_go(costs, config, len(folds), [later for later in todo if later > index])
-        with costs.measure("report"):
-            results = summarise(workdir, config, folds)
-            write_report(workdir, config, dataset, results)
-    finally:
-        log.close()
+        results = processes.from_first(lambda: _report(workdir, config, dataset, folds, costs))
+        console.tell(
+            f"{plan.interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {workdir} holds "
+            f"{plan.folder_size(workdir)}, logs/run.log all that was said; {workdir / 'report.html'} shows the results"
+        )
+        return results
+
+
+def _enter(stack: contextlib.ExitStack, workdir: Path, config: Config) -> None:
+    """Takes the folders that this run writes to until the stack is left; other runs may do other folds meanwhile."""
+    refuse_stand_in(config.data)
+    with files.locked(workdir, wait=True):
+        _claim(workdir, config)
+    parts = [f"fold_{index:02d}" for index in config.folds or range(config.protocol.folds)]
+    if "anet_transfer" in config.systems:
+        parts.append("transfer")
+    for part in parts:
+        stack.enter_context(files.locked(workdir / part))
+
+
+def _prepared(data: Config) -> FaceDataset:
+    """Prepares the dataset; of several processes the first does, and the others open it."""
+    if jax.process_count() > 1:
+        processes.from_first(lambda: bool(prepare(data)))
+    return FaceDataset(prepare(data))
+
+
+def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
+    with costs.measure("report"), files.locked(workdir, wait=True):
+        results = summarise(workdir, config, folds)
+        write_report(workdir, config, dataset, results)
     console.tell((workdir / "results.md").read_text())
-    console.tell(
-        f"{plan.interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {workdir} holds "
-        f"{plan.folder_size(workdir)}, logs/run.log all that was said; {workdir / 'report.html'} shows the results"
-    )
     return results
 
 
@@ -118,7 +146,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     alone sees both a system and test labels, and passes on scores only.
     """
     path = score_path(context.directory, name)
-    if path.exists():
+    if processes.from_first(path.exists):
         return
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system: System = SYSTEMS[name](context)
@@ -196,8 +224,11 @@ def check_config(config: Config) -> None:
     if "anet_transfer" in config.systems and make_reader(_other_data(config)).name == reader.name:
         raise UserError("config.transfer names the dataset of config.data; anet_transfer needs another one")
     for section, field, choices in (
+        ("data", "cache", cache.CACHES),
         ("cnn", "monitor", ("loss", "f1")),
+        ("cnn", "compute", tuple(alexnet.COMPUTE)),
         ("cnn", "sampling", frames.SAMPLINGS),
+        ("lstm", "kernel", lstm.KERNELS),
         ("fusion", "train_on", hybrid.TRAIN_ON),
         ("cpm", "relabelling", RELABELLINGS),
     ):
@@ -245,7 +276,7 @@ def _claim(workdir: Path, config: Config) -> None:
     if not path.exists():
         files.write_json(path, resolved)
         return
-    before, now = _flat(files.read_json(path)), _flat(resolved)
+    before, now = _flat(with_defaults(files.read_json(path))), _flat(resolved)
     differing = [
         f"{field}: {before.get(field)!r} there, {now.get(field)!r} now"
         for field in sorted({*before, *now})
@@ -265,11 +296,11 @@ def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
         parts = published_partition(config.protocol.split, dataset.subjects)
     folds = make_folds(parts, config.protocol.validation, config.seed)
     path, document = workdir / "split.json", split_document(folds, config.seed)
-    if path.exists():
-        if files.read_json(path) != document:
-            raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
-    else:
-        files.write_json(path, document)
+    with files.locked(workdir, wait=True):
+        if not path.exists():
+            files.write_json(path, document)
+    if files.read_json(path) != document:
+        raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
     return folds
 
 
@@ -281,7 +312,7 @@ def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Trans
         other.folds = (0,)
     context = FoldContext(other, 0, workdir / "transfer", log, costs, salt=(TRANSFER_SALT,))
     with costs.measure("transfer/prepare", has_bar=True):
-        dataset = FaceDataset(prepare(other.data))
+        dataset = _prepared(other.data)
     chosen, rest = split_off(dataset.subjects, config.protocol.validation, context.seed(0))
     return Transfer(FaceSet(dataset, rest), FaceSet(dataset, chosen), context)
 

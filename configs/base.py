@@ -13,10 +13,14 @@ def get_config() -> ml_collections.ConfigDict:
 
     # Every random number of a run follows from this one: folds, initial weights, sampling, dropout, bootstrap.
     config.seed = 0
-    # Which folds to run; empty = all. Folds may be run by several jobs on one workdir, one after the other.
+    # Which folds to run; empty = all. Several jobs may run other folds of one workdir at the same time; `main` once more,
+    # with all of them, then makes the table of all.
     config.folds = ()
     # Rows of the table, in this order: any of hog_svm, cpm, jpml, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")
+
+    # Folder of compiled programs, which make the next start quick; "" = `compiled` in data.directory.
+    config.compiled = ""
 
     config.data = data = ml_collections.ConfigDict()
     # Where the faces come from: synthfacs (rendered, needs no files); bp4d, gft, disfa; folder (videos or folders of frames
@@ -59,6 +63,9 @@ def get_config() -> ml_collections.ConfigDict:
     data.workers = 0
     # Frames held for shuffling, as encoded records; a whole demo fold fits.
     data.shuffle_buffer = 20_000
+    # Where the CNN's training frames are kept, decoded: none (decoded anew in every epoch); host (3 bytes a pixel: 9 GB for a
+    # fold of BP4D; same batches as none); device (as much on every accelerator, which crops and flips by itself: other draws).
+    data.cache = "none"
 
     # The other dataset of the cross-dataset protocol: system anet_transfer trains its CNN there, on all subjects. Its faces
     # are prepared at data.image_size; the other fields of `data` hold for it too.
@@ -95,6 +102,8 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.groups = 2
     # Dropout after fc6 and fc7.
     cnn.dropout = 0.5
+    # Precision of the computation: float32, or bfloat16 (faster on accelerators). Parameters are float32 in both.
+    cnn.compute = "float32"
     # What is subtracted from 0..255 pixels: 'image' (mean picture of the training subjects, as Caffe) or 'channel'.
     cnn.mean = "image"
     # Frames per update (paper: 196) and passes over the training frames.
@@ -196,10 +205,14 @@ def get_config() -> ml_collections.ConfigDict:
     lstm.variational = False
     # A second LSTM per layer runs from the last frame to the first; such a run cannot predict on a stream.
     lstm.bidirectional = False
+    # fused (a gradient written by hand, faster) or scan (the plain reference). Same parameters, same results but for rounding.
+    lstm.kernel = "fused"
     # Weights start uniform in +-init_range (paper: 0.08).
     lstm.init_range = 0.08
     # Initial bias of the forget gates; below 0 the memory starts short.
     lstm.forget_bias = 0.0
+    # Steps whose inner values are computed again in the backward pass, at a time, to save memory; 0 = none, all are kept.
+    lstm.remat = 0
     # Frames in a subsequence, subsequences in an update (paper: 1300 and 10).
     lstm.sequence_length = 1300
     lstm.batch_size = 10

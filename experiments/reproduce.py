@@ -7,11 +7,14 @@ Checks and prepares both datasets, tells how long the runs will take, makes them
 system of the tables), and writes tables and figures. It can be stopped and typed again at any time: finished work is read.
 """
 
+import concurrent.futures
+import multiprocessing
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from absl import flags
@@ -23,8 +26,9 @@ from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.evaluation.tables import DISPLAY_NAMES
 from au_jax.prepare import check_copy, prepare
-from au_jax.run import run
 from experiments import estimate, scales
+
+T = TypeVar("T")
 
 _TABLES = {"gft": "table1", "bp4d": "table2"}
 
@@ -54,18 +58,27 @@ class Plan:
         suffix = "" if seed == self.seeds[0] else f"_seed{seed}"
         return self.out / f"{dataset}_{protocol}{suffix}"
 
-    def config(self, dataset: str, protocol: str, seed: int) -> Config:
-        """The configuration of a run."""
-        config = scales.get_config(dataset, protocol, self.scale)
-        config.seed = seed
-        config.data.directory = str(self.out / "data")
+    def changes(self, dataset: str, seed: int) -> dict[str, str | int]:
+        """What a run's configuration has otherwise than `scales` says."""
+        changes: dict[str, str | int] = {"seed": seed, "data.directory": str(self.out / "data")}
         if self.raw:
             other = "gft" if dataset == "bp4d" else "bp4d"
-            config.data.source, config.data.raw = dataset, self.raw[dataset]
-            config.transfer.source, config.transfer.raw = other, self.raw[other]
+            changes |= {"data.source": dataset, "data.raw": self.raw[dataset]}
+            changes |= {"transfer.source": other, "transfer.raw": self.raw[other]}
         # Which of the two stands in for the other is said by --synthetic.
-        config.data.stands_for = "" if self.raw else dataset
+        return changes | {"data.stands_for": "" if self.raw else dataset}
+
+    def config(self, dataset: str, protocol: str, seed: int) -> Config:
+        """The configuration of a run."""
+        config = scales.get_config(f"{dataset}-{protocol}-{self.scale}")
+        config.update_from_flattened_dict(self.changes(dataset, seed))
         return config
+
+    def command(self, dataset: str, protocol: str, seed: int) -> list[str]:
+        """The options of `au_jax.main` that make a run."""
+        options = [f"--config={scales.__file__}:{dataset}-{protocol}-{self.scale}"]
+        options += [f"--config.{field}={value}" for field, value in self.changes(dataset, seed).items()]
+        return [*options, f"--workdir={self.folder(dataset, protocol, seed)}"]
 
 
 def reproduce(plan: Plan) -> None:
@@ -87,9 +100,8 @@ def reproduce(plan: Plan) -> None:
     for seed in plan.seeds:
         for protocol in plan.protocols:
             for dataset in scales.DATASETS:
-                folder = plan.folder(dataset, protocol, seed)
-                print(f"\n== {folder}", flush=True)
-                run(plan.config(dataset, protocol, seed), folder)
+                # A process of its own: compiled programs stay in memory as long as their process, and devices with it.
+                _call("au_jax.main", *plan.command(dataset, protocol, seed))
     for dataset, table in _TABLES.items():
         folders = [str(plan.folder(dataset, protocol, plan.seeds[0])) for protocol in plan.protocols]
         _call(f"experiments.{table}", f"--runs={','.join(folders)}", f"--out={plan.out / 'tables'}")
@@ -126,12 +138,18 @@ def _tell_time(plan: Plan, frames: dict[str, int]) -> None:
                 continue
             other = "gft" if dataset == "bp4d" else "bp4d"
             trained = frames[other if protocol == "cross" else dataset]
-            parts = estimate.estimate(plan.config(dataset, protocol, plan.seeds[0]), trained)
+            parts = _alone(estimate.estimate, plan.config(dataset, protocol, plan.seeds[0]), trained)
             print(estimate.tell(f"{dataset} {protocol}", parts), flush=True)
             total += sum(parts.values()) * len(plan.seeds)
     if total:
         told = estimate.tell("all", {"networks": total})
         print(f"{told}; descriptors, SVMs, CPM, JPML, validation and figures come on top", flush=True)
+
+
+def _alone(work: Callable[..., T], *arguments: object) -> T:
+    """What a function returns in a process of its own, which gives the devices back."""
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def _figures(plan: Plan) -> None:

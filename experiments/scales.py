@@ -1,4 +1,7 @@
-"""The runs behind the paper's tables, at three scales: as the paper, on the demo's small networks, or just to see it work."""
+"""The runs behind the paper's tables, at three scales: as the paper, on the demo's small networks, or just to see it work.
+
+python -m au_jax.main --config=experiments/scales.py:bp4d-3fold-smoke --workdir=runs/bp4d_3fold
+"""
 
 import ml_collections
 
@@ -22,14 +25,18 @@ _SIZES = {
 _SECTIONS = ("cnn", "hog_svm", "cpm", "jpml", "lstm", "fusion")
 
 
-def get_config(dataset: str, protocol: str, scale: str) -> ml_collections.ConfigDict:
+def get_config(variant: str) -> ml_collections.ConfigDict:
     """The configuration of a run on synthetic faces.
 
     Args:
-      dataset: "bp4d" or "gft".
-      protocol: of `PROTOCOLS`.
-      scale: of `SCALES`.
+      variant: dataset, protocol and scale: of "bp4d" and "gft", `PROTOCOLS` and `SCALES`, with dashes between.
     """
+    dataset, protocol, scale, *more = [*variant.split("-"), "", ""]
+    if dataset not in DATASETS or protocol not in PROTOCOLS or scale not in SCALES or any(more):
+        raise ValueError(
+            f"experiments/scales.py has no variant {variant!r}; it is made of {'|'.join(DATASETS)}, "
+            f"{'|'.join(PROTOCOLS)} and {'|'.join(SCALES)}, as in bp4d-3fold-smoke"
+        )
     config = DATASETS[dataset].get_config(protocol)
     other = "gft" if dataset == "bp4d" else "bp4d"
     for data, name in ((config.data, dataset), (config.transfer, other)):

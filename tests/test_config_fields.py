@@ -20,7 +20,7 @@ def test_every_field_has_a_meaning_and_base_its_own_values():
     names = [field.name for field in listed]
     assert len(names) == len(set(names)) > 120
     # In the order of the file.
-    assert names[:4] == ["seed", "folds", "systems", "data.source"] and names[-1] == "evaluation.f1_norm"
+    assert names[:3] == ["seed", "folds", "systems"] and names[-1] == "evaluation.f1_norm"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ start of an epoch with the very batches that it would have seen.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from au_jax.data.balanced import balanced_rows
+from au_jax.data.cache import crops
 from au_jax.data.dataset import FaceSet, read
 from au_jax.data.random_access import RecordFiles
+from au_jax.labels import NUM_AUS
 
 Batch = dict[str, np.ndarray]
 
@@ -36,6 +39,8 @@ def training_batches(
     shuffle_buffer: int,
     sampling: str = "shuffle",
     momu_draw: int = 4,
+    held: np.ndarray | None = None,
+    part: slice | None = None,
 ) -> Iterator[Batch]:
     """Streams one epoch of randomly cropped and flipped frames (paper section IV-B).
 
@@ -49,6 +54,9 @@ def training_batches(
       sampling: "shuffle" shows every frame of `training_rows` once; "momu" draws as many in balanced batches
         (`au_jax.data.balanced`).
       momu_draw: "momu": frames drawn from one AU at a time.
+      held: all frames of `faces`, decoded (`au_jax.data.cache`), [N, S, S, 3] uint8; None reads them from the files. The
+        batches are the same.
+      part: rows of every batch to make, for a process that trains on these; the others are not decoded. None = all.
 
     Yields:
       Dicts of image [B, crop, crop, 3] uint8, labels [B, 12] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
@@ -57,12 +65,20 @@ def training_batches(
     generator = np.random.default_rng([seed, epoch])
     stream_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
     room = faces.dataset.image_size - crop_size
+    usable = training_rows(faces, frame_step, epoch)
+    part = part or slice(0, batch_size)
 
-    def augment(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        drawn = tf.random.stateless_uniform([3], seed=tf.stack([tf.constant(stream_seed, tf.int64), number]))
+        return tf.cast(drawn[:2] * (room + 1), tf.int32), drawn[2] < 0.5
+
+    def mine(number: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+        place = tf.math.floormod(number, batch_size)
+        return tf.logical_and(place >= part.start, place < part.stop)
+
+    def decode(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         example = faces.dataset.parse(record)
-        draw = tf.random.stateless_uniform([3], seed=tf.stack([tf.constant(stream_seed, tf.int64), number]))
-        offset = tf.cast(draw[:2] * (room + 1), tf.int32)
-        flip = draw[2] < 0.5
+        offset, flip = draw(number)
         # Decoding the crop alone saves the rest of the picture's work.
         window = tf.concat([offset, [crop_size, crop_size]], 0)
         image = tf.io.decode_and_crop_jpeg(example["image"], window, channels=3)
@@ -70,8 +86,13 @@ def training_batches(
         image = tf.ensure_shape(image, [crop_size, crop_size, 3])
         return {"image": image, "labels": example["labels"], "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
 
+    def look_up(number: tf.Tensor, row: tf.Tensor) -> dict[str, tf.Tensor]:
+        offset, flip = draw(number)
+        labels = tf.gather(faces.labels, row)
+        return {"row": row, "labels": labels, "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
+
     if sampling == "momu":
-        rows = np.flatnonzero(training_rows(faces, frame_step, epoch))
+        rows = np.flatnonzero(usable)
         drawn = balanced_rows(
             faces.labels[rows],
             seed=shuffle_seed,
@@ -80,18 +101,32 @@ def training_batches(
             batch_size=batch_size,
             draw=momu_draw,
         )
-        records = _records_in_order(faces, (int(rows[number]) for number in drawn))
+        chosen = (int(rows[number]) for number in drawn)
+        frames = _rows_in_order(chosen) if held is not None else _records_in_order(faces, chosen)
     else:
         order = generator.permutation(len(faces.subjects))
-        records = _shuffled_records(faces, order, frame_step, epoch).shuffle(shuffle_buffer, seed=shuffle_seed)
-    stream = (
-        records.enumerate()
-        .map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size)
-        .prefetch(4)
-    )
-    for batch in read(stream, faces.shards()):
-        yield pad(batch, batch_size)
+        frames = (
+            _shuffled_rows(faces, order, usable)
+            if held is not None
+            else _shuffled_records(faces, order, frame_step, epoch)
+        ).shuffle(shuffle_buffer, seed=shuffle_seed)
+    numbered = frames.enumerate()
+    if part != slice(0, batch_size):
+        numbered = numbered.filter(mine)  # pyright: ignore[reportArgumentType]
+    stream = numbered.map(
+        decode if held is None else look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    ).batch(max(min(part.stop, batch_size) - part.start, 1))
+    if held is not None:
+        stream = stream.map(partial(_cut, held, crop_size))
+    made = 0
+    for batch in read(stream.prefetch(4), faces.shards()):
+        yield pad(batch, part.stop - part.start)
+        made += 1
+    # Where batches are shared out, all rows of one may be those of other processes.
+    total = int(usable.sum()) if sampling == "shuffle" else made * batch_size
+    while made * batch_size < total and part.start >= min(batch_size, total - made * batch_size):
+        yield _no_frames(part.stop - part.start, crop_size)
+        made += 1
 
 
 def _shuffled_records(faces: FaceSet, order: np.ndarray, frame_step: int, epoch: int) -> tf.data.Dataset:
@@ -115,6 +150,27 @@ def _shuffled_records(faces: FaceSet, order: np.ndarray, frame_step: int, epoch:
         )
         .map(lambda number, record: record)
     )
+
+
+def _shuffled_rows(faces: FaceSet, order: np.ndarray, usable: np.ndarray) -> tf.data.Dataset:
+    """The rows of the set that `_shuffled_records` reads, in its order."""
+    stops = np.cumsum(faces.lengths)
+    bounds = np.stack([stops - faces.lengths, stops], 1)[order]
+    return tf.data.Dataset.from_tensor_slices(bounds).interleave(
+        lambda bound: tf.data.Dataset.range(bound[0], bound[1]).filter(lambda row: tf.gather(usable, row)),
+        cycle_length=8,
+        num_parallel_calls=2,
+        deterministic=True,
+    )
+
+
+def _cut(held: np.ndarray, crop_size: int, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    choice = (batch.pop("row"), batch["offset"], batch["flip"])
+    return {"image": tf.numpy_function(partial(crops, held, crop_size), choice, tf.uint8), **batch}
+
+
+def _rows_in_order(rows: Iterator[int]) -> tf.data.Dataset:
+    return tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((), tf.int64))
 
 
 def _records_in_order(faces: FaceSet, rows: Iterable[int]) -> tf.data.Dataset:
@@ -180,3 +236,13 @@ def pad(batch: Batch, batch_size: int) -> Batch:
     if missing == 0:
         return batch
     return {name: np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) for name, rows in batch.items()}
+
+
+def _no_frames(count: int, crop_size: int) -> Batch:
+    return {
+        "image": np.zeros((count, crop_size, crop_size, 3), np.uint8),
+        "labels": np.zeros((count, NUM_AUS), np.int8),
+        "offset": np.zeros((count, 2), np.int32),
+        "flip": np.zeros(count, bool),
+        "mask": np.zeros(count, np.float32),
+    }

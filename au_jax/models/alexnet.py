@@ -61,6 +61,9 @@ class Dense:
     bias: float
 
 
+COMPUTE: dict[str, jnp.dtype] = {"float32": jnp.dtype(jnp.float32), "bfloat16": jnp.dtype(jnp.bfloat16)}
+"""Names of the precisions that `AlexNet.dtype` may have; parameters are float32 in both."""
+
 Layer = Conv | Pool | Norm | Dense
 
 
@@ -134,9 +137,10 @@ def local_response_norm(x: jax.Array, size: int, alpha: float, beta: float, k: f
     """
     half = size // 2
     window, edges = (1,) * (x.ndim - 1) + (size,), ((0, 0),) * (x.ndim - 1) + ((half, half),)
+    dtype, x = x.dtype, x.astype(jnp.float32)  # bfloat16 would lose what is added to k
     total = jax.lax.reduce_window(jnp.square(x), 0.0, jax.lax.add, window, (1,) * x.ndim, edges)
     # exp and log are vectorised on CPUs where a general power is not.
-    return x * jnp.exp(-beta * jnp.log(k + (alpha / size) * total))
+    return (x * jnp.exp(-beta * jnp.log(k + (alpha / size) * total))).astype(dtype)
 
 
 def max_pool(x: jax.Array, window: int, stride: int, rounding: str) -> jax.Array:

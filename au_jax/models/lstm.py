@@ -13,6 +13,11 @@ import jax.numpy as jnp
 
 from au_jax.errors import UserError
 from au_jax.labels import NUM_AUS
+from au_jax.models.dropout import BitDropout
+from au_jax.models.recurrence import run_layer
+
+KERNELS: tuple[str, ...] = ("fused", "scan")
+"""How a layer's steps are differentiated: see `LSTMStack.kernel`."""
 
 Carry = tuple[tuple[jax.Array, jax.Array], ...]
 """(cell state, output) of every layer, each [B, hidden] float32."""
@@ -50,6 +55,39 @@ class LSTMChunk(nn.Module):
         return scan(self.hidden, self.init_range, name="cell")(carry, steps)
 
 
+class LSTMWeights(nn.Module):
+    """The recurrent weights, under the name that they have in `LSTMChunk`."""
+
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        return _RecurrentWeights(self.hidden, self.init_range, name="cell")()
+
+
+class _RecurrentWeights(nn.Module):
+    hidden: int
+    init_range: float
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        return self.param("kernel", symmetric_uniform(self.init_range), (self.hidden, 4 * self.hidden))
+
+
+class InputWeights(nn.Module):
+    """Kernel [D, 4 hidden] and biases of the input's share of the gates, as `nn.Dense` names them."""
+
+    hidden: int
+    init_range: float
+    forget_bias: float
+
+    @nn.compact
+    def __call__(self, dimension: int) -> tuple[jax.Array, jax.Array]:
+        kernel = self.param("kernel", symmetric_uniform(self.init_range), (dimension, 4 * self.hidden))
+        return kernel, self.param("bias", _gate_bias(self.hidden, self.forget_bias), (4 * self.hidden,))
+
+
 class LSTMLayer(nn.Module):
     """One LSTM layer in one direction; see `LSTMStack` for the attributes."""
 
@@ -58,6 +96,7 @@ class LSTMLayer(nn.Module):
     forget_bias: float
     stop_gradient_step: int | None
     remat_chunk: int | None
+    kernel: str
 
     @nn.compact
     def __call__(
@@ -65,15 +104,16 @@ class LSTMLayer(nn.Module):
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """inputs [B, T, D], reset [B, T] bool, carry (c, h) each [B, hidden] -> outputs [B, T, hidden], carry."""
         steps = inputs.shape[1]
-        gates = nn.Dense(
-            4 * self.hidden,
-            kernel_init=symmetric_uniform(self.init_range),
-            bias_init=_gate_bias(self.hidden, self.forget_bias),
-            name="input",
-        )(jnp.swapaxes(inputs, 0, 1))
+        kernel, bias = InputWeights(self.hidden, self.init_range, self.forget_bias, name="input")(inputs.shape[2])
         time = jnp.arange(steps)
         cut = time == (-1 if self.stop_gradient_step is None else self.stop_gradient_step)
 
+        if self.kernel == "fused":
+            recurrent = LSTMWeights(self.hidden, self.init_range, name="recurrent")()
+            carry, outputs = run_layer((kernel, bias, recurrent), inputs, carry, reset, cut, self.remat_chunk)
+            return outputs, carry
+
+        gates = jnp.swapaxes(inputs, 0, 1) @ kernel + bias.reshape(1, 1, -1)
         rows = (gates, jnp.swapaxes(reset, 0, 1), cut, jnp.zeros(steps, bool))
         if not self.remat_chunk:
             carry, outputs = LSTMChunk(self.hidden, self.init_range, name="recurrent")(carry, rows)
@@ -117,6 +157,8 @@ class LSTMStack(nn.Module):
       init_range: weights start uniform in [-init_range, init_range].
       forget_bias: initial bias of the forget gates; all other biases start at 0.
       remat_chunk: number of steps whose activations are computed again in the backward pass; None keeps them all.
+      kernel: "fused", a gradient written by hand (`recurrence`), or "scan", the reference that JAX differentiates.
+        Parameters are the same, and results but for rounding.
     """
 
     layers: int = 3
@@ -130,21 +172,24 @@ class LSTMStack(nn.Module):
     init_range: float = 0.08
     forget_bias: float = 0.0
     remat_chunk: int | None = None
+    kernel: str = "fused"
 
     def setup(self):
+        if self.kernel not in KERNELS:
+            raise UserError(f"unknown LSTM kernel {self.kernel!r}; choose from {', '.join(KERNELS)}")
         if self.head not in ("tanh", "hidden"):
             raise UserError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
 
         def one_direction(stop_gradient_step: int | None) -> list[LSTMLayer]:
             return [
-                LSTMLayer(units, self.init_range, self.forget_bias, stop_gradient_step, self.remat_chunk)
+                LSTMLayer(units, self.init_range, self.forget_bias, stop_gradient_step, self.remat_chunk, self.kernel)
                 for units in self._units()
             ]
 
         self.forward = one_direction(self.stop_gradient_step)
         if self.bidirectional:
             self.backward = one_direction(None)
-        self.drop = nn.Dropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
+        self.drop = BitDropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
         if self.head == "tanh":
             self.readout = nn.Dense(self.num_outputs, kernel_init=symmetric_uniform(self.init_range))
 

@@ -1,6 +1,5 @@
 """ANet: the multi-label CNN alone (paper section III-A)."""
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
@@ -14,8 +13,9 @@ from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
 from au_jax.explain.filters import filter_pictures
-from au_jax.models.alexnet import AlexNet
+from au_jax.models.alexnet import COMPUTE, AlexNet
 from au_jax.systems.base import FoldContext, validation_figures
+from au_jax.systems.feeding import make_feed
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
@@ -39,30 +39,21 @@ class ANet:
         context, config = self._context, self._context.config
         name = context.name("anet/cnn")
         self._mean = self._fit_mean(train_faces)
-        steps = {
-            epoch: math.ceil(
-                frames.training_rows(train_faces, config.cnn.frame_step, epoch).sum() / config.cnn.batch_size
-            )
-            for epoch in range(config.cnn.frame_step)
-        }
-        steps_per_epoch = min(steps.values())
+        feed = make_feed(train_faces, config, context.seed(1))
 
-        def batches(epoch: int) -> Iterator[frames.Batch]:
-            stream = frames.training_batches(
-                train_faces,
-                seed=context.seed(1),
-                epoch=epoch,
-                batch_size=config.cnn.batch_size,
-                crop_size=config.data.crop_size,
-                frame_step=config.cnn.frame_step,
-                shuffle_buffer=config.data.shuffle_buffer,
-                sampling=config.cnn.sampling,
-                momu_draw=config.cnn.momu_draw,
-            )
-            for number, batch in zip(range(steps_per_epoch), stream, strict=False):
+        def batches(epoch: int) -> Iterator[parallel.Batch]:
+            for number, batch in enumerate(feed.batches(epoch)):
                 if epoch == number == 0:
-                    context.log.write_pictures(name, epoch, "crops", batch["image"][:SHOWN_CROPS])
+                    show_crops(batch)
                 yield batch
+
+        def show_crops(batch: parallel.Batch) -> None:
+            constants = feed.epoch_constants(0)
+            # One of several processes cannot look at frames that lie on the devices of all.
+            if not constants or jax.process_count() == 1:
+                shown = {key: jnp.asarray(rows[:SHOWN_CROPS]) for key, rows in batch.items()}
+                crops = jax.vmap(feed.example, in_axes=(None, 0))(constants, shown)["image"]
+                context.log.write_pictures(name, 0, "crops", np.asarray(crops))
 
         def watch(epoch: int, params: Any) -> None:
             kernels = np.asarray(params["conv1"]["kernel"])
@@ -73,16 +64,23 @@ class ANet:
             loss = partial(losses.cross_entropy, label_reduction=config.cnn.label_reduction)
             return validation_figures(logits, validation.labels, loss)
 
+        def loss_of_drawn(params: Any, constants: Any, drawn: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            example = feed.example(constants, drawn)
+            return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
+
         stage = Stage(
             name=name,
             directory=context.directory / "anet",
             init=partial(initial_params, self._model, config.data.crop_size),
-            loss=partial(example_loss, self._model, config.cnn.label_reduction),
+            loss=loss_of_drawn,
             constants={"mean": jnp.asarray(self._mean)},
+            epoch_constants=feed.epoch_constants,
             batches=batches,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=feed.steps_per_epoch,
             epochs=config.cnn.epochs,
-            optimizer=make_optimizer(config.cnn.optimizer, steps_per_epoch, steps_per_epoch * config.cnn.epochs),
+            optimizer=make_optimizer(
+                config.cnn.optimizer, feed.steps_per_epoch, feed.steps_per_epoch * config.cnn.epochs
+            ),
             validate=validate,
             monitor=config.cnn.monitor,
             maximise=config.cnn.monitor == "f1",
@@ -92,8 +90,8 @@ class ANet:
             folds_to_go=context.folds_to_go,
             watch=watch,
         )
-        with context.costs.measure(stage.name, has_bar=True):
-            self._params = train(stage, context.log.write)
+        with context.costs.measure(stage.name, has_bar=True) as cost:
+            self._params = train(stage, cost.noting(context.log.write))
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
         """The logits of fc8."""
@@ -133,6 +131,7 @@ def make_cnn(config: Config) -> AlexNet:
         groups=config.groups,
         pool_rounding=config.pool_rounding,
         dropout=config.dropout,
+        dtype=COMPUTE[config.compute],
     )
 
 

@@ -46,7 +46,9 @@ class Merging:
                     "labels": labels[rows],
                     "mask": np.ones(len(rows), np.float32),
                 }
-                yield {name: np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for name, part in batch.items()}
+                yield parallel.own(
+                    {name: np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for name, part in batch.items()}
+                )
 
         def validate(params: Any) -> dict[str, float]:
             logits = self._run(params, held_streams)
@@ -71,8 +73,8 @@ class Merging:
             seed=context.seed(7),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name, has_bar=True):
-            self._params = train(stage, context.log.write)
+        with context.costs.measure(stage.name, has_bar=True) as cost:
+            self._params = train(stage, cost.noting(context.log.write))
 
     def logits(self, streams: Streams) -> np.ndarray:
         """Fused logits [N, 12] float32."""

@@ -38,7 +38,7 @@ class Temporal:
         dimension = videos[0].features.shape[1]
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
-            return sequences.subsequence_batches(
+            stream = sequences.subsequence_batches(
                 videos,
                 seed=context.seed(4),
                 epoch=epoch,
@@ -48,6 +48,7 @@ class Temporal:
                 burn_in=config.burn_in,
                 min_active=config.min_active,
             )
+            return map(parallel.own, stream)
 
         truth = np.concatenate(list(labels.values()))
 
@@ -75,8 +76,8 @@ class Temporal:
             seed=context.seed(5),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name, has_bar=True):
-            self._params = train(stage, context.log.write)
+        with context.costs.measure(stage.name, has_bar=True) as cost:
+            self._params = train(stage, cost.noting(context.log.write))
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Per video: scores [T, 12] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
@@ -104,12 +105,14 @@ def make_lstm(config: Config) -> LSTMStack:
     return LSTMStack(
         layers=config.layers,
         hidden=config.hidden,
+        remat_chunk=config.remat or None,
         dropout=config.dropout,
         variational=config.variational,
         bidirectional=config.bidirectional,
         forget_bias=config.forget_bias,
         init_range=config.init_range,
         stop_gradient_step=config.burn_in or None,
+        kernel=config.kernel,
     )
 
 

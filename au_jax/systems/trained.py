@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from au_jax import files
-from au_jax.config import Config
+from au_jax.config import Config, with_defaults
 from au_jax.errors import UserError
 from au_jax.systems import anet, merging, temporal
 from au_jax.training.loop import best_params
@@ -35,7 +35,7 @@ def read_config(run: Path) -> Config:
     path = run / "config.json"
     if not path.exists():
         raise UserError(f"{run} is not a run (it has no config.json); name the --workdir of a finished au_jax.main")
-    return ConfigDict(files.read_json(path))
+    return ConfigDict(with_defaults(files.read_json(path)))
 
 
 def load(config: Config, fold: Path, systems: tuple[str, ...]) -> Any:

@@ -27,7 +27,9 @@ class Checkpoints:
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(1), best]),
             best_fn=lambda metrics: sign * metrics["value"],
             best_mode="max",
+            **_alone(),
         )
+        directory.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def save(self, epoch: int, state: Any, value: float) -> None:
@@ -54,6 +56,17 @@ class Checkpoints:
         """Waits until everything is on the disk."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def _alone() -> dict[str, Any]:
+    """Options of a manager that one of several processes has for itself: it must not wait for the others."""
+    if jax.process_count() == 1:
+        return {}
+    index = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+    )
+    return {"multiprocessing_options": alone, "create": False}
 
 
 def restore_state(directory: Path, epoch: int) -> Any:

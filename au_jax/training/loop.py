@@ -4,8 +4,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ from au_jax.errors import UserError
 from au_jax.training import parallel
 from au_jax.training.checkpoints import Checkpoints, restore_state
 from au_jax.training.optimizers import Optimizer
+from au_jax.training.processes import Led, from_first, is_first
+from au_jax.training.waiting import Waiting
 
 ESTIMATE_STEPS = 10
 """Steps that are timed for the estimate of a stage's time."""
@@ -45,9 +48,9 @@ class Stage:
       directory: of checkpoints and of the note that the stage is finished.
       init: key -> parameters.
       loss: of one example (`parallel.ExampleLoss`).
-      constants: arrays that the loss needs and that do not change, such as the mean picture; kept out of the compiled
-        program, so that it is the same for every fold.
-      batches: epoch -> batches, a pure function of the epoch.
+      constants: arrays by name that the loss needs and that do not change, such as the mean picture; kept out of the
+        compiled program, so that it is the same for every fold.
+      batches: epoch -> this process's rows (`parallel.own`) of its batches, a pure function of the epoch.
       steps_per_epoch: number of these batches.
       epochs: at most so many.
       optimizer: transformation and learning-rate schedule.
@@ -59,13 +62,14 @@ class Stage:
       seed: of initial weights and dropout.
       folds_to_go: how many folds will train this stage, this one included; for the estimate of the time.
       watch: is shown epoch and parameters after every epoch.
+      epoch_constants: epoch -> further constants, of the same names and shapes in every epoch.
     """
 
     name: str
     directory: Path
     init: Callable[[jax.Array], Any]
     loss: parallel.ExampleLoss
-    constants: Any
+    constants: dict[str, Any]
     batches: Callable[[int], Iterator[parallel.Batch]]
     steps_per_epoch: int
     epochs: int
@@ -78,6 +82,7 @@ class Stage:
     seed: int
     folds_to_go: int = 1
     watch: Callable[[int, Any], None] = lambda epoch, params: None
+    epoch_constants: Callable[[int], dict[str, Any]] = lambda epoch: {}
 
 
 Log = Callable[[str, int, dict[str, float]], None]
@@ -93,16 +98,16 @@ def train(stage: Stage, log: Log) -> Any:
     Raises:
       UserError: a loss or a parameter is not finite; names stage, step and the last good checkpoint.
     """
-    checkpoints = Checkpoints(stage.directory / "checkpoints", stage.maximise)
+    checkpoints = cast(Checkpoints, Led(lambda: Checkpoints(stage.directory / "checkpoints", stage.maximise)))
     note = stage.directory / NOTE
     try:
         params = stage.init(jax.random.key(stage.seed))
         state = _initial_state(stage, params)
-        if not note.exists():
+        best: Any = from_first(lambda: files.read_json(note)["best_epoch"] if note.exists() else None)
+        if best is None:
             state = _run_epochs(stage, state, checkpoints, log)
             best = checkpoints.best_epoch()
             files.write_json(note, {"best_epoch": best, stage.monitor: float(state["best"])})
-        best = files.read_json(note)["best_epoch"]
         return checkpoints.restore(best, state)["params"]
     finally:
         checkpoints.close()
@@ -142,38 +147,44 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
     estimate = _Estimate()
     with console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step") as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
-            state, rate, loss = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
-            figures = stage.validate(state["params"])
+            state, trained = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
+            figures = from_first(partial(stage.validate, state["params"]))
             _check_validation(stage, figures, (epoch + 1) * stage.steps_per_epoch, checkpoints)
             state = _judge(stage, state, figures)
-            log(stage.name, epoch, {"train_loss": loss, "learning_rate": rate, **_validation(figures)})
+            log(stage.name, epoch, {**trained, **_validation(figures)})
             checkpoints.save(epoch, state, float(np.float32(figures[stage.monitor])))
             stage.watch(epoch, state["params"])
             # A name with a slash is one of many, such as an AU's.
-            shown = {name: f"{value:.3f}" for name, value in figures.items() if "/" not in name}
-            progress.set_postfix({"loss": f"{loss:.3f}", **shown})
+            shown = {
+                "loss": trained["train_loss"],
+                **{name: value for name, value in figures.items() if "/" not in name},
+            }
+            progress.set_postfix({name: f"{value:.3f}" for name, value in shown.items()})
             epoch += 1
     return state
 
 
 def _run_epoch(
     stage, state, epoch, step_function, checkpoints, progress, estimate
-) -> tuple[dict[str, Any], float, float]:
+) -> tuple[dict[str, Any], dict[str, float]]:
     params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
+    constants = parallel.replicate({**stage.constants, **stage.epoch_constants(epoch)})
+    waiting = Waiting(iter(stage.batches(epoch)))
     key = jax.random.key(stage.seed)
     losses = []
     first = epoch * stage.steps_per_epoch
     # All rates of the epoch at once: one by one, each would wait for the update before it.
     steps = jnp.arange(first, first + stage.steps_per_epoch)
     rates = np.asarray(jax.vmap(stage.optimizer.schedule)(steps)) * np.float32(state["plateau"].scale)
-    for step, batch in enumerate(stage.batches(epoch), start=first):
+    for step, batch in enumerate(waiting, start=first):
         if step - first >= len(rates):
             raise RuntimeError(f"{stage.name}: an epoch has more than {stage.steps_per_epoch} batches")
         opt_state = stage.optimizer.set_learning_rate(opt_state, rates[step - first])
         # Step 0 of dropout must not share its key with the initial weights.
         step_key = jax.random.fold_in(key, step + 1)
-        params, opt_state, loss = step_function(params, opt_state, stage.constants, parallel.shard(batch), step_key)
+        params, opt_state, loss = step_function(params, opt_state, constants, parallel.shard(batch), step_key)
         losses.append(loss)
+        waiting.queued(loss)
         progress.update()
         estimate.step(progress, stage, step, loss)
         # Looking at every loss would make the accelerator wait.
@@ -183,7 +194,8 @@ def _run_epoch(
         raise RuntimeError(f"{stage.name}: an epoch had {len(losses)} batches, not {stage.steps_per_epoch}")
     _check(stage, losses, first, checkpoints)
     state = {**state, "params": params, "opt_state": opt_state}
-    return state, float(rates[-1]), float(np.mean([float(loss) for loss in losses]))
+    mean = float(np.mean([float(loss) for loss in losses]))
+    return state, {"train_loss": mean, "learning_rate": float(rates[-1]), **waiting.figures()}
 
 
 class _Estimate:
@@ -191,7 +203,7 @@ class _Estimate:
 
     def __init__(self):
         self._started: tuple[int, float] | None = None
-        self._told = False
+        self._told = not is_first()
 
     def step(self, progress: tqdm, stage: Stage, step: int, loss: jax.Array) -> None:
         if self._told or (self._started and step - self._started[0] < ESTIMATE_STEPS):

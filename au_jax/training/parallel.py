@@ -1,4 +1,4 @@
-"""Data parallelism over the local devices: the one file that knows of `pmap`.
+"""Data parallelism over the devices of this process and of those that train with it: the one file that knows of `pmap`.
 
 The state is not mapped: every device holds the same parameters, and gradients are summed over devices, so that a step on
 many devices is the step on one. Dropout keys belong to examples, not to devices, for the same reason.
@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from au_jax.models.recurrence import EXAMPLES
+
 Params = Any
 Batch = dict[str, np.ndarray]
 ExampleLoss = Callable[[Params, Any, dict[str, jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
@@ -21,15 +23,16 @@ AXIS = "devices"
 
 
 def make_train_step(loss: ExampleLoss, tx: optax.GradientTransformation) -> Callable:
-    """Compiles an update from a batch spread over all local devices.
+    """Compiles an update from a batch spread over all devices, those of other processes too.
 
     Args:
       loss: of one example; mapped over the batch here.
       tx: the optimizer.
 
     Returns:
-      (params, opt_state, constants, sharded batch, key) -> (params, opt_state, mean loss). Params and opt_state are given
-      up by the caller. The update follows the gradient of the mean loss over all frames that count.
+      (params, opt_state, constants, this process's sharded rows of the batch, key) -> (params, opt_state, mean loss).
+      Params and opt_state are given up by the caller. The update follows the gradient of the mean loss over all frames that
+      count.
     """
 
     def step(state, fixed, batch):
@@ -40,17 +43,26 @@ def make_train_step(loss: ExampleLoss, tx: optax.GradientTransformation) -> Call
         keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
 
         def total(params):
-            losses, weights = jax.vmap(loss, in_axes=(None, None, 0, 0))(params, constants, batch, keys)
+            mapped = jax.vmap(loss, in_axes=(None, None, 0, 0), axis_name=EXAMPLES)
+            losses, weights = mapped(params, constants, batch, keys)
             return losses.sum(), weights.sum()
 
         (summed, weight), gradients = jax.value_and_grad(total, has_aux=True)(params)
-        summed, weight, gradients = jax.lax.psum((summed, weight, gradients), AXIS)
+        if jax.lax.axis_size(AXIS) > 1:
+            # Of one device, XLA would still copy every gradient.
+            summed, weight, gradients = jax.lax.psum((summed, weight, gradients), AXIS)
         weight = jnp.maximum(weight, 1.0)
         gradients = jax.tree.map(lambda gradient: gradient / weight.astype(gradient.dtype), gradients)
         updates, opt_state = tx.update(gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state, summed / weight
 
-    mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,))
+    # In the order of the rows that `own_rows` gives them.
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    # Across processes, pmap of JAX 0.10 gives a donated argument back as the result that it is passed through to, deleted.
+    donated = (0,) if jax.process_count() == 1 else ()
+    mapped = jax.pmap(
+        step, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=donated, devices=devices
+    )
     # Two arguments that are each given and never empty: pmap of JAX 0.10 mistakes which arrays are mapped where several
     # unmapped arguments are empty trees, as the state of optax.sgd and no constants are.
     return lambda params, opt_state, constants, batch, key: mapped((params, opt_state), (constants, key), batch)
@@ -65,7 +77,7 @@ def make_forward(forward: Callable[[Params, dict[str, jax.Array]], Any]) -> Call
     Returns:
       (params, batch) -> NumPy arrays [B, ...] for a batch of any size.
     """
-    mapped = jax.pmap(forward, axis_name=AXIS, in_axes=(None, 0))
+    mapped = jax.pmap(forward, axis_name=AXIS, in_axes=(None, 0), devices=jax.local_devices())
 
     def run(params: Params, batch: Batch):
         count = len(next(iter(batch.values())))
@@ -73,6 +85,23 @@ def make_forward(forward: Callable[[Params, dict[str, jax.Array]], Any]) -> Call
         return jax.tree.map(lambda rows: np.asarray(rows).reshape(-1, *rows.shape[2:])[:count], outputs)
 
     return run
+
+
+def own_rows(batch_size: int) -> slice:
+    """The rows of a batch that this process's devices train on; may end behind the batch, where it is filled up."""
+    count = -(-batch_size // jax.device_count()) * jax.local_device_count()
+    return slice(jax.process_index() * count, (jax.process_index() + 1) * count)
+
+
+def own(batch: Batch) -> Batch:
+    """This process's rows of a batch, filled up with zeros (mask 0, labels missing)."""
+    part = own_rows(len(next(iter(batch.values()))))
+
+    def fill(rows: np.ndarray) -> np.ndarray:
+        missing = part.stop - part.start - len(rows)
+        return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) if missing else rows
+
+    return {name: fill(rows[part]) for name, rows in batch.items()}
 
 
 def replicate(tree: Any) -> Any:

@@ -5,6 +5,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
 
 from au_jax import files
 from au_jax.errors import UserError
@@ -32,7 +34,7 @@ def plan(**changes):
 @pytest.mark.parametrize("dataset", scales.DATASETS)
 @pytest.mark.parametrize("protocol", scales.PROTOCOLS)
 def test_every_run_of_every_scale_has_a_valid_config(scale, dataset, protocol):
-    config = scales.get_config(dataset, protocol, scale)
+    config = scales.get_config(f"{dataset}-{protocol}-{scale}")
     check_config(config)
     assert (config.data.preset, config.data.stands_for) == (f"{dataset}_like", dataset)
     assert config.protocol.folds == (10 if protocol == "10fold" else 3)
@@ -47,6 +49,24 @@ def test_recordings_take_the_place_of_synthetic_faces_in_both_datasets():
     assert (config.transfer.source, config.transfer.raw) == ("gft", "/g")
     assert config.data.stands_for == ""
     check_config(config)
+
+
+@pytest.mark.parametrize("raw", [{}, {"synthetic": False, "bp4d": "/b", "gft": "/g"}])
+def test_the_command_of_a_run_makes_its_config(raw, monkeypatch):
+    ours, values = plan(out="folder with spaces", **raw), flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values, lock_config=True)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    # The config's own fields are looked for there.
+    monkeypatch.setattr(sys, "argv", ["main", *ours.command("gft", "cross", 1)])
+    values(sys.argv)
+    assert values.config.to_json() == ours.config("gft", "cross", 1).to_json()
+    assert values.workdir == "folder with spaces/gft_cross_seed1"
+
+
+@pytest.mark.parametrize("variant", ["", "bp4d", "bp4d-3fold", "bp4d-5fold-smoke", "bp4d-3fold-smoke-0"])
+def test_a_mistaken_variant_is_told(variant):
+    with pytest.raises(ValueError, match="as in bp4d-3fold-smoke"):
+        scales.get_config(variant)
 
 
 def test_runs_of_further_seeds_have_folders_of_their_own():
@@ -74,7 +94,7 @@ def test_mistaken_options_are_told(changes, message):
 def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
     monkeypatch.setattr(estimate, "_update_seconds", lambda *arguments: 2.0)
     monkeypatch.setattr(estimate, "_forward_seconds", lambda *arguments: 1.0)
-    config = scales.get_config("bp4d", "3fold", "smoke")
+    config = scales.get_config("bp4d-3fold-smoke")
     config.cnn.batch_size, config.cnn.epochs = 10, 4
     config.lstm.batch_size, config.lstm.sequence_length, config.lstm.passes, config.lstm.updates_per_pass = 2, 8, 5, 0
     # 600 frames: 400 in two folds, 320 without the validation subjects: 32 CNN steps, 20 LSTM updates.
@@ -91,7 +111,7 @@ def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.optax
 def test_steps_of_the_networks_are_timed():
-    seconds = estimate.estimate(scales.get_config("gft", "3fold", "smoke"), 288)
+    seconds = estimate.estimate(scales.get_config("gft-3fold-smoke"), 288)
     assert set(seconds) == {"CNN training", "CNN scoring", "LSTM training"}
     assert all(value > 0 for value in seconds.values())
 

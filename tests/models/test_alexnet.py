@@ -322,3 +322,28 @@ def test_mistakes_are_named():
         jax.eval_shape(AlexNet().init, jax.random.key(0), jnp.zeros((1, 31, 31, 3)))
     with pytest.raises(ValueError, match="do not divide into 2 groups"):
         GroupedConv(8, 3, 1, 1, 2, 0.1, 0.0, jnp.float32).init(jax.random.key(0), jnp.zeros((1, 9, 9, 3)))
+
+
+def test_bfloat16_computes_nearly_the_same_with_float32_parameters():
+    model = AlexNet("drml_alexnet", width=1 / 16)
+    images = jnp.asarray(np.random.default_rng(3).uniform(-2, 2, size=(4, 67, 67, 3)), jnp.float32)
+    params = _random(model, images)["params"]
+
+    def run(dtype):
+        def loss(params):
+            logits, out = model.clone(dtype=dtype).apply({"params": params}, images)
+            return jnp.mean(jnp.square(logits)), (logits, out["fc7"])
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+    (_, (logits, fc7)), gradients = run(jnp.bfloat16)
+    (_, (expected, expected_fc7)), expected_gradients = run(jnp.float32)
+    assert logits.dtype == fc7.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype(jnp.float32)}
+    scale = float(np.abs(expected).max())
+    difference = np.abs(logits - expected).max() / scale
+    assert 1e-5 < difference < 0.03  # 8 bits of mantissa: something is lost, but little
+    np.testing.assert_allclose(fc7, expected_fc7, atol=0.01)
+    for ours, theirs in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected_gradients), strict=True):
+        cosine = np.vdot(ours, theirs) / (np.linalg.norm(ours) * np.linalg.norm(theirs))
+        assert cosine > 0.99

@@ -121,6 +121,43 @@ def test_optimum_is_that_of_a_generic_solver():
     np.testing.assert_allclose(weights, generic, atol=5e-3)
 
 
+def convex(cvxpy, rows, labels, alpha, beta_together, beta_compete):
+    """Weights [D, 3] and the objective, by CVXPY's interior point solver."""
+    weights = cvxpy.Variable((rows.shape[1], AUS))
+    scores = rows @ weights
+    terms = []
+    for au in range(AUS):
+        known = np.flatnonzero(labels[:, au])
+        margins = cvxpy.multiply(labels[known, au], scores[known, au])
+        terms.append(cvxpy.sum(cvxpy.logistic(-margins)) / len(known))
+        terms += [alpha * cvxpy.norm2(weights[part, au]) for part in np.split(np.arange(rows.shape[1]), PATCHES)]
+        for other in range(au):
+            apart = cvxpy.sum_squares(scores[:, au] - scores[:, other]) / len(rows)
+            tips = np.full((1, len(rows)), np.sqrt(EPSILON))
+            sizes = sum(
+                cvxpy.norm2(cvxpy.vstack([cvxpy.reshape(scores[:, k], (1, len(rows)), order="C"), tips]), axis=0)
+                for k in (au, other)
+            )
+            terms.append(0.5 * beta_together * TOGETHER[au, other] * apart)
+            terms.append(0.5 * beta_compete * COMPETE[au, other] * cvxpy.sum(cvxpy.square(sizes)) / len(rows))
+    problem = cvxpy.Problem(cvxpy.Minimize(sum(terms)))
+    problem.solve(solver=cvxpy.CLARABEL)
+    return weights.value, problem.value
+
+
+@pytest.mark.parametrize(
+    "relations", [(0.05, 0.03), (0.3, 0.2), (0.0, 0.0)], ids=["relations", "strong", "group lasso"]
+)
+def test_optimum_is_that_of_cvxpy(relations):
+    cvxpy = pytest.importorskip("cvxpy", reason="make reference installs CVXPY")
+    rows, labels = frames(seed=6)
+    expected, lowest = convex(cvxpy, rows, labels, 0.04, *relations)
+    weights, state = solved(rows, labels, alpha=0.04, beta_together=relations[0], beta_compete=relations[1])
+    assert float(state.objective) == pytest.approx(lowest, rel=1e-5)
+    np.testing.assert_allclose(weights, expected, atol=5e-3)
+    assert (weights == 0).any() and np.abs(weights).max() > 0.1
+
+
 def test_without_relations_and_with_patches_of_one_number_it_is_the_lasso_of_scikit_learn():
     rows, labels = frames(seed=3, size=1)
     alpha = 0.03

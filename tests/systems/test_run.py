@@ -150,9 +150,26 @@ def test_a_mistaken_command_ends_with_one_line_and_a_status(main_command, tmp_pa
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_start_while_the_first_runs_is_refused(config, tmp_path):
-    with files.locked(tmp_path), pytest.raises(UserError, match="in use"):
+def test_a_second_start_on_a_fold_that_runs_is_refused(config, tmp_path):
+    with files.locked(tmp_path / "fold_01"), pytest.raises(UserError, match="fold_01 is in use"):
         run(config, tmp_path)
+
+
+def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config, tmp_path):
+    whole, workdir = finished, tmp_path / "jobs"
+    keep = shutil.ignore_patterns(".lock", "fold_01", "results.*", "report.html", "costs.json", "figures")
+    shutil.copytree(whole, workdir, ignore=keep)
+    # Another job is still at work on fold 0; this one does fold 1, most of which it finds done.
+    shutil.copytree(whole / "fold_01", workdir / "fold_01", ignore=shutil.ignore_patterns(".lock", "hybrid.npz"))
+    shutil.move(workdir / "fold_00/scores", tmp_path / "scores")
+    config.folds = (1,)
+    with files.locked(workdir / "fold_00"):
+        part = run(config, workdir)
+    assert part["folds"] == {"finished": [1], "all": 2}
+    shutil.move(tmp_path / "scores", workdir / "fold_00/scores")
+    config.folds = ()
+    run(config, workdir)
+    assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
 
 def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, monkeypatch):
