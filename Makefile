@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs video reference clean
+.PHONY: demo test lint audit docs video reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
@@ -23,6 +23,11 @@ lint: $(VENV)/installed-dev
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	$(BIN)/python docs/build.py site
+
+# Known weaknesses of the pinned packages; one line and no failure where no index of advisories can be asked.
+audit: $(VENV)/installed-dev
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -c requirements-dev.txt \
+	pip-audit==2.10.1; then $(BIN)/python .ci/audit; else echo "audit: pip-audit cannot be had; nothing was compared"; fi
 
 # PyAV, dlib and the landmark model, for videos and pictures of real people.
 video: $(VENV)/installed

@@ -3,8 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 from absl import app, flags, logging
@@ -30,14 +33,22 @@ def run_command(command: Callable[[], object]) -> None:
         tf.config.set_visible_devices([], "GPU")
         command()
 
+    sys.unraisablehook = _unraisable
     try:
         app.run(main, flags_parser=_parse_flags)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error.strerror}: {error.filename}; finished work is kept, run again once this is mended")
+        what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
+        sys.exit(f"error: {what}; finished work is kept, run again once this is mended")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; finished work is kept, run again to go on")
+
+
+def _unraisable(found: Any) -> None:
+    # Where one of a checkpoint's files cannot be written, TensorStore reports the others to a loop that is gone.
+    if str(found.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(found)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

@@ -97,7 +97,7 @@ def export_step(detector: Detector) -> bytes:
     return bytes(exported.serialize())
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | memoryview) -> None:
     # Without the time of day: equal runs give equal files.
     archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 

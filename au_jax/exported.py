@@ -112,7 +112,7 @@ def load(path: str | Path) -> ExportedDetector:
             return ExportedDetector(manifest, archive.read("program.jax_export"), folds)
     except FileNotFoundError:
         raise UserError(f"{path} is not there; write it with python -m au_jax.export") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, LookupError, ValueError, TypeError, RuntimeError, EOFError) as error:
         raise UserError(
             f"{path} is no whole detector ({error}); write it again with python -m au_jax.export"
         ) from error

@@ -6,18 +6,36 @@ import hashlib
 import io
 import json
 import os
+import re
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from absl import logging
 
 from au_jax.errors import UserError
 
+_SEAL = 64  # characters of a SHA-256
+_UNZIPPING = (zipfile.BadZipFile, zlib.error, struct.error, MemoryError)
 
-def write_bytes(path: Path, content: bytes) -> None:
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Puts the path into an error of writing to an open file, where the system leaves it out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes a file so that a reader finds the old content or the new, never a part.
 
     Raises:
@@ -26,14 +44,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with named(path):
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -62,11 +79,14 @@ def read_json(path: Path) -> Any:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes named arrays atomically as an uncompressed npz of the same bytes for the same arrays."""
+    """Writes named arrays atomically as an uncompressed npz of the same bytes for the same arrays.
+
+    The archive's comment is the SHA-256 of all that stands before it: zip's own checksums do not cover its directory.
+    """
     write_bytes(path, npz_bytes(arrays))
 
 
-def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes | memoryview:
     """What `write_npz` writes."""
     buffer = io.BytesIO()
     # numpy.savez stamps the entries with the time of day; a fixed stamp keeps equal runs equal to the byte.
@@ -75,22 +95,58 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
             content = io.BytesIO()
             np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), content.getvalue())
-    return buffer.getvalue()
+        archive.comment = bytes(_SEAL)
+    content = buffer.getbuffer()
+    content[-_SEAL:] = hashlib.sha256(content[:-_SEAL]).hexdigest().encode()
+    return content
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Reads named arrays, without pickle.
 
     Raises:
-      UserError: the file is truncated or not an npz, with its path.
+      UserError: the file is truncated, changed or not an npz, with its path.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        with open(path, "rb") as stream:
+            if not _is_unchanged(stream):
+                raise ValueError("its content has changed")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    # What zipfile and NumPy raise for damaged files, depending on where the damage is.
+    except (ValueError, TypeError, AttributeError, OSError, EOFError, LookupError, RuntimeError, *_UNZIPPING) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise UserError(f"{path} is damaged ({error}); delete it to have it made again") from error
+
+
+def _is_unchanged(stream: IO[bytes]) -> bool:
+    """Whether an npz agrees with its checksum; files of earlier versions have none."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - _SEAL))
+    seal = stream.read()
+    if not re.fullmatch(rb"[0-9a-f]{64}", seal):
+        return True
+    stream.seek(0)
+    digest, left = hashlib.sha256(), size - _SEAL
+    while left and (part := stream.read(min(left, 1 << 20))):
+        digest.update(part)
+        left -= len(part)
+    return digest.hexdigest().encode() == seal
+
+
+def is_whole_npz(path: Path) -> bool:
+    """Whether an npz file is there and whole; a damaged one is deleted, with a warning, for it will be made again."""
+    try:
+        read_npz(path)
+    except FileNotFoundError:
+        return False
+    except UserError as error:
+        logging.warning("%s", str(error).replace("delete it to have it made again", "it is made again"))
+        path.unlink()
+        return False
+    return True
 
 
 def checksum(value: Any) -> str:

@@ -30,8 +30,9 @@ class RunLog:
     def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
         """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
+        path = self._folder / "metrics.jsonl"
         # Runs of other folds write here too.
-        with files.locked(self._folder, wait=True), open(self._folder / "metrics.jsonl", "a") as stream:
+        with files.locked(self._folder, wait=True), files.named(path), open(path, "a") as stream:
             stream.write(json.dumps(line) + "\n")
         # A name with a slash is one of many, such as an AU's.
         shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
@@ -87,11 +88,11 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
     path = workdir / "logs" / "metrics.jsonl"
     stages: dict[str, dict[int, dict]] = {}
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             # A kill can cut the last line short; the epoch is then written again.
-            with contextlib.suppress(json.JSONDecodeError, KeyError):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
-                stages.setdefault(row["stage"], {})[row["epoch"]] = row
+                stages.setdefault(str(row["stage"]), {})[int(row["epoch"])] = row
     return {stage: [rows[epoch] for epoch in sorted(rows)] for stage, rows in stages.items()}
 
 

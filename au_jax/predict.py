@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
+from PIL import Image
 from tqdm import tqdm
 
 from au_jax import files
@@ -69,12 +70,14 @@ def predict(
         outputs.table.parent.mkdir(parents=True, exist_ok=True)
         table: CsvWriter | None = None
         overlay: VideoWriter | None = None
+        height = width = 0
         progress = stack.enter_context(tqdm(total=_expected(video), desc=f"predict {video}", unit="frame"))
         # Interrupting is how a camera's recording ends.
         with contextlib.suppress(*((KeyboardInterrupt,) if video.isdigit() else ())):
             for detections, rows in detector.stream(pictures, chunk):
                 if table is None:
                     # Only now: a video that cannot be read must not cost an older table.
+                    stack.enter_context(files.named(outputs.table))
                     table = CsvWriter(stack.enter_context(open(outputs.table, "w", newline="")), outputs.form)
                 table.write(detections)
                 if outputs.overlay:
@@ -86,7 +89,11 @@ def predict(
                             rate = fps if Path(video).is_dir() else _rate(detections)
                             overlay = stack.enter_context(VideoWriter(outputs.overlay, rate, width, height))
                         scores = {name: part[index] for name, part in detections.scores.items()}
-                        overlay.write(draw_overlay(row.picture, row.face, scores), row.timestamp)
+                        drawn = draw_overlay(row.picture, row.face, scores)
+                        # Frames of a folder may differ in size, those of a film may not.
+                        if drawn.shape[:2] != (height, width):
+                            drawn = np.asarray(Image.fromarray(drawn).resize((width, height)))
+                        overlay.write(drawn, row.timestamp)
                 if outputs.plot:
                     kept.append(_without_landmarks(detections))
                 frames += len(detections)

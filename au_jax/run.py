@@ -75,8 +75,10 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
         stack.callback(log.close)
         with costs.measure("prepare", has_bar=True):
             dataset = _prepared(config.data)
-        folds = processes.from_first(lambda: _folds(workdir, config, dataset))
-        todo = processes.from_first(lambda: _todo(workdir, config, len(folds)))
+        folds = _folds(config, dataset)
+        processes.from_first(lambda: _keep_split(workdir, split_document(folds, config.seed)))
+        # JSON has no numbers as keys.
+        todo = dict(processes.from_first(lambda: list(_todo(workdir, config, len(folds)).items())))
         console.tell(plan.plan(config, workdir, dataset, folds, todo))
         transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
         for index in todo:
@@ -146,7 +148,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     alone sees both a system and test labels, and passes on scores only.
     """
     path = score_path(context.directory, name)
-    if processes.from_first(path.exists):
+    if processes.from_first(lambda: files.is_whole_npz(path)):
         return
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system: System = SYSTEMS[name](context)
@@ -164,7 +166,10 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     for video in test.videos:
         rows = scores[video.key]
         if rows.shape != (len(video), len(thresholds)) or not np.isfinite(rows).all():
-            raise UserError(f"{context.name(name)}: scores of {video.key} have shape {rows.shape} or are not finite")
+            raise UserError(
+                f"{context.name(name)}: scores of {video.key} are not finite or of shape {rows.shape}; the networks are "
+                f"the best of the checkpoints in {context.directory}; lower the learning rate"
+            )
         # From here on 0 is the threshold, whatever it was for the system.
         arrays[f"{video.key}/scores"] = (rows - thresholds).astype(np.float32)
         arrays[f"{video.key}/labels"] = labels[video.key]
@@ -288,20 +293,22 @@ def _claim(workdir: Path, config: Config) -> None:
         )
 
 
-def _folds(workdir: Path, config: Config, dataset: FaceDataset) -> list[Fold]:
-    """Draws the folds and writes split.json, or makes sure that they are the workdir's."""
+def _folds(config: Config, dataset: FaceDataset) -> list[Fold]:
     if config.protocol.split == "random":
         parts = partition(dataset.subjects, config.protocol.folds, config.seed)
     else:
         parts = published_partition(config.protocol.split, dataset.subjects)
-    folds = make_folds(parts, config.protocol.validation, config.seed)
-    path, document = workdir / "split.json", split_document(folds, config.seed)
+    return make_folds(parts, config.protocol.validation, config.seed)
+
+
+def _keep_split(workdir: Path, document: dict[str, Any]) -> None:
+    """Writes split.json, or makes sure that these folds are the workdir's."""
+    path = workdir / "split.json"
     with files.locked(workdir, wait=True):
         if not path.exists():
             files.write_json(path, document)
     if files.read_json(path) != document:
         raise UserError(f"{path} is not the split of this config and dataset; take another --workdir")
-    return folds
 
 
 def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Transfer:

@@ -29,6 +29,41 @@ def test_a_truncated_npz_is_named(tmp_path, keep):
         files.read_npz(path)
 
 
+def test_every_changed_byte_of_an_npz_is_seen(tmp_path):
+    arrays = {f"F{n:03d}/T1/scores": np.arange(12.0).reshape(1, 12) + n for n in range(3)}
+    files.write_npz(tmp_path / "a.npz", arrays)
+    content, path = (tmp_path / "a.npz").read_bytes(), tmp_path / "scores.npz"
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            back = files.read_npz(path)
+        except UserError as error:
+            assert "scores.npz is damaged" in str(error)
+            continue
+        # A checksum that is no longer one belongs to content that is whole.
+        assert place >= len(content) - 64
+        assert all((back[name] == array).all() for name, array in arrays.items())
+
+
+def test_an_npz_of_numpys_own_is_read(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(3))
+    np.testing.assert_array_equal(files.read_npz(tmp_path / "a.npz")["a"], np.arange(3))
+
+
+def test_a_damaged_npz_is_deleted_and_told_of(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(files.logging, "warning", lambda text, *rest: told.append(text % rest))
+    path = tmp_path / "model.npz"
+    assert not files.is_whole_npz(path)
+    files.write_npz(path, {"a": np.zeros(100)})
+    assert files.is_whole_npz(path) and told == []
+    path.write_bytes(path.read_bytes()[:200])
+    assert not files.is_whole_npz(path) and not path.exists()
+    assert "model.npz is damaged" in told[0] and "it is made again" in told[0]
+
+
 def test_pickled_objects_are_refused(tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, a=np.array([{"b": 1}], dtype=object))

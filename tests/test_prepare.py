@@ -12,6 +12,7 @@ import pytest
 from au_jax import files
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.recording_files import write_recording
+from au_jax.data.recordings import Faces, RecordingId
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 from au_jax.prepare import check_copy, prepare, refuse_stand_in
@@ -145,3 +146,17 @@ def test_synthetic_faces_do_not_stand_in_for_prepared_recordings(recordings, tmp
         refuse_stand_in(data)
     data.stands_for = ""
     refuse_stand_in(data)
+
+
+def test_a_disk_that_fills_up_is_named_and_leaves_no_part(small_disk, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    faces = Faces(
+        images,
+        np.zeros((8, 12), np.int8),
+        np.zeros((8, 49, 2), np.float32),
+        np.arange(8, dtype=np.int32),
+        np.ones(8, bool),
+    )
+    with small_disk(), pytest.raises(OSError, match=r"F001/talk\.jpegs"):
+        write_recording(tmp_path, RecordingId("F001", "talk"), iter([faces, faces]), 90)
+    assert list((tmp_path / "F001").iterdir()) == []

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from au_jax.data.readers.layout import safe_name
 from au_jax.errors import UserError
 
 
@@ -58,6 +59,13 @@ class FaceDataset:
         # A FeaturesDict; TFDS leaves the types of its entries open.
         self._features: Any = builder.info.features
         self.subjects: tuple[str, ...] = tuple(builder.info.splits)
+        # A run names files by them; a dataset from elsewhere may call them what it likes.
+        strange = [subject for subject in self.subjects if safe_name(subject) != subject]
+        if strange:
+            raise UserError(
+                f"{builder.data_dir} has a subject called {strange[0]!r}; names hold letters, digits and underscores only: "
+                "prepare the dataset again"
+            )
         self.image_size: int = self._features["image"].shape[0]
         self._records: dict[str, Records] = {}
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from au_jax import files
+from au_jax.data.readers.layout import safe_name
 from au_jax.data.recordings import Faces, Problem, RecordingId
 from au_jax.errors import UserError
 
@@ -38,15 +39,18 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
     problems: list[Problem] = []
     # A name of its own until it is whole: a worker of a killed run may still write the same recording.
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with open(partial, "wb") as stream:
-        for faces in parts:
-            encoded = [encode_jpeg(image, quality) for image in faces.images]
-            stream.writelines(encoded)
-            columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
-            for name in names:
-                columns[name].append(getattr(faces, name))
-            problems.extend(faces.problems)
-    os.replace(partial, path)
+    try:
+        with files.named(path), open(partial, "wb") as stream:
+            for faces in parts:
+                encoded = [encode_jpeg(image, quality) for image in faces.images]
+                stream.writelines(encoded)
+                columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
+                for name in names:
+                    columns[name].append(getattr(faces, name))
+                problems.extend(faces.problems)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     if not sum(len(sizes) for sizes in columns["sizes"]):
         raise UserError(
             f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"
@@ -56,12 +60,19 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
 
 
 def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
-    """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found"."""
+    """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found".
+
+    Raises:
+      UserError: the index is damaged, or the pictures break off.
+    """
     index = files.read_npz(_index(folder, recording))
     with open(_pictures(folder, recording), "rb") as stream:
         for row, size in enumerate(index["sizes"]):
+            jpeg = stream.read(size)
+            if len(jpeg) < size:
+                raise UserError(f"{stream.name} breaks off; delete {_index(folder, recording)} to have it made again")
             yield {
-                "jpeg": stream.read(size),
+                "jpeg": jpeg,
                 "labels": index["labels"][row],
                 "landmarks": index["landmarks"][row],
                 "frame": int(index["frames"][row]),
@@ -84,12 +95,20 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def _index(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.npz"
+    return _file(folder, recording, "npz")
 
 
 def _pictures(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.jpegs"
+    return _file(folder, recording, "jpegs")
 
 
 def _problems(folder: Path, recording: RecordingId) -> Path:
-    return folder / recording.subject / f"{recording.video}.json"
+    return _file(folder, recording, "json")
+
+
+def _file(folder: Path, recording: RecordingId, suffix: str) -> Path:
+    # Readers make names safe; one that does not must not write elsewhere.
+    for name in (recording.subject, recording.video):
+        if not name or safe_name(name) != name:
+            raise ValueError(f"{name!r} is no name for a file; readers give letters, digits and underscores")
+    return folder / recording.subject / f"{recording.video}.{suffix}"

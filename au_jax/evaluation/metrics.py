@@ -62,9 +62,10 @@ def pooled(parts: Sequence[Counts]) -> Counts:
 def f1(count: Counts) -> np.ndarray:
     """F1-frame per AU, [.., 12] float64: 2 TP / (2 TP + FP + FN).
 
-    No positive label: NaN (the author's MATLAB code gives NaN for TP == 0 too). Positives and no hit: 0.
+    Labels of one class only: NaN, for a constant answer would then be worth 0 or 100 (the author's MATLAB code gives NaN
+    for TP == 0 too). Labels of both and no hit: 0.
     """
-    return _f1(count.tp, count.fp, count.fn, count.tp + count.fn)
+    return _f1(count.tp, count.fp, count.fn, count.tp + count.fn, count.fp + count.tn)
 
 
 def f1_norm(count: Counts, definition: str) -> np.ndarray:
@@ -91,7 +92,7 @@ def f1_norm(count: Counts, definition: str) -> np.ndarray:
             fn = fn * _ratio(count.tp + count.fp, count.fn + count.tn)
         case _:
             raise UserError(f"unknown F1-norm definition {definition!r}; choose from {', '.join(F1_NORM_DEFINITIONS)}")
-    return _f1(count.tp, fp, fn, positives)
+    return _f1(count.tp, fp, fn, positives, negatives)
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -174,11 +175,11 @@ def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
     return labels, scores
 
 
-def _f1(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, positives: np.ndarray) -> np.ndarray:
+def _f1(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     # With positives, the denominator is at least their number (jeni, f1) or more than 0 wherever TP > 0.
     denominator = 2.0 * tp + fp + fn
     value = np.where(tp > 0, 2.0 * tp / np.maximum(denominator, np.finfo(float).tiny), 0.0)
-    return np.where(positives > 0, value, np.nan)
+    return np.where((positives > 0) & (negatives > 0), value, np.nan)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -55,7 +55,8 @@ def read_picture(path: str | Path) -> np.ndarray | None:
       UserError: the picture is larger than `MAX_PIXELS`, or the file may not be read.
     """
     try:
-        with Image.open(path) as picture:
+        # Pillow would open many more by their content, and start another program for some.
+        with Image.open(path, formats=("JPEG", "PNG")) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise _too_large(path, f"{picture.width} x {picture.height}")
             picture.load()

@@ -1,6 +1,8 @@
 """Writing videos with PyAV."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ class VideoWriter:
         try:
             self._container = av.open(str(self._part.absolute()), "w", format="mp4")
             self._stream: Any = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
             raise UserError(f"{path} cannot be written ({reason(error)}); choose another place") from error
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
@@ -45,6 +47,9 @@ class VideoWriter:
         Args:
           image: [height, width, 3] uint8 RGB.
           timestamp: seconds since the first frame; one step of `fps` after the frame before where None.
+
+        Raises:
+          UserError: the disk is full or not writable, or a time cannot be written; an older file stays as it was.
         """
         height, width = self._size
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
@@ -54,21 +59,39 @@ class VideoWriter:
         self._ticks = max(self._ticks + 1, round(timestamp * _TICKS))
         even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-        frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
-        self._container.mux(self._stream.encode(frame))
+        with self._writing():
+            frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
+            self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Finishes the file, where a frame has been written; closing again does nothing."""
+        """Finishes the file, where a frame has been written; closing again does nothing. Raises as `write`."""
         if self._container is None:
             return
-        container, self._container = self._container, None
-        if self._ticks < 0:
-            container.close()
+        with self._writing():
+            if self._ticks >= 0:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._container = None
+            if self._ticks < 0:
+                self._part.unlink(missing_ok=True)
+            else:
+                os.replace(self._part, self._path)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        av = pyav()
+        try:
+            yield
+        # Times beyond 64 bits overflow.
+        except (av.FFmpegError, OSError, OverflowError) as error:
+            container, self._container = self._container, None
+            if container is not None:
+                # It tries to write the rest.
+                with contextlib.suppress(av.FFmpegError, OSError):
+                    container.close()
             self._part.unlink(missing_ok=True)
-            return
-        container.mux(self._stream.encode(None))
-        container.close()
-        os.replace(self._part, self._path)
+            text = f"{self._path} cannot be written ({reason(error)}); make space there, or choose another place"
+            raise UserError(text) from error
 
     def __enter__(self) -> "VideoWriter":
         return self

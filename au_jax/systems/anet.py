@@ -14,7 +14,7 @@ from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
 from au_jax.explain.filters import filter_pictures
 from au_jax.models.alexnet import COMPUTE, AlexNet
-from au_jax.systems.base import FoldContext, validation_figures
+from au_jax.systems.base import FoldContext, check_finite, validation_figures
 from au_jax.systems.feeding import make_feed
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
@@ -98,8 +98,16 @@ class ANet:
         return faces.by_video(self.represent(faces)[0])
 
     def represent(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
-        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32."""
-        return self._run(self._params, faces)
+        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32.
+
+        Raises:
+          UserError: one of them is not finite; names fold, stage, frame and checkpoints.
+        """
+        logits, fc7 = self._run(self._params, faces)
+        remedy = f"the CNN is the best of {self._context.directory / 'anet' / 'checkpoints'}; lower its learning rate"
+        check_finite(faces, logits, f"{self._context.name('anet')}: scores", remedy)
+        check_finite(faces, fc7, f"{self._context.name('anet')}: features", remedy)
+        return logits, fc7
 
     def _run(self, params: Any, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
         config = self._context.config
@@ -115,7 +123,7 @@ class ANet:
 
     def _fit_mean(self, faces: FaceSet) -> np.ndarray:
         path = self._context.directory / "anet" / "mean.npz"
-        if not path.exists():
+        if not files.is_whole_npz(path):
             mean = frames.mean_image(faces)
             if self._context.config.cnn.mean == "channel":
                 mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)

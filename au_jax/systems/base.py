@@ -10,6 +10,7 @@ import numpy as np
 
 from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
+from au_jax.errors import UserError
 from au_jax.evaluation import metrics
 from au_jax.labels import AUS
 from au_jax.logs import Costs, RunLog
@@ -102,9 +103,11 @@ def validation_figures(
       loss: (scores, labels) -> the loss of every frame [N].
 
     Returns:
-      loss, the mean over the frames that have a label; f1, the average F1-frame at threshold 0; and f1/AU01 and so on, that
-      of every AU that occurs.
+      loss, the mean over the frames that have a label; f1, the average F1-frame at threshold 0; both NaN where a score is not
+      finite; and f1/AU01 and so on, that of every AU for which it is defined.
     """
+    if not np.isfinite(scores).all():
+        return {"loss": np.nan, "f1": np.nan}
     values, counted = np.asarray(loss(scores, labels)), np.asarray(losses.labelled(labels))
     by_au = metrics.f1(metrics.counts(labels, scores))
     return {
@@ -112,3 +115,15 @@ def validation_figures(
         "f1": float(metrics.average(by_au)[0]),
         **{f"f1/AU{au:02d}": float(value) for au, value in zip(AUS, by_au, strict=True) if np.isfinite(value)},
     }
+
+
+def check_finite(faces: FaceSet, rows: np.ndarray, what: str, remedy: str) -> None:
+    """Stops at rows [N, ...] of all frames of a set that are not finite.
+
+    Raises:
+      UserError: names the first of these frames.
+    """
+    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))
+    if bad.size:
+        video = np.repeat([video.key for video in faces.videos], [len(video) for video in faces.videos])[bad[0]]
+        raise UserError(f"{what} of {video}, frame {faces.frame_numbers[bad[0]]}, are not finite; {remedy}")

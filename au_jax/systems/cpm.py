@@ -30,7 +30,7 @@ class Cpm:
         So nothing is chosen on validation subjects.
         """
         path = self._context.directory / "cpm" / "model.npz"
-        if not path.exists():
+        if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name("cpm/fit")):
                 files.write_npz(path, self._fit(train))
         self._model = files.read_npz(path)

@@ -7,7 +7,7 @@ import numpy as np
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
 from au_jax.descriptors.hog import hog
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, check_finite
 from au_jax.systems.linear_svm import LinearSvms
 
 BATCH = 128
@@ -35,7 +35,12 @@ class HogSvm:
 def descriptors(
     faces: FaceSet, frame_step: int, reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
 ) -> np.ndarray:
-    """HOG of every n-th frame of the set, [ceil(N / n), 6272] float32, or what `reduce` makes of it batch by batch."""
+    """HOG of every n-th frame of the set, [ceil(N / n), 6272] float32, or what `reduce` makes of it batch by batch.
+
+    Raises:
+      UserError: landmarks that are not finite; names the frame.
+    """
+    check_finite(faces, faces.landmarks, "landmarks", "delete the prepared dataset to have it made again")
     landmarks = faces.landmarks[::frame_step]
     parts, start = [], 0
     for batch in frames.ordered_batches(faces, batch_size=BATCH, crop_size=None, frame_step=frame_step):

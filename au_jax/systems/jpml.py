@@ -28,7 +28,7 @@ class Jpml:
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Fits on every n-th training frame; the weights with the best average validation F1-frame win."""
         path = self._context.directory / "jpml" / "model.npz"
-        if not path.exists():
+        if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name("jpml/fit")):
                 files.write_npz(path, self._fit(train, validation))
         self._model = files.read_npz(path)

@@ -31,7 +31,7 @@ class LinearSvms:
     def fit(self, train: Callable[[], Examples], validation: Callable[[], Examples]) -> None:
         """Fits, or reads what an earlier start fitted, without asking for the examples then."""
         path = self._context.directory / self._system / "model.npz"
-        if not path.exists():
+        if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name(f"{self._system}/fit")):
                 files.write_npz(path, self._fit(*train(), *validation()))
         self._model = files.read_npz(path)

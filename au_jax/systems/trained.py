@@ -17,6 +17,7 @@ from au_jax import files
 from au_jax.config import Config, with_defaults
 from au_jax.errors import UserError
 from au_jax.systems import anet, merging, temporal
+from au_jax.training.checkpoints import REMEDY
 from au_jax.training.loop import best_params
 
 STREAMED: tuple[str, ...] = ("anet", "hybrid")
@@ -113,6 +114,7 @@ def finished_systems(fold: Path) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise UserError(f"{path} is missing: the fold is not finished; run au_jax.main on this workdir again")
-    return files.read_npz(path)
+    try:
+        return files.read_npz(path)
+    except (UserError, FileNotFoundError) as error:
+        raise UserError(f"{path} is missing or damaged; delete it if it is there, {REMEDY}") from error

@@ -50,7 +50,7 @@ class TwoStreams:
     def _keep_features(self, faces: FaceSet, fit: bool) -> None:
         """Writes the features of training and validation subjects into the fold's folder, for this and the next start."""
         paths, pca = self._paths(faces), self._folder / "pca.npz"
-        if not (pca.exists() and all(path.exists() for path in paths)):
+        if not all(files.is_whole_npz(path) for path in (pca, *paths)):
             cnn, fc7 = self._anet.represent(faces)
             if fit:
                 files.write_npz(pca, self._fit_pca(fc7))

@@ -1,19 +1,40 @@
-"""Orbax checkpoints of a training stage: the latest, to go on from, and the best, to use."""
+"""Orbax checkpoints of a training stage: the newest, to go on from, and the best, to use, each with one to fall back on.
+
+A checkpoint holds a file of checksums, written before it gets its name. What does not agree with it is damaged: Orbax itself
+restores a changed byte of a parameter without a word.
+"""
 
 import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from orbax.checkpoint import checkpoint_managers
 
 from au_jax.errors import UserError
 
+CHECKSUMS = "checksums.json"
+"""File in a checkpoint: every other file's SHA-256."""
+REMEDY = "delete the folder scores of its fold and run au_jax.main on this workdir again"
+"""What makes damaged parts of a finished fold again: the scores are what says that it is finished."""
+# Orbax logs every error with its traceback from several threads, and raises it as well.
+logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
+
+_ITEMS = ("default", "metrics")
+
 
 class Checkpoints:
-    """The checkpoints of one stage, numbered by epoch.
+    """The checkpoints of one stage, numbered by epoch; damaged ones are set aside, with a warning, when they are opened.
 
     Args:
       directory: where they lie; made if missing.
@@ -21,22 +42,41 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, maximise: bool):
+        self._directory = directory.absolute()
+        self._saving = -1
+        for folder in _folders(self._directory):
+            if flaw := _flaw(folder):
+                _set_aside(folder, flaw)
         sign = 1.0 if maximise else -1.0
-        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=1)
+        # Two of each: where the newest is damaged, the one before needs the best that it knew.
+        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=2)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(1), best]),
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(2), best]),
             best_fn=lambda metrics: sign * metrics["value"],
             best_mode="max",
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
             **_alone(),
         )
         directory.mkdir(parents=True, exist_ok=True)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(self, epoch: int, state: Any, value: float) -> None:
-        """Saves the state after an epoch, whose validation came out at `value`; returns before it is on the disk."""
-        self._manager.save(
-            epoch, args=ocp.args.StandardSave(jax.tree.map(np.asarray, state)), metrics={"value": float(value)}
-        )
+        """Saves the state after an epoch, whose validation came out at `value`; returns before it is on the disk.
+
+        Raises:
+          OSError: this one, or the one before, cannot be written. So do the methods that wait for the disk.
+        """
+        self._wait()
+        self._saving = epoch
+        with self._writing():
+            self._manager.save(
+                epoch, args=ocp.args.StandardSave(jax.tree.map(np.asarray, state)), metrics={"value": float(value)}
+            )
+
+    def epochs(self) -> list[int]:
+        """The epochs on disk, newest first."""
+        self._wait()
+        return sorted(self._manager.all_steps(), reverse=True)
 
     def latest_epoch(self) -> int | None:
         """The newest epoch on disk, None where there is none."""
@@ -44,18 +84,51 @@ class Checkpoints:
 
     def best_epoch(self) -> int | None:
         """The epoch of the best value, None where there is none."""
-        self._manager.wait_until_finished()
+        self._wait()
         return self._manager.best_step()
 
-    def restore(self, epoch: int, like: Any) -> Any:
-        """Restores the state of an epoch; `like` gives its structure, shapes and dtypes."""
+    def restore(self, epoch: int | None, like: Any) -> Any:
+        """Restores the state of an epoch; `like` gives its structure, shapes and dtypes. None: missing or damaged."""
+        if epoch is None or epoch not in self.epochs():
+            return None
         template = jax.tree.map(np.asarray, like)
-        return self._manager.restore(epoch, args=ocp.args.StandardRestore(template))
+        try:
+            return self._manager.restore(epoch, args=ocp.args.StandardRestore(template))
+        # Whatever Orbax and TensorStore raise for a checkpoint of an earlier version, which has no checksums.
+        except Exception as error:
+            self.set_aside(epoch, _first_line(error))
+            return None
+
+    def set_aside(self, epoch: int, reason: str) -> None:
+        """Takes an epoch out of use, with a warning."""
+        _set_aside(self._directory / str(epoch), reason)
+        self._manager.reload()
 
     def close(self) -> None:
         """Waits until everything is on the disk."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
+
+    def _wait(self) -> None:
+        with self._writing():
+            self._manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        # A full disk is a ValueError of TensorStore's or an OSError without a path, depending on the file.
+        except Exception as error:
+            code = re.search(r"os_error_code='(\d+)'", str(error))
+            number = int(code[1]) if code else getattr(error, "errno", None) or errno.EIO
+            text = _first_line(error) if number == errno.EIO else os.strerror(number)
+            raise OSError(number, text, str(self._directory / str(self._saving))) from error
+
+    def _write_checksums(self) -> None:
+        """Called by Orbax, in its thread, when all files of a checkpoint are written, under a passing name or its own."""
+        passing = next(self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"), None)
+        folder = passing or self._directory / str(self._saving)
+        (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder), indent=1))
 
 
 def _alone() -> dict[str, Any]:
@@ -75,13 +148,55 @@ def restore_state(directory: Path, epoch: int) -> Any:
     Raises:
       UserError: the checkpoint is missing or damaged.
     """
-    path: Any = directory.absolute() / str(epoch) / "default"
+    folder = directory.absolute() / str(epoch)
+    path: Any = folder / "default"
+    flaw = _flaw(folder)
     # The handler itself: a manager, whose business is to delete, has none with a run that is only read.
     with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
         try:
-            template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), handler.metadata(path).tree)
-            return handler.restore(path, args=ocp.args.StandardRestore(template))
-        except (OSError, ValueError, KeyError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            remedy = f"delete the folder {directory.parent} and run au_jax.main again"
-            raise UserError(f"{path} cannot be read ({reason}); {remedy}") from error
+            if not flaw:
+                template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), handler.metadata(path).tree)
+                return handler.restore(path, args=ocp.args.StandardRestore(template))
+        except Exception as error:
+            flaw = _first_line(error)
+    raise UserError(f"{folder} cannot be read ({flaw}); {REMEDY}")
+
+
+def _folders(directory: Path) -> list[Path]:
+    return [path for path in directory.glob("*") if path.name.isdecimal()] if directory.is_dir() else []
+
+
+def _flaw(folder: Path) -> str:
+    """What is wrong with a checkpoint; "" where nothing shows."""
+    if not folder.is_dir():
+        return "it is missing"
+    try:
+        # Orbax reads these of all checkpoints at once and knows no way around a damaged one.
+        float(json.loads((folder / "metrics" / "metrics").read_text())["value"])
+        if not (folder / CHECKSUMS).exists():
+            return ""
+        expected = json.loads((folder / CHECKSUMS).read_text())
+        found = _checksums(folder)
+        changed = [name for name, checksum in expected.items() if found.get(name) != checksum]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _first_line(error)
+    return f"{changed[0]} is missing or changed" if changed else ""
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(path for item in _ITEMS for path in (folder / item).rglob("*") if path.is_file()):
+        with open(path, "rb") as stream:
+            found[str(path.relative_to(folder))] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _set_aside(folder: Path, reason: str) -> None:
+    aside = folder.with_name(f"{folder.name}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    logging.warning("checkpoint %s is damaged (%s) and was renamed to %s", folder, reason, aside.name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -6,11 +6,13 @@ import jax
 
 from au_jax.config import Config
 
+LEAST_SECONDS = 0.2
+"""Programs that compile faster are not kept."""
+
 
 def keep_compiled(config: Config) -> Path:
     """Makes JAX keep what it compiles in `config.compiled`; returns the folder."""
     folder = Path(config.compiled or Path(config.data.directory) / "compiled").absolute()
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # All of them: drawing initial weights takes a hundred small programs, which together compile for seconds.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
     return folder

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from au_jax import console, files
 from au_jax.errors import UserError
 from au_jax.training import parallel
-from au_jax.training.checkpoints import Checkpoints, restore_state
+from au_jax.training.checkpoints import REMEDY, Checkpoints, restore_state
 from au_jax.training.optimizers import Optimizer
 from au_jax.training.processes import Led, from_first, is_first
 from au_jax.training.waiting import Waiting
@@ -91,24 +91,29 @@ Log = Callable[[str, int, dict[str, float]], None]
 def train(stage: Stage, log: Log) -> Any:
     """Trains a stage to its end, from its newest checkpoint on if there is one, and returns the best epoch's parameters.
 
-    Resume, in this order: a finished stage is read, not trained; else the newest checkpoint's state goes on with the next
-    epoch; else training starts. All three end in the same parameters, because batches and dropout follow from (seed,
-    epoch, step) alone.
+    Resume, in this order: a finished stage is read, not trained; else the newest whole checkpoint's state goes on with the
+    next epoch; else training starts. All three end in the same parameters, because batches and dropout follow from (seed,
+    epoch, step) alone. A finished stage whose best checkpoint is damaged is trained again from the one before it.
 
     Raises:
       UserError: a loss or a parameter is not finite; names stage, step and the last good checkpoint.
     """
-    checkpoints = cast(Checkpoints, Led(lambda: Checkpoints(stage.directory / "checkpoints", stage.maximise)))
+    made = Led(lambda: Checkpoints(stage.directory / "checkpoints", stage.maximise), returning_arrays=("restore",))
+    checkpoints = cast(Checkpoints, made)
     note = stage.directory / NOTE
     try:
         params = stage.init(jax.random.key(stage.seed))
         state = _initial_state(stage, params)
-        best: Any = from_first(lambda: files.read_json(note)["best_epoch"] if note.exists() else None)
+        best = checkpoints.restore(from_first(lambda: _best_epoch(note)), state)
         if best is None:
+            note.unlink(missing_ok=True)
             state = _run_epochs(stage, state, checkpoints, log)
-            best = checkpoints.best_epoch()
-            files.write_json(note, {"best_epoch": best, stage.monitor: float(state["best"])})
-        return checkpoints.restore(best, state)["params"]
+            epoch = checkpoints.best_epoch()
+            best = checkpoints.restore(epoch, state)
+            if best is None:
+                raise UserError(f"{stage.name}: the checkpoint of epoch {epoch} cannot be read back; check the disk")
+            files.write_json(note, {"best_epoch": epoch, stage.monitor: float(state["best"])})
+        return best["params"]
     finally:
         checkpoints.close()
 
@@ -117,12 +122,20 @@ def best_params(directory: Path) -> Any:
     """The best epoch's parameters of a finished stage, nested dicts of NumPy arrays.
 
     Raises:
-      UserError: the stage is not finished.
+      UserError: the stage is not finished, or damaged.
     """
-    note = directory / NOTE
-    if not note.exists():
-        raise UserError(f"{directory} is not trained to its end; run au_jax.main on this workdir again")
-    return restore_state(directory / "checkpoints", files.read_json(note)["best_epoch"])["params"]
+    epoch = _best_epoch(directory / NOTE)
+    if epoch is None:
+        raise UserError(f"{directory} is not trained to its end, or its {NOTE} is damaged; {REMEDY}")
+    return restore_state(directory / "checkpoints", epoch)["params"]
+
+
+def _best_epoch(note: Path) -> int | None:
+    """What the note of a finished stage says; None where there is none, or it is damaged: the checkpoints then tell."""
+    try:
+        return int(files.read_json(note)["best_epoch"])
+    except (FileNotFoundError, UserError, KeyError, TypeError):
+        return None
 
 
 def _initial_state(stage: Stage, params: Any) -> dict[str, Any]:
@@ -137,17 +150,14 @@ def _initial_state(stage: Stage, params: Any) -> dict[str, Any]:
 
 
 def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, log: Log) -> dict[str, Any]:
-    epoch = 0
-    latest = checkpoints.latest_epoch()
-    if latest is not None:
-        state = checkpoints.restore(latest, state)
-        epoch = latest + 1
+    epoch, state = _resume(state, checkpoints)
     step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
     total = stage.epochs * stage.steps_per_epoch
     estimate = _Estimate()
     with console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step") as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
             state, trained = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
+            _check_params(stage, state["params"], (epoch + 1) * stage.steps_per_epoch, checkpoints)
             figures = from_first(partial(stage.validate, state["params"]))
             _check_validation(stage, figures, (epoch + 1) * stage.steps_per_epoch, checkpoints)
             state = _judge(stage, state, figures)
@@ -162,6 +172,19 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
             progress.set_postfix({name: f"{value:.3f}" for name, value in shown.items()})
             epoch += 1
     return state
+
+
+def _resume(state: dict[str, Any], checkpoints: Checkpoints) -> tuple[int, dict[str, Any]]:
+    """The epoch to go on with, and the state before it: from the newest whole checkpoint whose best epoch is whole too."""
+    for epoch in checkpoints.epochs():
+        restored = checkpoints.restore(epoch, state)
+        if restored is None:
+            continue
+        best = epoch - int(restored["epochs_since_best"])
+        if best in checkpoints.epochs():
+            return epoch + 1, restored
+        checkpoints.set_aside(epoch, f"that of epoch {best}, the best until then, is missing")
+    return 0, state
 
 
 def _run_epoch(
@@ -231,6 +254,12 @@ def _check(stage: Stage, losses: list, first: int, checkpoints: Checkpoints) -> 
     bad = np.flatnonzero(~np.isfinite(np.array([float(loss) for loss in losses])))
     if bad.size:
         raise UserError(_not_finite(stage, "loss", first + int(bad[0]), checkpoints))
+
+
+def _check_params(stage: Stage, params: Any, step: int, checkpoints: Checkpoints) -> None:
+    # They come to the host for the checkpoint anyway.
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.tree.map(np.asarray, params))):
+        raise UserError(_not_finite(stage, "a parameter", step, checkpoints))
 
 
 def _check_validation(stage: Stage, figures: dict[str, float], step: int, checkpoints: Checkpoints) -> None:

@@ -5,13 +5,14 @@ what is not, each does for itself. What was finished before, what is kept and wh
 others ask it (`from_first`), so that all take the same turns. A process that takes another turn waits forever for the rest.
 """
 
-import pickle
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import serialization
 from jax.experimental import multihost_utils
 from orbax.checkpoint import multihost
 
@@ -61,43 +62,60 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def from_first(call: Callable[[], T]) -> T:
+def from_first(call: Callable[[], T], like: Any = None) -> T | Any:
     """What `call` returns in the first process, for all of them; the others do not call it.
 
-    All processes must come here, in the same order. What is returned is sent as it is: numbers, texts, trees of NumPy arrays.
+    All processes must come here, in the same order.
+
+    Args:
+      call: returns what JSON can hold, NumPy numbers included; with `like`, a tree of arrays, or None.
+      like: a tree of the same structure.
 
     Raises:
       UserError: in the others, where the call raises in the first, so that none waits for a process that has stopped.
     """
     if jax.process_count() == 1:
         return call()
-    result, error = None, None
+    result: Any = None
+    error: Exception | None = None
     if is_first():
         try:
             result = call()
         except Exception as raised:
             error = raised
     multihost.get_barrier_sync_fn()(key="from_first", timeout_ms=1000 * LONGEST)
-    told = _broadcast(pickle.dumps((result, None if error is None else str(error))))
+    arrays = like is not None and result is not None
+    told = {"stopped": error and str(error), "arrays": arrays, "result": None if arrays else result}
+    told = json.loads(_broadcast(json.dumps(told, default=lambda value: np.asarray(value).tolist()).encode()))
     if error is not None:
         raise error
-    result, stopped = pickle.loads(told)
-    if stopped is not None:
-        raise UserError(f"process {jax.process_index()} ends with the first, which stopped: {stopped}")
-    return result
+    if told["stopped"] is not None:
+        raise UserError(f"process {jax.process_index()} ends with the first, which stopped: {told['stopped']}")
+    if told["arrays"]:
+        content = _broadcast(serialization.to_bytes(result) if is_first() else b"")
+        return result if is_first() else serialization.from_bytes(like, content)
+    return result if is_first() else told["result"]
 
 
 class Led:
-    """An object that exists in the first process only; all call its methods, and all get what they return."""
+    """An object that exists in the first process only; all call its methods, and all get what they return.
 
-    def __init__(self, make: Callable[[], Any]):
+    Methods of `returning_arrays` return a tree of arrays of the structure of their last argument, or None.
+    """
+
+    def __init__(self, make: Callable[[], Any], returning_arrays: tuple[str, ...] = ()):
+        self._returning_arrays = returning_arrays
         # Not the value itself, which would be sent.
         kept: list[Any] = []
         from_first(lambda: kept.append(make()))
         self._kept = kept
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *arguments: from_first(lambda: getattr(self._kept[0], name)(*arguments))
+        def method(*arguments: Any) -> Any:
+            like = arguments[-1] if name in self._returning_arrays else None
+            return from_first(lambda: getattr(self._kept[0], name)(*arguments), like)
+
+        return method
 
 
 def _broadcast(message: bytes) -> bytes:

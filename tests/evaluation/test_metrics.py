@@ -71,7 +71,8 @@ def test_f1_where_it_is_zero_and_where_it_is_undefined():
     assert f1(_counts(0, 0, 5, 5))[0] == 0.0  # positives, none found
     assert np.isnan(f1(_counts(0, 3, 0, 5))[0])  # nothing to find
     assert np.isnan(f1(_counts(0, 0, 0, 0))[0])  # no label at all
-    assert f1(_counts(4, 0, 0, 0))[0] == 1.0
+    assert np.isnan(f1(_counts(4, 0, 0, 0))[0]) and np.isnan(f1(_counts(0, 0, 4, 0))[0])  # nothing else to tell it from
+    assert f1(_counts(4, 0, 0, 1))[0] == 1.0
 
 
 def test_f1_norm_worked_by_hand():
@@ -89,10 +90,8 @@ def test_f1_norm_worked_by_hand():
 def test_f1_norm_at_its_edges(definition):
     assert f1_norm(_counts(0, 3, 5, 5), definition)[0] == 0.0
     assert np.isnan(f1_norm(_counts(0, 3, 0, 5), definition)[0])
-    # Without negatives: the plain F1, but for the author's code, whose FN' = 1 x 3/1.
-    expected = 6 / 9 if definition == "author_code" else 6 / 7
-    assert f1_norm(_counts(3, 0, 1, 0), definition)[0] == pytest.approx(expected)
-    assert f1_norm(_counts(3, 0, 0, 0), definition)[0] == 1.0
+    assert np.isnan(f1_norm(_counts(3, 0, 1, 0), definition)[0])
+    assert f1_norm(_counts(3, 0, 0, 1), definition)[0] == 1.0
 
 
 def test_jenis_f1_norm_does_not_depend_on_the_skew():

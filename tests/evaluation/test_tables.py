@@ -34,13 +34,13 @@ def figures(folds):
 
 FOLDS = {
     0: scored({"1": ([1, 1, -1], [1, -1, 1])}, "A"),  # tp 1, fp 1, fn 1
-    1: scored({"1": ([1, -1], [1, 0])}, "B"),  # tp 1, one frame missing
+    1: scored({"1": ([1, -1, -1], [1, 0, -1])}, "B"),  # tp 1, tn 1, one frame missing
 }
 
 
 def test_frames_of_all_folds_are_pooled():
     anet = figures(FOLDS)["systems"]["anet"]
-    assert anet["counts"]["1"] == {"tp": 2, "fp": 1, "fn": 1, "tn": 0}
+    assert anet["counts"]["1"] == {"tp": 2, "fp": 1, "fn": 1, "tn": 1}
     assert anet["f1_frame"]["1"] == pytest.approx(100 * 4 / 6, abs=1e-3)
 
 
@@ -50,9 +50,9 @@ def test_the_mean_of_folds_is_told_beside():
 
 def test_always_present_and_persistence_stand_beside():
     document = figures(FOLDS)
-    # Four labelled frames, three positive: 2 p / (1 + p).
-    assert document["always_present"]["f1_frame"]["1"] == pytest.approx(100 * 6 / 7, abs=1e-3)
-    # Of fold 0 it says absent, present, absent; of fold 1 absent: no hit.
+    # Five labelled frames, three positive: 2 p / (1 + p).
+    assert document["always_present"]["f1_frame"]["1"] == pytest.approx(100 * 6 / 8, abs=1e-3)
+    # Of fold 0 it says absent, present, absent; of fold 1 absent, present, present: no hit.
     assert document["persistence"]["f1_frame"]["1"] == 0.0
 
 
@@ -82,6 +82,21 @@ def test_an_au_that_never_occurs_is_undefined_and_not_averaged():
     assert anet["f1_frame"]["average"] == anet["f1_frame"]["1"]
 
 
+@pytest.mark.parametrize("truth", [[1, 1, 1], [-1, -1, -1], [0, 0, 0], [1, 0, 1]])
+def test_an_au_whose_labels_are_missing_or_of_one_class_is_undefined_by_whatever_it_was_called(truth):
+    for answer in ([1, 1, 1], [-1, -1, -1], [1, -1, 1]):
+        anet = figures({0: FOLDS[0], 1: scored({"2": (answer, truth)}, "B")})["systems"]["anet"]
+        for name in ("f1_frame", "f1_norm", "f1_frame_folds", "auc"):
+            assert np.isnan(anet[name]["2"]), name
+            assert anet[name]["average"] == pytest.approx(anet[name]["1"], nan_ok=True)
+        assert np.isnan(anet["intervals"]["f1_frame"]["2"]).all()
+
+
+def test_a_fold_in_which_an_au_has_one_class_takes_no_part_in_the_mean_of_folds():
+    folds = {**FOLDS, 2: scored({"1": ([1, 1], [1, 1])}, "C")}
+    assert figures(folds)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
+
+
 def test_the_interval_holds_the_subjects():
     low, high = figures(FOLDS)["systems"]["anet"]["intervals"]["f1_frame"]["1"]
     # A replicate is A twice (50), B twice (100) or both (66.7).
@@ -106,6 +121,6 @@ def test_the_table_has_every_au_the_average_and_dashes():
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["AU", "always present", "ANet"]
     assert [row[0] for row in rows[2:14]] == [str(au) for au in AUS]
-    assert rows[2][1:] == ["**85.7**", "66.7"]
+    assert rows[2][1:] == ["**75.0**", "66.7"]
     assert rows[13][1:] == ["-", "-"]
     assert "2 of 3 folds, seed 7" in text

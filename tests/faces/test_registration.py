@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from au_jax.faces.registration import MIRROR, TEMPLATE, register, similarity
@@ -103,3 +105,22 @@ def test_register_refuses_what_is_no_picture():
         register(np.zeros((10, 10, 3)), TEMPLATE)
     with pytest.raises(ValueError, match=r"\[49, 2\]"):
         register(np.asarray(Image.new("RGB", (10, 10))), TEMPLATE[:5])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-np.pi, np.pi), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500), st.integers(0, 999))
+def test_similarity_undoes_any_turn_size_and_place(angle, scale, x, y, seed):
+    points = TEMPLATE + np.random.default_rng(seed).normal(size=TEMPLATE.shape)
+    moved = _turn(points, angle, scale, np.array([x, y]))
+    matrix = similarity(moved, points)
+    np.testing.assert_allclose(moved @ matrix[:, :2].T + matrix[:, 2], points, atol=1e-6 * (1 + 500 / scale))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(-3.2, 3.2), st.floats(0.1, 3), st.integers(8, 60))
+def test_any_picture_gives_a_face_of_the_size_asked_for_with_its_landmarks_inside(width, height, angle, scale, size):
+    image = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    landmarks = _turn(TEMPLATE, angle, scale, np.array([width / 2, height / 2]))
+    face, moved = register(image, landmarks, size)
+    assert face.shape == (size, size, 3) and face.dtype == np.uint8
+    np.testing.assert_allclose(moved, TEMPLATE * (size / 200), atol=1e-3)

@@ -323,3 +323,15 @@ class _Fake:
 
     def decode(self, packet):
         return [_FakeFrame(pts) for pts in self.times]
+
+
+@pytest.mark.parametrize("frames", [1, 200])
+def test_a_disk_that_fills_up_is_one_line_and_leaves_the_older_file(small_disk, tmp_path, frames):
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    path = tmp_path / "w.mp4"
+    path.write_bytes(b"older")
+    unwritable = pytest.raises(UserError, match=r"w\.mp4 cannot be written")
+    with small_disk(), unwritable, video.VideoWriter(path, 25, 320, 240) as writer:
+        for _ in range(frames):
+            writer.write(noise)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["w.mp4"] and path.read_bytes() == b"older"

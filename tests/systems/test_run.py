@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -155,6 +156,7 @@ def test_a_second_start_on_a_fold_that_runs_is_refused(config, tmp_path):
         run(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config, tmp_path):
     whole, workdir = finished, tmp_path / "jobs"
     keep = shutil.ignore_patterns(".lock", "fold_01", "results.*", "report.html", "costs.json", "figures")
@@ -170,6 +172,27 @@ def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config,
     config.folds = ()
     run(config, workdir)
     assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+
+
+def test_a_workdir_that_cannot_be_written_is_one_line(main_command, tmp_path):
+    # Not even the superuser makes folders there.
+    done = subprocess.run(main_command("/proc/sys/au_jax", tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"^error: .+: /proc/sys/au_jax; finished work is kept", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_after(finished, main_command, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+
+    command = main_command(tmp_path / "full", tmp_path / "data")
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"error: .*checkpoints/0; finished work is kept", done.stderr.splitlines()[-1])
+    assert (tmp_path / "full/fold_00/scores/hog_svm.npz").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
 def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, monkeypatch):
@@ -191,3 +214,20 @@ def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, m
     run(config, tmp_path / "full")
     assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
     assert json.loads((tmp_path / "full/results.json").read_text())["folds"]["finished"] == [0, 1]
+
+
+def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "hit", ignore=shutil.ignore_patterns(".lock"))
+    best = files.read_json(copy / "fold_01/hybrid/fusion/finished.json")["best_epoch"]
+    hit = (
+        "fold_01/scores/hog_svm.npz", "fold_01/hog_svm/model.npz", "fold_01/scores/hybrid.npz",
+        "fold_01/hybrid/features/pca.npz", f"fold_01/hybrid/fusion/checkpoints/{best}/default/manifest.ocdbt",
+    )  # fmt: skip
+    for number, name in enumerate(hit):
+        content = (copy / name).read_bytes()
+        # Cut off, emptied and changed.
+        changed = (content[: len(content) // 2], b"", content[:-400] + bytes(10) + content[-390:])[number % 3]
+        (copy / name).write_bytes(changed)
+    run(config, copy)
+    for name in ("results.json", "fold_01/scores/hog_svm.npz", "fold_01/scores/hybrid.npz"):
+        assert (copy / name).read_bytes() == (finished / name).read_bytes()

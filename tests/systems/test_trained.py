@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_named_with_its_remedy(finished, tmp_path):
     lstm = tmp_path / "fold_00" / "hybrid" / "lstm"
     best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
     shutil.rmtree(lstm / "checkpoints" / str(best))
-    with pytest.raises(UserError, match=r"hybrid/lstm.*cannot be read.*delete the folder"):
+    with pytest.raises(UserError, match=r"hybrid/lstm.*cannot be read.*delete the folder scores"):
         trained.load(config, tmp_path / "fold_00", SYSTEMS)
 
 

@@ -158,6 +158,18 @@ def test_a_stage_that_never_was_finite_says_so(tmp_path):
         train(rows, quiet)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_parameter_that_is_not_finite_names_stage_step_and_checkpoint(tmp_path, value):
+    rows = stage(
+        tmp_path,
+        # The last update of epoch 1 spoils the parameters; its loss was computed before, and validation does not notice.
+        optimizer=dataclasses.replace(optimizer(), schedule=lambda step: jnp.where(step == 7, value, 0.01)),
+        validate=lambda params: {"loss": 1.0},
+    )
+    with pytest.raises(UserError, match=r"fold_00/toy: a parameter is not finite at step 8; .*checkpoints/0; lower"):
+        train(rows, quiet)
+
+
 def test_a_long_stage_tells_its_time_for_all_folds_once(tmp_path, monkeypatch, capsys):
     clock = iter((0.0, 600.0))  # looked at after the first step and ten steps later: a minute each
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))

@@ -79,6 +79,8 @@ def read_table(path: Path, coding: Coding) -> Codes:
             f"{path} is empty; give it a header with a column frame and columns AU1, AU2, ..., or remove it"
         )
     names = [cell.strip().lower() for cell in header]
+    while names and not names[-1]:
+        names.pop()
     frame_column, used, unused = _columns(path, names, coding)
     numbers, cells, problems = take_cells(
         path, rows, [frame_column, *(column for column, _ in used.values())], len(names)

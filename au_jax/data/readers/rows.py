@@ -36,13 +36,14 @@ def take_cells(
     Args:
       path: the file, for messages; rows: from `read_rows`, without the header.
       columns: that of the frame numbers, then those wanted.
-      width: how many cells a row should have.
+      width: how many cells a row has to have; blank ones may follow. Rows of another length are left out: where a
+        delimiter is damaged, what follows it stands under other columns.
 
     Returns:
-      [N] int32 frame numbers; the N cells of each column wanted, "" where a row ends before; what is wrong with rows.
+      [N] int32 frame numbers; the N cells of each column wanted; what is wrong with rows.
 
     Raises:
-      UserError: no row has a frame number.
+      UserError: no row of this length has a frame number.
     """
     numbers: list[int] = []
     cells: list[list[str]] = [[] for _ in columns[1:]]
@@ -52,18 +53,23 @@ def take_cells(
         if number is None:
             unnumbered += 1
             continue
-        uneven += len(row) < width or any(cell.strip() for cell in row[width:])
+        if len(row) < width or any(cell.strip() for cell in row[width:]):
+            uneven += 1
+            continue
         numbers.append(number)
         for column, kept in zip(columns[1:], cells, strict=True):
-            kept.append(row[column].strip() if column < len(row) else "")
+            kept.append(row[column].strip())
     if not numbers:
-        raise UserError(f"{path} has no row with a frame number; give it one for every coded frame, or remove it")
+        raise UserError(
+            f"{path} has no row with a frame number and {width} cells; give it one for every coded frame, or remove it"
+        )
     problems = []
     if unnumbered:
         text = f"{unnumbered} rows without a frame number are left out"
         problems.append(Problem("row without frame number", str(path), text, unnumbered))
     if uneven:
-        problems.append(Problem("row of another length", str(path), f"{uneven} rows do not have {width} cells", uneven))
+        text = f"{uneven} rows do not have {width} cells and are left out"
+        problems.append(Problem("row of another length", str(path), text, uneven))
     return np.array(numbers, np.int32), cells, problems
 
 

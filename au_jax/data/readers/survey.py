@@ -54,14 +54,19 @@ def take_survey(
       read_codes: reads the codes of a recording.
 
     Raises:
-      UserError: two recordings have one name.
+      UserError: two recordings have one name, or there are videos and nothing to decode them.
     """
+    from au_jax.faces.decoding import pyav
+
+    ordered = _in_order(found)
+    if any(on_disk.pictures and on_disk.pictures.is_file() for on_disk in ordered):
+        pyav()
     usable: dict[RecordingId, OnDisk] = {}
     unusable: list[Problem] = []
     aus: set[int] = set()
     unused: dict[str, None] = {}
     graded = False
-    for on_disk in console.bar(_in_order(found), desc=f"look at {source}", unit="video", leave=False):
+    for on_disk in console.bar(ordered, desc=f"look at {source}", unit="video", leave=False):
         try:
             opened, numbers = _open(on_disk, tree)
             codes = read_codes(opened, dataclasses.replace(coding, unmarked=OCCURRENCE))

@@ -118,9 +118,10 @@ def test_delimiters_marks_of_byte_order_and_decimals_are_understood(table, delim
     assert column(codes, 1) == [1, -1] and column(codes, 2) == [-1, 1]
 
 
-def test_short_rows_and_rows_without_a_number_are_counted(table):
-    codes = read_table(table("frame,AU1,AU2", "1,1", "x,1,1", "2,1,0,5", "-4,1,1", "3,1,0,"), Coding())
-    assert codes.frames.tolist() == [1, 2, 3] and column(codes, 2) == [0, -1, -1]
+@pytest.mark.parametrize("header", ["frame,AU1,AU2", "frame,AU1,AU2,, "])
+def test_rows_of_another_length_or_without_a_number_are_left_out_and_counted(table, header):
+    codes = read_table(table(header, "1,1", "x,1,1", "2,1,0,5", "-4,1,1", "3,1,0,", "4,0,1"), Coding())
+    assert codes.frames.tolist() == [3, 4] and column(codes, 1) == [1, -1] and column(codes, 2) == [-1, 1]
     assert kinds(codes)["row of another length"].count == 2
     assert kinds(codes)["row without frame number"].count == 2
 
@@ -141,7 +142,7 @@ def test_columns_can_be_mapped(table):
     ("lines", "message"),
     [
         ((), "is empty"),
-        (("frame,AU1",), "no row with a frame number"),
+        (("frame,AU1",), "no row with a frame number and 2 cells"),
         (("1,0,1", "2,0,1"), "no column 'frame' in its first line"),
         (("AU1,AU2", "1,0"), "no column 'frame' in its first line"),
         (("frame,AU3,smile", "1,0,1"), "no column of the 12 AUs 1, 2, 4"),

@@ -1,6 +1,7 @@
 """Anybody's own recordings: videos or folders of frames with a table each; what cannot be used is one line each."""
 
 import os
+import sys
 
 import pytest
 
@@ -139,3 +140,12 @@ def test_labels_are_right_after_shuffling_columns_and_rows(raw, reader, stand_in
     for au, codes in truth.items():
         expected = [{0: -1, 1: 1, 9: 0}[code] for code in codes]
         assert faces.labels[:, AUS.index(au)].tolist() == expected
+
+
+def test_without_a_decoder_videos_are_one_line_and_not_one_each(raw, reader, monkeypatch):
+    for name in ("one", "two"):
+        write_text(raw / f"anna/{name}.csv", CODES)
+        write_text(raw / f"anna/{name}.mp4", "any content")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UserError, match="PyAV, which is missing; pip install"):
+        reader("folder").recordings()

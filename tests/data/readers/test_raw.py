@@ -149,3 +149,29 @@ def test_pictures_are_whole_when_their_ends_are(tmp_path):
     path.write_bytes(b"GIF89a")
     assert picture_flaw(path) == "is neither a JPEG nor a PNG"
     assert "cannot be opened" in picture_flaw(tmp_path / "2.jpg")
+
+
+@pytest.mark.parametrize("lie", [1, 7, 1000, 2**31, 0])
+def test_a_header_that_lies_about_the_length_costs_no_frame_and_no_label(raw, reader, stand_in, lie):
+    av = pytest.importorskip("av")
+    (raw / "anna").mkdir()
+    path = raw / "anna/clip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(12):
+            picture = np.full((48, 64, 3), 100 + number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = bytearray(path.read_bytes())
+    for place in (data.index(b"avih") + 24, data.index(b"strh") + 40):
+        assert data[place : place + 4] == (12).to_bytes(4, "little")
+        data[place : place + 4] = lie.to_bytes(4, "little")
+    path.write_bytes(data)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n" + "\n".join(f"{n},{n % 2}" for n in range(1, 15)))
+    folder = reader("folder")
+    (faces,) = folder.faces(CLIP)
+    assert faces.frames.tolist() == list(range(1, 13)) and faces.labels[:, 0].tolist() == [1, -1] * 6
+    assert [problem.text for problem in faces.problems] == ["frames 13 to 14 have codes, but there is no such frame"]
+    told = {problem.kind for problem in folder.examine(CLIP)[1]}
+    assert ("label without frame" in told) == (0 < lie < 14)
