@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint audit video reference clean
+.PHONY: demo test lint audit docs video reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
@@ -18,6 +18,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Pages of the programming interface, in site/.
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	$(BIN)/python docs/build.py site
 
 # Known weaknesses of the pinned packages; one line and no failure where no index of advisories can be asked.
 audit: $(VENV)/installed-dev
@@ -48,4 +53,4 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) runs data
+	rm -rf $(VENV) runs data site

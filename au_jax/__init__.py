@@ -1,25 +1,58 @@
 """Facial action unit detection from spatial and temporal cues, after Chu, De la Torre & Cohn (FG 2017).
 
-`Detector.from_run("runs/demo").detect("clip.mp4")` finds the AUs of a video with a finished run.
+What most programs need is here, and is imported when it is first asked for:
+
+    import au_jax
+
+    table = au_jax.Detector.from_run("runs/demo").detect("clip.mp4")    # AUs of a video
+    run = au_jax.load_run("runs/demo")                                 # a finished run: run.results, run.scores("hybrid")
+    faces = au_jax.load_dataset(run.config.data)                       # its registered faces, labels and landmarks
+    f1 = au_jax.metrics.f1(au_jax.metrics.counts(labels, scores))      # the metrics, from arrays
+    detector = au_jax.exported.load("detector.zip")                    # a detector in one file, with JAX alone
+
+`experiments/walkthrough.py` goes through all of it.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from au_jax import exported as exported
+    from au_jax.data.builder import AuFaces as AuFaces
+    from au_jax.data.dataset import FaceDataset as FaceDataset
     from au_jax.detections import Detections as Detections
     from au_jax.detector import Detector as Detector
+    from au_jax.evaluation import metrics as metrics
+    from au_jax.loading import load_dataset as load_dataset
+    from au_jax.loading import load_run as load_run
 
-__all__ = ["Detections", "Detector"]
+_HOMES = {
+    "AuFaces": "au_jax.data.builder",
+    "Detections": "au_jax.detections",
+    "Detector": "au_jax.detector",
+    "FaceDataset": "au_jax.data.dataset",
+    "exported": "au_jax.exported",
+    "load_dataset": "au_jax.loading",
+    "load_run": "au_jax.loading",
+    "metrics": "au_jax.evaluation.metrics",
+}
+
+__all__ = [
+    "AuFaces",
+    "Detections",
+    "Detector",
+    "FaceDataset",
+    "exported",
+    "load_dataset",
+    "load_run",
+    "metrics",
+]
 
 
 def __getattr__(name: str):
     # On demand: the networks' rooms import without TensorFlow, which the detector's do not.
-    if name == "Detector":
-        from au_jax.detector import Detector
-
-        return Detector
-    if name == "Detections":
-        from au_jax.detections import Detections
-
-        return Detections
-    raise AttributeError(f"module 'au_jax' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'au_jax' has no attribute {name!r}")
+    module = importlib.import_module(_HOMES[name])
+    globals()[name] = getattr(module, name, module)
+    return globals()[name]

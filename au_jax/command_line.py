@@ -12,11 +12,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import tensorflow as tf
 from absl import app, flags, logging
 
+from au_jax import console
 from au_jax.errors import UserError
 
 
 def run_command(command: Callable[[], object]) -> None:
-    """Parses the flags and runs a command line; what a user can mend ends with one line and exit status 1."""
+    """Parses the flags and runs a command line; what a user can mend ends with one line and exit status 1.
+
+    absl's --verbosity below 0 keeps bars and plans off the terminal; from 0 on the libraries tell what they do as well.
+    """
 
     def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
@@ -24,6 +28,7 @@ def run_command(command: Callable[[], object]) -> None:
         if not flags.FLAGS["verbosity"].present:
             # TFDS and Orbax tell every file that they write.
             logging.set_verbosity(logging.WARNING)
+        console.set_quiet(flags.FLAGS["verbosity"].present and flags.FLAGS.verbosity < 0)
         # TensorFlow feeds the data only and must not take the accelerators' memory.
         tf.config.set_visible_devices([], "GPU")
         command()

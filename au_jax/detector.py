@@ -32,8 +32,8 @@ class Detector:
     """
 
     def __init__(self, config: Config, folds: Sequence[Any], systems: tuple[str, ...]):
-        self._config = config
-        self._folds = tuple(folds)
+        self.config = config
+        self.folds = tuple(folds)
         self.systems = systems
         self._step = trained.make_step(config, systems)
 
@@ -86,6 +86,24 @@ class Detector:
         """
         return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps)))
 
+    def score(self, faces: np.ndarray, chunk: int = CHUNK) -> dict[str, np.ndarray]:
+        """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
+
+        Args:
+          faces: [T, S, S, 3] uint8 in order, S is `config.data.image_size`.
+          chunk: frames that go through the networks at once.
+
+        Returns:
+          System -> [T, 12] float32, above 0 present.
+        """
+        # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
+        padded = np.pad(faces, [(0, -len(faces) % chunk)] + [(0, 0)] * 3)
+        carries, parts = self._initial_carries(), []
+        for start in range(0, len(padded), chunk):
+            carries, scores = self._mean_scores(carries, padded[start : start + chunk])
+            parts.append(scores)
+        return {name: np.concatenate([part[name] for part in parts])[: len(faces)] for name in self.systems}
+
     def stream(
         self, pictures: Iterable[Picture], chunk: int = CHUNK
     ) -> Iterator[tuple[Detections, list[RegisteredFace]]]:
@@ -96,18 +114,22 @@ class Detector:
         Yields:
           The table of some frames, and these frames.
         """
-        carries = [trained.initial_carry(self._config, self.systems) for _ in self._folds]
-        faces = register_pictures(pictures, self._config.data.image_size)
+        carries = self._initial_carries()
+        faces = register_pictures(pictures, self.config.data.image_size)
         for rows in _ahead(_chunks(faces, chunk)):
             images = np.stack([row.image for row in rows])
             # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
             images = np.pad(images, [(0, chunk - len(rows)), (0, 0), (0, 0), (0, 0)])
-            by_fold = []
-            for number, variables in enumerate(self._folds):
-                carries[number], scores = self._step(variables, carries[number], images)
-                by_fold.append(scores)
-            means = {name: np.mean([scores[name][: len(rows)] for scores in by_fold], 0) for name in self.systems}
-            yield _table(rows, means), rows
+            carries, means = self._mean_scores(carries, images)
+            yield _table(rows, {name: scores[: len(rows)] for name, scores in means.items()}), rows
+
+    def _initial_carries(self) -> list[Any]:
+        return [trained.initial_carry(self.config, self.systems) for _ in self.folds]
+
+    def _mean_scores(self, carries: list[Any], faces: np.ndarray) -> tuple[list[Any], dict[str, np.ndarray]]:
+        stepped = [self._step(*pair, faces) for pair in zip(self.folds, carries, strict=True)]
+        means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
+        return [carry for carry, _ in stepped], means
 
 
 def _folder(run: Path, index: int) -> Path:

@@ -83,6 +83,11 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
     The archive's comment is the SHA-256 of all that stands before it: zip's own checksums do not cover its directory.
     """
+    write_bytes(path, npz_bytes(arrays))
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes | memoryview:
+    """What `write_npz` writes."""
     buffer = io.BytesIO()
     # numpy.savez stamps the entries with the time of day; a fixed stamp keeps equal runs equal to the byte.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -93,7 +98,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
         archive.comment = bytes(_SEAL)
     content = buffer.getbuffer()
     content[-_SEAL:] = hashlib.sha256(content[:-_SEAL]).hexdigest().encode()
-    write_bytes(path, content)
+    return content
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -2,12 +2,17 @@
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from au_jax import files
+import numpy as np
+
+from au_jax import console, files
 from au_jax.memory import MemoryWatch
+
+_SMALLEST, _GAP = 32, 2  # pixels of a picture's side and between pictures in TensorBoard
 
 
 class RunLog:
@@ -29,12 +34,24 @@ class RunLog:
         # Runs of other folds write here too.
         with files.locked(self._folder, wait=True), files.named(path), open(path, "a") as stream:
             stream.write(json.dumps(line) + "\n")
+        # A name with a slash is one of many, such as an AU's.
+        shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
+        console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
         writer = self._writer(stage)
         with writer.as_default():
             import tensorflow as tf
 
             for name, value in scalars.items():
                 tf.summary.scalar(name, float(value), step=epoch)
+        writer.flush()
+
+    def write_pictures(self, stage: str, epoch: int, name: str, pictures: np.ndarray) -> None:
+        """Adds pictures, [N, H, W, 3] uint8 or float in 0..1, to the stage's TensorBoard events as one picture."""
+        import tensorflow as tf
+
+        writer = self._writer(stage)
+        with writer.as_default():
+            tf.summary.image(name, tiled(pictures)[None], step=epoch)
         writer.flush()
 
     def close(self) -> None:
@@ -49,6 +66,21 @@ class RunLog:
 
             self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
         return self._writers[stage]
+
+
+def tiled(pictures: np.ndarray) -> np.ndarray:
+    """Pictures side by side in rows, [N, H, W, 3] -> [rows, columns, 3]; small ones are enlarged, free places are grey."""
+    if pictures.dtype == np.uint8:
+        pictures = pictures / np.float32(255)
+    factor = max(1, _SMALLEST // pictures.shape[1])
+    pictures = pictures.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float32)
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    height, width = pictures.shape[1] + _GAP, pictures.shape[2] + _GAP
+    cells = np.full((rows * columns, height, width, 3), 0.5, np.float32)
+    cells[: len(pictures), :-_GAP, :-_GAP] = pictures
+    grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, 3)[:-_GAP, :-_GAP]
 
 
 def read_metrics(workdir: Path) -> dict[str, list[dict]]:
@@ -75,20 +107,37 @@ class Costs:
     def __init__(self, workdir: Path):
         self._path = workdir / "costs.json"
 
+    @property
+    def stages(self) -> dict[str, dict[str, float]]:
+        """Stage -> its figures, those of other runs on this workdir included."""
+        return files.read_json(self._path) if self._path.exists() else {}
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """The most that the process held in any stage."""
+        return max((cost["peak_memory_mib"] for cost in self.stages.values()), default=0.0)
+
     @contextlib.contextmanager
-    def measure(self, stage: str) -> Iterator["Cost"]:
-        """Times a block and notes the memory while it runs."""
+    def measure(self, stage: str, has_bar: bool = False) -> Iterator["Cost"]:
+        """Times a block and notes the memory while it runs.
+
+        Args:
+          stage: its name.
+          has_bar: the block shows a bar of its own; else a line with the stage's name is shown meanwhile.
+        """
         start, cost = time.monotonic(), Cost()
         try:
-            with cost.memory:
+            with cost.memory, contextlib.nullcontext() if has_bar else console.live(stage):
                 yield cost
         finally:
-            self._add(stage, time.monotonic() - start, cost)
+            seconds = time.monotonic() - start
+            self._add(stage, seconds, cost)
+            console.note(f"{stage}: {seconds:.1f} s, at most {cost.memory.peaks()['peak_memory_mib']:.0f} MiB")
 
     def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
         # Runs of other folds write here too.
         with files.locked(self._path.parent / "logs", wait=True):
-            stages = files.read_json(self._path) if self._path.exists() else {}
+            stages = self.stages
             entry = stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
             entry["seconds"] = round(entry["seconds"] + seconds, 2)
             for name, peak in cost.memory.peaks().items():

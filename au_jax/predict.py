@@ -125,7 +125,12 @@ def _without_landmarks(detections: Detections) -> Detections:
     return Detections(**{**vars(detections), "landmarks": detections.landmarks[:, :0]})
 
 
-def _numbers(texts: Sequence[str]) -> list[int]:
+def numbers(texts: Sequence[str]) -> list[int]:
+    """Numbers of folds, as --folds gives them.
+
+    Raises:
+      UserError: something else.
+    """
     try:
         return [int(text) for text in texts]
     except ValueError:
@@ -133,7 +138,7 @@ def _numbers(texts: Sequence[str]) -> list[int]:
 
 
 def _main() -> None:
-    folds, systems = _numbers(_FOLDS.value), _SYSTEMS.value
+    folds, systems = numbers(_FOLDS.value), _SYSTEMS.value
     detector = Detector.from_run(_RUN.value, folds, systems)
     live = _VIDEO.value.isdigit()
     outputs = Outputs(

@@ -5,6 +5,8 @@ that was killed goes on with the next recording. The finished recordings are the
 """
 
 import concurrent.futures
+import contextlib
+import io
 import multiprocessing
 import os
 import shutil
@@ -17,9 +19,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import flags, logging
 from ml_collections import config_flags
-from tqdm import tqdm
 
-from au_jax import files
+from au_jax import console, files
 from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.data.builder import AuFaces, AuFacesConfig
@@ -111,7 +112,7 @@ def _prepare(reader: Reader, folder: Path, recordings: Path, data: Config) -> Au
     report: dict[str, Any] = {}
     if isinstance(reader, RawReader):
         found = check(reader)
-        print(found.text())
+        console.tell(found.text())
         found.raise_if_unusable(data.skip_unusable)
         report = {"raw": str(Path(data.raw).resolve()), "check": found.document()}
     ids = tuple(reader.recordings())
@@ -127,7 +128,9 @@ def _prepare(reader: Reader, folder: Path, recordings: Path, data: Config) -> Au
     builder = _builder(reader, folder, data.image_size, ids)
     # Packing is quick beside preparing; its bars would bury ours.
     tfds.disable_progress_bar()
-    builder.download_and_prepare(file_format="tfrecord")
+    # TFDS prints that it downloads, which it does not.
+    with console.live(f"pack {reader.name}"), contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(file_format="tfrecord")
     return builder
 
 
@@ -152,7 +155,9 @@ def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Pa
     workers = min(data.workers or os.cpu_count() or 1, max(len(todo), 1))
     with (
         _pool(reader, workers) as pool,
-        tqdm(total=len(ids), initial=len(ids) - len(todo), desc=f"prepare {reader.name}", unit="video") as progress,
+        console.bar(
+            total=len(ids), initial=len(ids) - len(todo), desc=f"prepare {reader.name}", unit="video"
+        ) as progress,
     ):
         jobs = [pool.submit(_prepare_recording, reader, recording, folder, data.jpeg_quality) for recording in todo]
         try:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from au_jax import files
+from au_jax import console, files, plan
 from au_jax.config import Config, with_defaults
 from au_jax.data import cache, frames
 from au_jax.data.dataset import FaceDataset, FaceSet
@@ -59,26 +60,40 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     keep_compiled(config)
     if processes.is_first():
         return _run(config, Path(workdir))
-    # The run is the first process's; what the others write for themselves is of use until they end.
+    # The run is the first process's; what the others write for themselves is of use until they end, and they say nothing.
+    console.set_quiet(True)
     with tempfile.TemporaryDirectory(prefix="au_jax_") as folder:
         return _run(config, Path(folder))
 
 
 def _run(config: Config, workdir: Path) -> dict[str, Any]:
+    start = time.monotonic()
     with contextlib.ExitStack() as stack:
         processes.from_first(lambda: _enter(stack, workdir, config))
+        stack.enter_context(console.to_file(workdir / "logs" / "run.log"))
         log, costs = RunLog(workdir), Costs(workdir)
         stack.callback(log.close)
-        with costs.measure("prepare"):
+        with costs.measure("prepare", has_bar=True):
             dataset = _prepared(config.data)
         folds = _folds(config, dataset)
         processes.from_first(lambda: _keep_split(workdir, split_document(folds, config.seed)))
+        # JSON has no numbers as keys.
+        todo = dict(processes.from_first(lambda: list(_todo(workdir, config, len(folds)).items())))
+        console.tell(plan.plan(config, workdir, dataset, folds, todo))
         transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
-        for index in config.folds or range(len(folds)):
+        for index in todo:
             context = FoldContext(config, index, workdir / f"fold_{index:02d}", log, costs, transfer=transfer)
-            for name in config.systems:
+            for name in todo[index]:
+                begin = time.monotonic()
                 run_system(name, context, dataset, folds[index])
-        return processes.from_first(lambda: _report(workdir, config, dataset, folds, costs))
+                console.tell(f"{context.name(name)}: done in {plan.interval(time.monotonic() - begin)}")
+            _tell_time_to_go(costs, config, len(folds), [later for later in todo if later > index])
+        results = processes.from_first(lambda: _report(workdir, config, dataset, folds, costs))
+        console.tell(
+            f"{plan.interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {workdir} holds "
+            f"{plan.folder_size(workdir)}, logs/run.log all that was said; {workdir / 'report.html'} shows the results"
+        )
+        return results
 
 
 def _enter(stack: contextlib.ExitStack, workdir: Path, config: Config) -> None:
@@ -104,9 +119,26 @@ def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fol
     with costs.measure("report"), files.locked(workdir, wait=True):
         results = summarise(workdir, config, folds)
         write_report(workdir, config, dataset, results)
-    print((workdir / "results.md").read_text())
-    print(f"{workdir / 'report.html'} shows it with pictures.")
+    console.tell((workdir / "results.md").read_text())
     return results
+
+
+def _todo(workdir: Path, config: Config, folds: int) -> dict[int, list[str]]:
+    """The folds that are asked for and, of each, the systems whose scores are not there yet."""
+    return {
+        index: missing
+        for index in config.folds or range(folds)
+        if (
+            missing := [name for name in config.systems if not score_path(workdir / f"fold_{index:02d}", name).exists()]
+        )
+    }
+
+
+def _tell_time_to_go(costs: Costs, config: Config, folds: int, later: list[int]) -> None:
+    finished = [index for index in config.folds or range(folds) if index not in later]
+    seconds = plan.seconds_to_go(costs.stages, finished, len(later))
+    if seconds:
+        console.tell(f"{len(later)} of {len(config.folds) or folds} folds to go, about {plan.interval(seconds)}")
 
 
 def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold) -> None:
@@ -286,7 +318,7 @@ def _transfer(workdir: Path, config: Config, log: RunLog, costs: Costs) -> Trans
         other.data = _other_data(config)
         other.folds = (0,)
     context = FoldContext(other, 0, workdir / "transfer", log, costs, salt=(TRANSFER_SALT,))
-    with costs.measure("transfer/prepare"):
+    with costs.measure("transfer/prepare", has_bar=True):
         dataset = _prepared(other.data)
     chosen, rest = split_off(dataset.subjects, config.protocol.validation, context.seed(0))
     return Transfer(FaceSet(dataset, rest), FaceSet(dataset, chosen), context)

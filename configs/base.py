@@ -70,6 +70,7 @@ def get_config() -> ml_collections.ConfigDict:
     # The other dataset of the cross-dataset protocol: system anet_transfer trains its CNN there, on all subjects. Its faces
     # are prepared at data.image_size; the other fields of `data` hold for it too.
     config.transfer = transfer = ml_collections.ConfigDict()
+    # These mean what the fields of `data` with their names mean.
     transfer.source = "synthfacs"
     transfer.name = ""
     transfer.raw = ""
@@ -121,7 +122,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Stop after this many epochs without a better one; 0 = never.
     cnn.patience = 6
     cnn.optimizer = optimizer = ml_collections.ConfigDict()
-    # caffe_sgd, torch_rmsprop or any optax optimizer by its name (adamw, lion, ...).
+    # caffe_sgd, torch_rmsprop or any optax optimizer by its name (adamw, lion, ...), and its learning rate.
     optimizer.name = "caffe_sgd"
     optimizer.learning_rate = 1e-3
     # Further arguments of the named optimizer: "b1=0.8, nesterov=True". They win over the block of its name.
@@ -196,16 +197,19 @@ def get_config() -> ml_collections.ConfigDict:
     lstm.pca_components = 1024
     # Divide all components by one number, so that their mean variance is 1; False leaves the scale of unit-norm fc7 (paper).
     lstm.standardise = False
+    # LSTM layers, units of each, and dropout on every connection that is not recurrent (paper: 3, 256, 0.5).
     lstm.layers = 3
     lstm.hidden = 256
     lstm.dropout = 0.5
     # One dropout mask for all steps of a sequence instead of a fresh one per step.
     lstm.variational = False
+    # A second LSTM per layer runs from the last frame to the first; such a run cannot predict on a stream.
     lstm.bidirectional = False
     # fused (a gradient written by hand, faster) or scan (the plain reference). Same parameters, same results but for rounding.
     lstm.kernel = "fused"
     # Weights start uniform in +-init_range (paper: 0.08).
     lstm.init_range = 0.08
+    # Initial bias of the forget gates; below 0 the memory starts short.
     lstm.forget_bias = 0.0
     # Steps whose inner values are computed again in the backward pass, at a time, to save memory; 0 = none, all are kept.
     lstm.remat = 0
@@ -227,13 +231,16 @@ def get_config() -> ml_collections.ConfigDict:
     # Stop after this many passes without a better validation F1-frame; 0 = never.
     lstm.patience = 0
     lstm.optimizer = optimizer = ml_collections.ConfigDict()
+    # As cnn.optimizer.name, .learning_rate, .arguments and .clip (paper: RMSProp, 1e-3, clipped to +-5).
     optimizer.name = "torch_rmsprop"
     optimizer.learning_rate = 1e-3
     optimizer.arguments = ""
     optimizer.clip = 5.0
+    # Arguments of torch_rmsprop, used under that name only.
     optimizer.torch_rmsprop = ml_collections.ConfigDict({"decay": 0.95, "momentum": 0.9, "eps": 1e-8})
     # The paper's "weight decay 0.97" read as the learning rate's factor per pass.
     optimizer.schedule = ml_collections.ConfigDict({"name": "per_epoch", "arguments": "factor=0.97"})
+    # As cnn.plateau; factor 1 turns it off.
     lstm.plateau = ml_collections.ConfigDict({"factor": 1.0, "patience": 1000, "min_scale": 1.0})
 
     config.fusion = fusion = ml_collections.ConfigDict()
@@ -243,22 +250,28 @@ def get_config() -> ml_collections.ConfigDict:
     # without them: trains CNN and LSTM `inner_folds` times more); 'train' (over-fitted scores, to show the difference).
     fusion.train_on = "validation"
     fusion.inner_folds = 3
+    # Units of the first layer, and the dropout after it (unknown, ours).
     fusion.hidden = 64
     fusion.dropout = 0.5
     # L2-normalise each stream's 12 scores (paper).
     fusion.normalise = True
+    # Frames per update, and passes over the frames at most.
     fusion.batch_size = 256
     fusion.epochs = 20
     # train_on 'validation': share of these subjects that fusion does not learn from, and that tells its best epoch.
     fusion.holdout = 0.5
+    # As cnn.label_reduction and cnn.patience.
     fusion.label_reduction = "sum"
     fusion.patience = 0
     fusion.optimizer = optimizer = ml_collections.ConfigDict()
+    # As cnn.optimizer.name, .learning_rate, .arguments and .clip.
     optimizer.name = "adam"
     optimizer.learning_rate = 1e-3
     optimizer.arguments = ""
     optimizer.clip = 0.0
+    # As cnn.optimizer.schedule.
     optimizer.schedule = ml_collections.ConfigDict({"name": "constant", "arguments": ""})
+    # As cnn.plateau; factor 1 turns it off.
     fusion.plateau = ml_collections.ConfigDict({"factor": 1.0, "patience": 1000, "min_scale": 1.0})
 
     config.evaluation = evaluation = ml_collections.ConfigDict()

@@ -12,14 +12,15 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.errors import UserError
+from au_jax.loading import load_run
 from au_jax.report.cooccurrence import draw_cooccurrence, rows
 from au_jax.report.publish import publish
-from experiments.trained import finished_run, optional_path
+from experiments.trained import optional_path
 
 
 def cooccurrence(run: Path, system: str | None = None, out: Path | None = None) -> None:
     """Draws labels beside the predictions of a system on the test frames of all finished folds."""
-    finished = finished_run(run)
+    finished = load_run(run)
     shown = system or finished.best_system
     if shown not in finished.systems:
         raise UserError(f"{run} has no system {shown!r}; choose one of {', '.join(finished.systems)}")

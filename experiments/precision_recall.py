@@ -11,14 +11,15 @@ from pathlib import Path
 from absl import flags
 
 from au_jax.command_line import run_command
+from au_jax.loading import load_run
 from au_jax.report.precision_recall import draw_precision_recall, rows, summary_rows
 from au_jax.report.publish import publish
-from experiments.trained import finished_run, optional_path
+from experiments.trained import optional_path
 
 
 def precision_recall(run: Path, out: Path | None = None) -> None:
     """Draws the curves of all systems, averaged over the finished folds."""
-    systems = finished_run(run).folded_scores()
+    systems = load_run(run).folded_scores()
     tables = {"": rows(systems), "summary": summary_rows(systems)}
     publish(out or run / "figures", "precision_recall", lambda: draw_precision_recall(systems), tables, run)
 

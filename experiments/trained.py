@@ -15,7 +15,6 @@ from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.models.alexnet import AlexNet
 from au_jax.prepare import prepare
-from au_jax.report.finished import FinishedRun
 from au_jax.systems import anet
 from au_jax.systems.trained import read_config
 from au_jax.training.loop import best_params
@@ -114,18 +113,6 @@ def padded(*arrays: np.ndarray, size: int = BATCH) -> Iterator[Any]:
         parts = [rows[start : start + size] for rows in arrays]
         count = len(parts[0])
         yield *(np.pad(part, [(0, size - count)] + [(0, 0)] * (part.ndim - 1)) for part in parts), count
-
-
-def finished_run(folder: Path) -> FinishedRun:
-    """A run with its results, for pictures that show no faces.
-
-    Raises:
-      UserError: the folder is no run, or has no results yet.
-    """
-    config = read_config(folder)
-    if not (folder / "results.json").exists():
-        raise UserError(f"{folder} has no results.json; finish it with au_jax.main on this workdir")
-    return FinishedRun(folder, config, None, files.read_json(folder / "results.json"))
 
 
 def optional_path(text: str | None) -> Path | None:

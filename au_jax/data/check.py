@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from au_jax import console
 from au_jax.data.readers.raw import RawReader
 from au_jax.data.readers.survey import UNUSABLE
 from au_jax.data.recordings import Problem
@@ -129,7 +129,7 @@ def check(reader: RawReader) -> Check:
     problems = list(survey.problems)
     present, absent = np.zeros(len(AUS), np.int64), np.zeros(len(AUS), np.int64)
     coded = 0
-    for recording in tqdm(survey.usable, desc=f"check {reader.source}", unit="video"):
+    for recording in console.bar(survey.usable, desc=f"check {reader.source}", unit="video"):
         codes, found = reader.examine(recording)
         problems += found
         present += (codes.labels == PRESENT).sum(0)

@@ -1,7 +1,6 @@
 """A sheet of test frames with the AUs that are there and the AUs that the best system found."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,35 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.frames import ordered_batches
-from au_jax.errors import UserError
 from au_jax.evaluation.tables import Scored
 from au_jax.labels import AUS
 from au_jax.report import style
 from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.frame_pictures import Place, decode
 
 FRAMES = 12
 _COLUMNS = 4
 # Width and height of a cell, left margin, height of the legend, in sixths of a picture's side: six boxes fit below.
 _CELL, _MARGIN, _LEGEND = (6.3, 9.1), 0.3, 1.3
-_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A frame of the sheet: video key, row within the video, labels [12] int8 and scores [12] float32."""
+class Shown(Place):
+    """A frame of the sheet, with labels [12] int8 and scores [12] float32."""
 
-    key: str
-    row: int
-    frame: int
     labels: np.ndarray
     scores: np.ndarray
-
-    @property
-    def subject(self) -> str:
-        """Whose frame it is."""
-        return self.key.rpartition("/")[0]
 
 
 def draw_contact_sheet(run: FinishedRun) -> style.Drawing:
@@ -101,40 +89,6 @@ def choose_frames(scored: Scored, count: int, seed: int) -> list[Shown]:
             frame = int(scored.frames[key][row])
             chosen.append(Shown(key, row, frame, scored.labels[key][row], scored.scores[key][row]))
     return chosen
-
-
-def decode(dataset: FaceDataset, shown: Sequence[Shown]) -> list[np.ndarray]:
-    """The frames' pictures, [S, S, 3] uint8 each.
-
-    Raises:
-      UserError: the scores are of other frames than the dataset's.
-    """
-    pictures: dict[tuple[str, int], np.ndarray] = {}
-    for subject in dict.fromkeys(frame.subject for frame in shown):
-        if subject not in dataset.subjects:
-            raise UserError(
-                f"subject {subject} of the score files is not in the dataset; score again in a new --workdir"
-            )
-        wanted = {(frame.key, frame.row): _index(dataset, frame) for frame in shown if frame.subject == subject}
-        last, start = max(wanted.values()), 0
-        faces = FaceSet(dataset, (subject,), has_labels=False)
-        for batch in ordered_batches(faces, batch_size=_BATCH, crop_size=None):
-            for place, index in wanted.items():
-                if start <= index < start + _BATCH:
-                    pictures[place] = batch["image"][index - start]
-            start += _BATCH
-            if start > last:
-                break
-    return [pictures[frame.key, frame.row] for frame in shown]
-
-
-def _index(dataset: FaceDataset, frame: Shown) -> int:
-    records = dataset.records(frame.subject)
-    for video in records.videos:
-        index = video.start + frame.row
-        if video.key == frame.key and index < video.stop and records.frames[index] == frame.frame:
-            return index
-    raise UserError(f"frame {frame.frame} of {frame.key} has scores but no picture; the dataset is not that of the run")
 
 
 _LOOKS = {

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import hashlib
 import importlib.metadata
 import importlib.resources
 import io
@@ -19,16 +20,19 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from au_jax import files
+from au_jax import config_fields, files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
+from au_jax.labels import AU_NAMES
 from au_jax.report import style, tabulate
 from au_jax.report.au_scores import draw_au_scores
 from au_jax.report.contact_sheet import draw_contact_sheet
 from au_jax.report.cooccurrence import draw_cooccurrence
 from au_jax.report.curves import draw_curves, trained_stages
+from au_jax.report.explorer import explorer_data
 from au_jax.report.finished import FinishedRun, display_name
+from au_jax.report.inline_svg import LARGEST, inline_svg
 from au_jax.report.patches import draw_patches
 from au_jax.report.precision_recall import draw_precision_recall
 from au_jax.report.timeline import draw_timeline
@@ -37,9 +41,22 @@ FIGURES = re.compile(r"fig\d+(_\w+)?")
 """Names of pictures that the commands of experiments/ leave in the run's figures/: the paper's figures."""
 
 
+CHARTS = re.compile(r"f1_frame|precision_recall|curves_.*|timeline")
+"""Drawings of lines and points: they stand on the page as SVG, in the reader's light or dark scheme."""
+
+PHOTOGRAPHS = 1_000_000
+"""Bytes of a PNG from which on it holds photographs, which JPEG keeps in a fraction of the room."""
+
+VIEWER = "viewer"
+"""What the viewer of test videos shows lies in figures/viewer.json."""
+
+
 @dataclass(frozen=True)
 class Picture:
-    """A picture on the page; `source` is empty where it could not be drawn, and `caption` then says why."""
+    """A picture on the page: its pixels as a data URL, or `svg`.
+
+    Neither is there where it could not be drawn, and `caption` then says why.
+    """
 
     section: str
     name: str
@@ -48,10 +65,11 @@ class Picture:
     source: str = ""
     width: int = 0
     height: int = 0
+    svg: str = ""
 
 
 def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: dict[str, Any]) -> None:
-    """Writes figures/*.png and report.html of the folds and systems that are finished.
+    """Writes figures/ and report.html of the folds and systems that are finished.
 
     Args:
       workdir: folder of the run; scores, logs, split and costs are read from it.
@@ -68,11 +86,18 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
     for _, name, draw in _drawings(run):
         try:
             with style.look():
-                png = style.to_png(draw())
-            files.write_bytes(_path(run, name), png)
+                drawing = draw()
+                files.write_bytes(_path(run, name), style.to_png(drawing))
+                if CHARTS.fullmatch(name):
+                    files.write_bytes(_path(run, name, "svg"), style.to_svg(drawing, as_text=True))
         except Exception as error:
             logging.error("report: %s could not be drawn: %s", name, error)
             failures[name] = error
+    try:
+        files.write_text(_path(run, VIEWER, "json"), json.dumps(explorer_data(run), separators=(",", ":")))
+    except Exception as error:
+        logging.error("report: the viewer of test videos could not be filled: %s", error)
+        failures[VIEWER] = error
     _write_page(run, failures)
     if failures:
         error = next(iter(failures.values()))
@@ -110,26 +135,40 @@ def _write_page(run: FinishedRun, failures: Mapping[str, Exception]) -> None:
             pictures.append(Picture(section, name, "", f"This picture could not be drawn: {failures[name]}"))
         elif _path(run, name).exists():
             pictures.append(_picture(section, _path(run, name)))
+    if VIEWER in failures:
+        pictures.insert(0, Picture("timeline", VIEWER, "", f"The viewer could not be filled: {failures[VIEWER]}"))
     found = sorted((run.workdir / "figures").glob("*.png"))
     pictures += [_picture("paper", path) for path in found if FIGURES.fullmatch(path.stem)]
-    files.write_text(run.workdir / "report.html", _render(run, pictures))
+    path = _path(run, VIEWER, "json")
+    viewer = files.read_json(path) if path.exists() and VIEWER not in failures else None
+    files.write_text(run.workdir / "report.html", _render(run, pictures, viewer))
 
 
-def _path(run: FinishedRun, name: str) -> Path:
-    return run.workdir / "figures" / f"{name}.png"
+def _path(run: FinishedRun, name: str, ending: str = "png") -> Path:
+    return run.workdir / "figures" / f"{name}.{ending}"
 
 
 def _picture(section: str, path: Path) -> Picture:
-    png = path.read_bytes()
+    png, svg, kind = path.read_bytes(), path.with_suffix(".svg"), "png"
     with Image.open(io.BytesIO(png)) as image:
         # Written by `style.to_png`. Width and height keep the page from jumping while it is laid out.
         words, (width, height) = image.info, image.size
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return Picture(section, path.stem, words.get("Title", ""), words.get("Description", ""), source, width, height)
+        told = words.get("Title", ""), words.get("Description", "")
+        if section != "paper" and svg.exists() and svg.stat().st_size <= LARGEST:
+            return Picture(section, path.stem, *told, svg=inline_svg(svg.read_bytes(), path.stem))
+        if len(png) > PHOTOGRAPHS:
+            stream = io.BytesIO()
+            image.convert("RGB").save(stream, "JPEG", quality=85, subsampling=0)
+            png, kind = stream.getvalue(), "jpeg"
+    source = f"data:image/{kind};base64," + base64.b64encode(png).decode()
+    return Picture(section, path.stem, *told, source, width, height)
 
 
-def _render(run: FinishedRun, pictures: list[Picture]) -> str:
-    source = importlib.resources.files("au_jax.report").joinpath("page.html.jinja").read_text("utf-8")
+def _render(run: FinishedRun, pictures: list[Picture], viewer: dict[str, Any] | None) -> str:
+    source, look, script = (
+        importlib.resources.files("au_jax.report").joinpath(name).read_text("utf-8")
+        for name in ("page.html.jinja", "page.css", "page.js")
+    )
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -139,11 +178,18 @@ def _render(run: FinishedRun, pictures: list[Picture]) -> str:
     )
     split, costs = _read(run.workdir / "split.json"), _read(run.workdir / "costs.json")
     return environment.from_string(source).render(
+        style=look,
+        script=script,
+        # The page allows this script and no other.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        viewer=viewer,
+        aus=list(AU_NAMES.items()),
         config=run.config,
         columns=[display_name(name) for name in run.columns],
         systems=[(display_name(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],
         rows=tabulate.headline(run),
         averages=tabulate.averages(run),
+        confusion=tabulate.confusion(run),
         verdict=tabulate.verdict(run),
         pictures={
             section: [one for one in pictures if one.section == section]
@@ -157,7 +203,8 @@ def _render(run: FinishedRun, pictures: list[Picture]) -> str:
         seed=run.results["seed"],
         costs=tabulate.costs(costs),
         cost_details=costs,
-        fields=tabulate.config_fields(json.loads(run.config.to_json_best_effort())),
+        # As JSON has it, so that a page that is written again from config.json is the same.
+        fields=config_fields.fields(ConfigDict(json.loads(run.config.to_json_best_effort()))),
         environment=_environment(),
     )
 

@@ -115,11 +115,16 @@ def to_png(drawing: Drawing) -> bytes:
     return stream.getvalue()
 
 
-def to_svg(drawing: Drawing) -> bytes:
-    """Draws a figure as SVG with its words inside; the same figure gives the same bytes."""
+def to_svg(drawing: Drawing, *, as_text: bool = False) -> bytes:
+    """Draws a figure as SVG with its words inside; the same figure gives the same bytes.
+
+    Args:
+      as_text: letters as text, in a font of the reader's; else as outlines, which look the same everywhere.
+    """
+    fonts = "none" if as_text else "path"
     stream = io.BytesIO()
     words = {"Title": drawing.alt, "Description": drawing.caption, "Creator": None, "Date": None}
-    with matplotlib.rc_context({"svg.hashsalt": "au_jax"}), warnings.catch_warnings():
+    with matplotlib.rc_context({"svg.hashsalt": "au_jax", "svg.fonttype": fonts}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         FigureCanvasSVG(drawing.figure).print_svg(stream, metadata=words)
     return stream.getvalue()

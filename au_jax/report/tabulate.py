@@ -1,6 +1,6 @@
 """The tables of the report's page, as rows of text for its template."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,26 @@ def averages(run: FinishedRun) -> list[Row]:
     ]
 
 
+def confusion(run: FinishedRun) -> list[dict[str, Any]]:
+    """Confusion of every AU: its names, and per system four counts with their share of the frames of the same truth."""
+    rows = []
+    for au in AUS:
+        found = []
+        for name in run.systems:
+            counts = run.results["systems"][name]["counts"][str(au)]
+            pairs = (("TP", "FN"), ("FP", "TN"))
+            found.append(
+                [
+                    {"kind": kind, "frames": counts[kind.lower()], "share": counts[kind.lower()] / max(total, 1)}
+                    for pair in pairs
+                    for total in [sum(counts[one.lower()] for one in pair)]
+                    for kind in pair
+                ]
+            )
+        rows.append({"title": f"AU {au}", "name": AU_NAMES[au], "systems": found})
+    return rows
+
+
 def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: int | None = None) -> tuple[Cell, ...]:
     values = [defined(figures[metric][key]) for figures, metric, key in places]
     # What reads the same is equally good.
@@ -125,12 +145,3 @@ def costs(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
         entry["seconds"] += cost["seconds"]
         entry["peak"] = max(entry["peak"], cost["peak_memory_mib"])
     return list(merged.values())
-
-
-def config_fields(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Fields of a config as the command line names them, with their values."""
-    if not isinstance(tree, Mapping):
-        yield prefix.rstrip("."), repr(tree)
-        return
-    for key, item in tree.items():
-        yield from config_fields(item, f"{prefix}{key}.")

@@ -1,5 +1,6 @@
 """ANet: the multi-label CNN alone (paper section III-A)."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -11,12 +12,16 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data import frames
 from au_jax.data.dataset import FaceSet
+from au_jax.explain.filters import filter_pictures
 from au_jax.models.alexnet import COMPUTE, AlexNet
 from au_jax.systems.base import FoldContext, check_finite, validation_figures
 from au_jax.systems.feeding import make_feed
 from au_jax.training import losses, parallel
 from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
+
+SHOWN_CROPS = 16
+"""Training crops that TensorBoard shows."""
 
 
 class ANet:
@@ -32,8 +37,27 @@ class ANet:
     def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
         """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""
         context, config = self._context, self._context.config
+        name = context.name("anet/cnn")
         self._mean = self._fit_mean(train_faces)
         feed = make_feed(train_faces, config, context.seed(1))
+
+        def batches(epoch: int) -> Iterator[parallel.Batch]:
+            for number, batch in enumerate(feed.batches(epoch)):
+                if epoch == number == 0:
+                    show_crops(batch)
+                yield batch
+
+        def show_crops(batch: parallel.Batch) -> None:
+            constants = feed.epoch_constants(0)
+            # One of several processes cannot look at frames that lie on the devices of all.
+            if not constants or jax.process_count() == 1:
+                shown = {key: jnp.asarray(rows[:SHOWN_CROPS]) for key, rows in batch.items()}
+                crops = jax.vmap(feed.example, in_axes=(None, 0))(constants, shown)["image"]
+                context.log.write_pictures(name, 0, "crops", np.asarray(crops))
+
+        def watch(epoch: int, params: Any) -> None:
+            kernels = np.asarray(params["conv1"]["kernel"])
+            context.log.write_pictures(name, epoch, "filters of conv1", filter_pictures(kernels))
 
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
@@ -45,13 +69,13 @@ class ANet:
             return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
 
         stage = Stage(
-            name=context.name("anet/cnn"),
+            name=name,
             directory=context.directory / "anet",
             init=partial(initial_params, self._model, config.data.crop_size),
             loss=loss_of_drawn,
             constants={"mean": jnp.asarray(self._mean)},
             epoch_constants=feed.epoch_constants,
-            batches=feed.batches,
+            batches=batches,
             steps_per_epoch=feed.steps_per_epoch,
             epochs=config.cnn.epochs,
             optimizer=make_optimizer(
@@ -64,8 +88,9 @@ class ANet:
             plateau=Plateau(**config.cnn.plateau),
             seed=context.seed(2),
             folds_to_go=context.folds_to_go,
+            watch=watch,
         )
-        with context.costs.measure(stage.name) as cost:
+        with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
 from au_jax.errors import UserError
 from au_jax.evaluation import metrics
+from au_jax.labels import AUS
 from au_jax.logs import Costs, RunLog
 from au_jax.training import losses
 
@@ -102,15 +103,17 @@ def validation_figures(
       loss: (scores, labels) -> the loss of every frame [N].
 
     Returns:
-      loss, the mean over the frames that have a label, and f1, the average F1-frame at threshold 0; NaN both where a
-      score is not finite.
+      loss, the mean over the frames that have a label; f1, the average F1-frame at threshold 0; both NaN where a score is not
+      finite; and f1/AU01 and so on, that of every AU for which it is defined.
     """
     if not np.isfinite(scores).all():
         return {"loss": np.nan, "f1": np.nan}
     values, counted = np.asarray(loss(scores, labels)), np.asarray(losses.labelled(labels))
+    by_au = metrics.f1(metrics.counts(labels, scores))
     return {
         "loss": float((values * counted).sum() / max(counted.sum(), 1.0)),
-        "f1": float(metrics.average(metrics.f1(metrics.counts(labels, scores)))[0]),
+        "f1": float(metrics.average(by_au)[0]),
+        **{f"f1/AU{au:02d}": float(value) for au, value in zip(AUS, by_au, strict=True) if np.isfinite(value)},
     }
 
 

@@ -73,7 +73,7 @@ class Merging:
             seed=context.seed(7),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name) as cost:
+        with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
     def logits(self, streams: Streams) -> np.ndarray:

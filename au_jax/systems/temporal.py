@@ -76,7 +76,7 @@ class Temporal:
             seed=context.seed(5),
             folds_to_go=context.folds_to_go,
         )
-        with context.costs.measure(stage.name) as cost:
+        with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from au_jax import files
+from au_jax import console, files
 from au_jax.errors import UserError
 from au_jax.training import parallel
 from au_jax.training.checkpoints import REMEDY, Checkpoints, restore_state
@@ -61,6 +61,7 @@ class Stage:
       plateau: the schedule on validation loss.
       seed: of initial weights and dropout.
       folds_to_go: how many folds will train this stage, this one included; for the estimate of the time.
+      watch: is shown epoch and parameters after every epoch.
       epoch_constants: epoch -> further constants, of the same names and shapes in every epoch.
     """
 
@@ -80,6 +81,7 @@ class Stage:
     plateau: Plateau
     seed: int
     folds_to_go: int = 1
+    watch: Callable[[int, Any], None] = lambda epoch, params: None
     epoch_constants: Callable[[int], dict[str, Any]] = lambda epoch: {}
 
 
@@ -152,14 +154,7 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
     step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
     total = stage.epochs * stage.steps_per_epoch
     estimate = _Estimate()
-    with tqdm(
-        total=total,
-        initial=epoch * stage.steps_per_epoch,
-        desc=stage.name,
-        unit="step",
-        mininterval=1.0,
-        disable=not is_first(),
-    ) as progress:
+    with console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step") as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
             state, trained = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
             _check_params(stage, state["params"], (epoch + 1) * stage.steps_per_epoch, checkpoints)
@@ -168,7 +163,12 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
             state = _judge(stage, state, figures)
             log(stage.name, epoch, {**trained, **_validation(figures)})
             checkpoints.save(epoch, state, float(np.float32(figures[stage.monitor])))
-            shown = {"loss": trained["train_loss"], **figures}
+            stage.watch(epoch, state["params"])
+            # A name with a slash is one of many, such as an AU's.
+            shown = {
+                "loss": trained["train_loss"],
+                **{name: value for name, value in figures.items() if "/" not in name},
+            }
             progress.set_postfix({name: f"{value:.3f}" for name, value in shown.items()})
             epoch += 1
     return state
@@ -243,7 +243,7 @@ class _Estimate:
         seconds = (now - start) / (step - first)
         fold = seconds * stage.epochs * stage.steps_per_epoch
         if fold * stage.folds_to_go > WORTH_TELLING:
-            progress.write(
+            console.tell(
                 f"{stage.name}: {seconds:.2f} s a step; {stage.epochs} epochs of {stage.steps_per_epoch} steps are "
                 f"{tqdm.format_interval(fold)} at most, {tqdm.format_interval(fold * stage.folds_to_go)} for "
                 f"{stage.folds_to_go} folds (h:mm:ss), validation not counted"

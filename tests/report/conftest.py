@@ -47,6 +47,9 @@ class DrawnFaces:
     def records(self, subject: str) -> Records:
         return self._records[subject]
 
+    def load(self, subjects) -> list[Records]:
+        return [self.records(subject) for subject in subjects]
+
     def shards(self, subject: str) -> list[str]:
         return [str(self._folder / f"{self.subjects.index(subject)}.tfrecord")]
 
@@ -64,7 +67,7 @@ def _labels(generator: np.random.Generator, frames: int) -> np.ndarray:
 def _face(subject: int, row: int, size: int) -> np.ndarray:
     """A small disc in the subject's colour on a grey that tells the row."""
     y, x = np.mgrid[:size, :size] / size - 0.5
-    picture = np.full((size, size, 3), 3 * row, np.uint8)
+    picture = np.full((size, size, 3), 3 * row % 256, np.uint8)
     picture[np.hypot(x, y) < 0.2] = (60 + 23 * subject % 180, 150, 120)
     return picture
 

@@ -7,7 +7,7 @@ import pytest
 
 from au_jax.errors import UserError
 from au_jax.evaluation.tables import Scored
-from au_jax.report import contact_sheet
+from au_jax.report import contact_sheet, frame_pictures
 
 
 def _scored(faces) -> Scored:
@@ -46,7 +46,7 @@ def test_choice_follows_from_the_seed(drawn_faces):
 def test_pictures_are_those_of_the_frames(drawn_faces):
     # The grey of a drawn face's corner is three times its row within the subject.
     shown = contact_sheet.choose_frames(_scored(drawn_faces), 12, seed=1)
-    for frame, picture in zip(shown, contact_sheet.decode(drawn_faces, shown), strict=True):
+    for frame, picture in zip(shown, frame_pictures.decode(drawn_faces, shown), strict=True):
         assert picture.shape == (24, 24, 3)
         row = frame.row + (40 if frame.key.endswith("T2") else 0)
         assert abs(int(picture[0, 0, 1]) - 3 * row) <= 1
@@ -55,9 +55,9 @@ def test_pictures_are_those_of_the_frames(drawn_faces):
 def test_frames_that_the_dataset_does_not_have_are_refused(drawn_faces):
     frame = contact_sheet.choose_frames(_scored(drawn_faces), 1, seed=0)[0]
     with pytest.raises(UserError, match="frame 999 of .* no picture"):
-        contact_sheet.decode(drawn_faces, [dataclasses.replace(frame, frame=999)])
+        frame_pictures.decode(drawn_faces, [dataclasses.replace(frame, frame=999)])
     with pytest.raises(UserError, match="subject X .* not in the dataset"):
-        contact_sheet.decode(drawn_faces, [dataclasses.replace(frame, key="X/T1")])
+        frame_pictures.decode(drawn_faces, [dataclasses.replace(frame, key="X/T1")])
 
 
 def test_outcomes_of_labels_and_scores():

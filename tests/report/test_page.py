@@ -1,6 +1,7 @@
 """The page of a run: complete for any part of a run, self-contained, safe and the same at every repetition."""
 
 import base64
+import hashlib
 import html.parser
 import io
 import json
@@ -43,7 +44,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self.tables += tag == "table"
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
         if tag == "tr" and self.tables == 1:
             self.rows.append([])
@@ -83,25 +84,68 @@ def test_all_pictures_are_drawn_and_none_is_blank(whole):
         assert (edge > 250).all(), name
 
 
-def test_page_holds_the_very_pictures_of_the_folder_with_alt_texts(whole):
+def test_page_holds_the_pictures_of_the_folder_with_alt_texts(whole):
     workdir, _, parsed = whole
     inside = {base64.b64decode(source.partition("base64,")[2]) for source in parsed.attributes("img", "src")}
-    assert inside == {path.read_bytes() for path in (workdir / "figures").glob("*.png")}
-    assert all(len(text) > 40 for text in parsed.attributes("img", "alt"))
+    charts = {"f1_frame", "precision_recall", "curves_hybrid_lstm", "curves_hybrid_fusion", "timeline"}
+    assert inside == {(workdir / "figures" / f"{name}.png").read_bytes() for name in ALL - charts}
     widths = [Image.open(io.BytesIO(png)).size[0] for png in inside]
     assert {int(width) for width in parsed.attributes("img", "width")} == set(widths)
+    assert parsed.attributes("svg", "class").count("drawing") == len(charts)
+    words = parsed.attributes("img", "alt") + [
+        attributes["aria-label"] for tag, attributes in parsed.tags if attributes.get("role") == "img"
+    ]
+    assert len(words) == len(ALL) and all(len(text) > 40 for text in words)
 
 
-def test_page_refers_to_nothing_outside(whole):
+def test_page_refers_to_nothing_outside_and_runs_its_own_script_only(whole):
     workdir, _, parsed = whole
     for tag, attributes in parsed.tags:
-        assert tag not in ("script", "link", "iframe", "object", "embed", "base", "form"), tag
+        assert tag not in ("link", "iframe", "object", "embed", "base", "form"), tag
         for name, value in attributes.items():
             assert not name.startswith("on")
             if name in ("src", "srcset", "href", "action", "data", "poster"):
-                assert value.startswith(("data:image/png;base64,", "#")), value[:60]
+                assert tag != "script" and value.startswith(("data:image/png;base64,", "#")), value[:60]
     text = (workdir / "report.html").read_text()
-    assert not re.search(r"https?:|url\(|@import", text)
+    assert not re.search(r"https?:|url\((?!#)|@import", text)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    policy = parsed.attributes("meta", "content")[2]
+    assert len(scripts) == 1 and policy.endswith(f"script-src 'sha256-{digest}'")
+
+
+def test_confusion_has_the_counts_of_the_results_with_their_share_of_the_same_truth(whole):
+    _, made, parsed = whole
+    spans = [attributes for tag, attributes in parsed.tags if attributes.get("class") in ("TP", "FN", "FP", "TN")]
+    assert len(spans) == 12 * 3 * 4
+    # The third system's counts of AU 12, the seventh AU.
+    counts = made["results"]["systems"]["hybrid"]["counts"]["12"]
+    tp, fn, fp, tn = (counts[name] for name in ("tp", "fn", "fp", "tn"))
+    shares = [tp / (tp + fn), fn / (tp + fn), fp / (fp + tn), tn / (fp + tn)]
+    found = spans[(6 * 3 + 2) * 4 :][:4]
+    assert [span["style"] for span in found] == [f"--share: {100 * share:.0f}%" for share in shares]
+    words = " ".join(" ".join(parsed.words).split())
+    assert f"TP {tp:,} FN {fn:,} FP {fp:,} TN {tn:,}" in words
+
+
+def test_viewer_holds_every_score_and_label_of_its_videos_and_the_pictures_of_its_stops(whole):
+    workdir, made, _ = whole
+    text = (workdir / "report.html").read_text()
+    data = json.loads(re.search(r'id="viewer-data">(.*?)</script>', text, re.DOTALL)[1])
+    assert data == files.read_json(workdir / "figures" / "viewer.json")
+    assert [system["name"] for system in data["systems"]] == ["HOG+SVM", "ANet", "Hybrid"]
+    assert len(data["videos"]) == 6 and len({video["key"].split("/")[0] for video in data["videos"]}) == 6
+    video = data["videos"][3]
+    fold = next(path for path in workdir.glob("fold_*/scores/anet.npz") if f"{video['key']}/scores" in np.load(path))
+    saved = np.load(fold)
+    np.testing.assert_allclose(np.array(video["scores"][1]).T, saved[f"{video['key']}/scores"], rtol=5e-3)
+    codes = np.array([["-?+".index(code) - 1 for code in column] for column in video["truth"]]).T
+    np.testing.assert_array_equal(codes, saved[f"{video['key']}/labels"])
+    assert video["frames"] == list(range(1, 41)) and video["stops"] == list(range(40))
+    # The grey of a drawn face's corner is three times its row within the subject.
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(video["pictures"][21]))))
+    row = 21 + 40 * video["key"].endswith("T2")
+    assert picture.shape == (24, 24, 3) and abs(int(picture[0, 0, 1]) - 3 * row) <= 2
 
 
 def test_links_and_labels_within_the_page_lead_somewhere(whole):
@@ -141,6 +185,7 @@ def test_page_names_protocol_costs_config_and_versions(whole):
 
 def test_same_inputs_give_the_same_bytes(whole):
     workdir, made, _ = whole
+    assert {path.suffix for path in (workdir / "figures").iterdir()} == {".png", ".svg", ".json"}
     before = {path.name: path.read_bytes() for path in [*(workdir / "figures").iterdir(), workdir / "report.html"]}
     write_report(workdir, **made)
     assert before == {
@@ -197,11 +242,12 @@ def test_a_damaged_score_file_is_named_and_the_tables_stay(tmp_path, drawn_faces
     damaged.write_bytes(damaged.read_bytes()[:1000])
     with pytest.raises(
         UserError,
-        match=r"precision_recall, cooccurrence, timeline, contact_sheet could not .*fold_01/scores/hybrid.npz",
+        match=r"precision_recall, cooccurrence, timeline, contact_sheet, viewer could not .*fold_01/scores/hybrid.npz",
     ):
         write_report(tmp_path, **made)
     text = (tmp_path / "report.html").read_text()
     assert text.count("This picture could not be drawn") == 4
+    assert text.count("The viewer could not be filled") == 1 and "<script" not in text
     assert f"{made['results']['systems']['hybrid']['f1_frame']['average']:.1f}" in text
 
 

@@ -74,8 +74,3 @@ def test_costs_add_up_over_folds_and_keep_the_highest_memory():
         {"stage": "prepare", "folds": 0, "seconds": 9.0, "peak": 5.0},
         {"stage": "anet/cnn", "folds": 2, "seconds": 3.5, "peak": 30.0},
     ]
-
-
-def test_config_fields_are_named_as_on_the_command_line():
-    fields = dict(tabulate.config_fields({"cnn": {"optimizer": {"name": "adamw"}}, "folds": []}))
-    assert fields == {"cnn.optimizer.name": "'adamw'", "folds": "[]"}

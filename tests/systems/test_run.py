@@ -50,12 +50,27 @@ def test_scores_cover_the_test_subjects_of_the_fold_and_nobody_else(finished):
                 assert rows.dtype == np.float32 and rows.shape[1] == 12 and np.isfinite(rows).all()
 
 
-def test_starting_again_changes_nothing(finished, config):
+def test_log_file_tells_plan_epochs_and_costs_with_their_time(finished):
+    lines = (finished / "logs" / "run.log").read_text().splitlines()
+    stamped = [line for line in lines if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO ", line)]
+    for pattern in (
+        r"plan of .*whole: 2 folds of 2, 3 systems; 6 people, \d+ frames of 40 px",
+        r"fold_01/anet/cnn, epoch 1: train_loss \d",
+        r"fold_00/hog_svm/fit: [\d.]+ s, at most \d+ MiB",
+        r"fold_01/hybrid: done in ",
+        r"1 of 2 folds to go, about ",
+    ):
+        assert any(re.search(pattern, line) for line in stamped), pattern
+
+
+def test_starting_again_changes_nothing(finished, config, capsys):
     before = (finished / "results.json").read_bytes()
     stamps = {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
     run(config, finished)
     assert (finished / "results.json").read_bytes() == before
     assert stamps == {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
+    told = capsys.readouterr().out
+    assert "done before: 6 of 6 (fold, system)" in told and "report.html shows the results" in told
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from au_jax import console
 from au_jax.data.readers.codes import INTENSITY, OCCURRENCE, Codes, Coding, spans
 from au_jax.data.readers.layout import OnDisk, Tree, natural
 from au_jax.data.readers.picture_headers import picture_flaw
@@ -66,7 +66,7 @@ def take_survey(
     aus: set[int] = set()
     unused: dict[str, None] = {}
     graded = False
-    for on_disk in tqdm(ordered, desc=f"look at {source}", unit="video", leave=False):
+    for on_disk in console.bar(ordered, desc=f"look at {source}", unit="video", leave=False):
         try:
             opened, numbers = _open(on_disk, tree)
             codes = read_codes(opened, dataclasses.replace(coding, unmarked=OCCURRENCE))

@@ -1,0 +1,88 @@
+"""What a command says while it works: lines and bars in the terminal, and the lines with their time in a run's log file."""
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+_LOG = logging.getLogger("au_jax")
+# absl's handler would print every line a second time.
+_LOG.propagate = False
+_LOG.setLevel(logging.INFO)
+_LOG.addHandler(logging.NullHandler())
+
+_SELDOM = 30.0
+"""Seconds between two states of a bar that goes into a file instead of a terminal."""
+
+
+class _Settings:
+    quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Turns all that is said here off; errors, and lines in log files, stay."""
+    _Settings.quiet = quiet
+
+
+def tell(text: str) -> None:
+    """Says a line, in the terminal and in the log file."""
+    _LOG.info(text)
+    if not _Settings.quiet:
+        tqdm.write(text)
+
+
+def note(text: str) -> None:
+    """Writes a line into the log file only."""
+    _LOG.info(text)
+
+
+def bar(items: Iterable[Any] | None = None, **arguments: Any) -> tqdm:
+    """A progress bar, as tqdm's; in a file instead of a terminal it is written twice a minute at most."""
+    return tqdm(items, disable=_Settings.quiet, mininterval=1.0 if sys.stderr.isatty() else _SELDOM, **arguments)
+
+
+@contextlib.contextmanager
+def live(text: str) -> Iterator[None]:
+    """Shows a line with the time that has passed, in a terminal, until the block ends."""
+    if _Settings.quiet or not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    with tqdm(total=0, desc=text, bar_format="{desc}  {elapsed}", leave=False) as line:
+
+        def tick() -> None:
+            while not done.wait(1.0):
+                line.refresh()
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+@contextlib.contextmanager
+def to_file(path: Path) -> Iterator[None]:
+    """Keeps all lines, the libraries' warnings, and the error that ends the block in a file; an older one is gone on with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = (_LOG, logging.getLogger("absl"))
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        _LOG.error("%s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

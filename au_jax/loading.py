@@ -1,0 +1,33 @@
+"""Finished runs and prepared datasets, opened by one call each."""
+
+from pathlib import Path
+
+from au_jax import files
+from au_jax.config import Config
+from au_jax.data.dataset import FaceDataset
+from au_jax.errors import UserError
+from au_jax.prepare import prepare
+from au_jax.report.finished import FinishedRun
+from au_jax.systems.trained import read_config
+
+
+def load_run(folder: str | Path) -> FinishedRun:
+    """A run with its config, its results and every system's scores of the test subjects; its faces are not opened.
+
+    Raises:
+      UserError: the folder is no run, or has no results yet.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    if not (folder / "results.json").exists():
+        raise UserError(f"{folder} has no results.json; finish it with au_jax.main on this workdir")
+    return FinishedRun(folder, config, None, files.read_json(folder / "results.json"))
+
+
+def load_dataset(data: Config) -> FaceDataset:
+    """The registered faces that `config.data` describes; prepared where they are not on disk.
+
+    Raises:
+      UserError: as `au_jax.prepare.prepare`.
+    """
+    return FaceDataset(prepare(data))

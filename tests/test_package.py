@@ -1,0 +1,53 @@
+"""`import au_jax`: what it offers, and that it costs nothing until it is used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import au_jax
+from au_jax.errors import UserError
+
+
+def test_import_is_light():
+    program = "import sys, au_jax; print({'jax', 'flax', 'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_every_name_is_there_and_comes_from_where_it_is_written():
+    for name in au_jax.__all__:
+        assert getattr(au_jax, name) is not None
+    assert au_jax.Detector.__module__ == "au_jax.detector"
+    assert au_jax.load_run.__module__ == "au_jax.loading"
+    assert au_jax.metrics.__name__ == "au_jax.evaluation.metrics"
+    with pytest.raises(AttributeError, match="'au_jax' has no attribute 'Detectors'"):
+        _ = au_jax.Detectors
+
+
+def test_metrics_need_no_tensorflow():
+    program = "import sys, au_jax; au_jax.metrics.f1; print({'flax', 'tensorflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_package_says_that_it_is_typed():
+    assert (Path(au_jax.__file__).parent / "py.typed").exists()
+
+
+def test_a_run_is_loaded_with_results_and_scores(finished):
+    run = au_jax.load_run(str(finished))
+    assert run.systems == ("hog_svm", "anet", "hybrid") and run.folds == (0, 1)
+    assert run.results["systems"]["anet"]["f1_frame"]["average"] > 0
+    dataset = au_jax.load_dataset(run.config.data)
+    scored = run.scores("hybrid")
+    assert {key.split("/")[0] for key in scored.scores} == set(dataset.subjects)
+
+
+def test_what_is_no_run_is_refused(tmp_path, finished):
+    with pytest.raises(UserError, match="no config.json"):
+        au_jax.load_run(tmp_path)
+    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
+    with pytest.raises(UserError, match="finish it with au_jax.main"):
+        au_jax.load_run(tmp_path)

@@ -1,0 +1,72 @@
+"""The plan of a run: steps, room on disk and time to go, against what runs do."""
+
+import pytest
+
+from au_jax import files, plan
+from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.prepare import prepare
+from au_jax.systems.trained import read_config
+from configs import base, demo
+
+
+@pytest.fixture(scope="module")
+def small(finished):
+    config = read_config(finished)
+    return config, FaceDataset(prepare(config.data))
+
+
+def test_steps_are_those_of_the_run(finished, small):
+    config, dataset = small
+    fold = files.read_json(finished / "split.json")["folds"][0]
+    told = plan.steps(config, FaceSet(dataset, tuple(fold["train"])))
+    rows = int((FaceSet(dataset, tuple(fold["train"])).labels != 0).any(-1).sum())
+    assert told["anet"] == f"CNN, 2 epochs of about {-(-rows // 16)} steps (16 frames)"
+    assert told["hybrid"] == "the CNN of ANet; LSTM, 2 passes of 2 updates; fusion, 2 epochs"
+    assert told["hog_svm"] == "HOG of every frame, 12 linear SVMs on every 4th frame"
+    config = demo.get_config("smoke")
+    config.systems = ("hybrid",)
+    config.fusion.train_on = "out_of_fold"
+    told = plan.steps(config, FaceSet(dataset, tuple(fold["train"])))["hybrid"]
+    assert told.startswith("CNN, 2 epochs") and told.endswith("3 times more on parts")
+
+
+def test_room_on_disk_is_enough_for_the_run_and_not_far_more(finished, small):
+    config, dataset = small
+    count = sum(len(records.frames) for records in dataset.load(dataset.subjects))
+    needed = sum(
+        path.stat().st_size
+        for fold in ("fold_00", "fold_01")
+        for path in (finished / fold).rglob("*")
+        if path.is_file()
+    )
+    assert needed <= plan.disk(config, count, 2) <= 4 * needed
+
+
+def test_full_networks_keep_two_checkpoints_of_weights_and_momentum():
+    config = base.get_config()
+    config.systems = ("anet",)
+    # 45,383,052 parameters and their momentum, 4 bytes each, newest and best; the mean picture and the scores are small.
+    assert plan.disk(config, 1000, 3) == pytest.approx(3 * 2 * 2 * 4 * 45_383_052, rel=0.01)
+
+
+def test_time_to_go_is_the_mean_of_the_finished_folds():
+    stages = {
+        "prepare": {"seconds": 500.0},
+        "fold_00/anet/cnn": {"seconds": 100.0},
+        "fold_00/anet/score": {"seconds": 20.0},
+        "fold_01/anet/cnn": {"seconds": 140.0},
+    }
+    assert plan.seconds_to_go(stages, [0, 1], 3) == 3 * 130.0
+    assert plan.seconds_to_go(stages, [], 3) is None
+    assert [plan.interval(seconds) for seconds in (7.4, 187, 3787)] == ["7 s", "3:07", "1:03:07"]
+
+
+def test_plan_tells_what_is_done_and_warns_of_a_full_disk(finished, small, monkeypatch):
+    config, dataset = small
+    folds = list(files.read_json(finished / "split.json")["folds"])
+    folds = [plan.Fold(*(tuple(fold[group]) for group in ("train", "validation", "test"))) for fold in folds]
+    text = plan.plan(config, finished, dataset, folds, {1: ["hybrid"]})
+    assert "2 folds of 2, 3 systems; 6 people" in text and "done before: 5 of 6 (fold, system)" in text
+    assert "TOO LITTLE" not in text
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
+    assert "1 kB free - TOO LITTLE" in plan.plan(config, finished, dataset, folds, {1: ["hybrid"]})
