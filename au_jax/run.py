@@ -124,14 +124,13 @@ def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fol
 
 
 def _todo(workdir: Path, config: Config, folds: int) -> dict[int, list[str]]:
-    """The folds that are asked for and, of each, the systems whose scores are not there yet."""
-    return {
-        index: missing
-        for index in config.folds or range(folds)
-        if (
-            missing := [name for name in config.systems if not score_path(workdir / f"fold_{index:02d}", name).exists()]
-        )
-    }
+    """The folds that are asked for and, of each, the systems that have no scores yet, or damaged ones."""
+
+    def missing(index: int) -> list[str]:
+        paths = {name: score_path(workdir / f"fold_{index:02d}", name) for name in config.systems}
+        return [name for name, path in paths.items() if not files.is_whole_npz(path)]
+
+    return {index: names for index in config.folds or range(folds) if (names := missing(index))}
 
 
 def _tell_time_to_go(costs: Costs, config: Config, folds: int, later: list[int]) -> None:
