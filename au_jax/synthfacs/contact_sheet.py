@@ -1,15 +1,16 @@
 """Draws a contact sheet of synthfacs: some people neutral and with each AU, then frames as the presets have them.
 
-python -m au_jax.synthfacs.contact_sheet --out sheet.png
+python -m au_jax.synthfacs.contact_sheet --out=sheet.png
 """
 
-import argparse
 import dataclasses
 from typing import Any
 
 import numpy as np
+from absl import flags
 from PIL import Image, ImageDraw
 
+from au_jax.command_line import run_command
 from au_jax.labels import AU_NAMES, AUS
 from au_jax.synthfacs.presets import get_preset
 from au_jax.synthfacs.video import draw_face, draw_faces, render_video, subject_names
@@ -66,19 +67,17 @@ def contact_sheet(identities: list[int], size: int = 168, intensity: float = 4.5
     return np.concatenate(rows, axis=0)
 
 
-def main() -> None:
-    """Reads the command line and writes the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, help="picture to write: .png or .jpg")
-    parser.add_argument("--people", type=int, nargs="+", default=[5, 17], help="seeds of the people with all AUs")
-    parser.add_argument("--size", type=int, default=168, help="side of one picture, pixels")
-    parser.add_argument("--intensity", type=float, default=4.5, help="intensity of the AUs, 0 to 5")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the rows of random frames")
-    args = parser.parse_args()
-    picture = contact_sheet(args.people, args.size, args.intensity, args.seed)
-    options: dict[str, Any] = {"quality": 88} if args.out.lower().endswith((".jpg", ".jpeg")) else {}
-    Image.fromarray(picture).save(args.out, **options)
+def write_contact_sheet(out: str, people: list[str], size: int, intensity: float, seed: int) -> None:
+    """Draws the sheet of `contact_sheet` into a file, .png or .jpg."""
+    picture = contact_sheet([int(person) for person in people], size, intensity, seed)
+    options: dict[str, Any] = {"quality": 88} if out.lower().endswith((".jpg", ".jpeg")) else {}
+    Image.fromarray(picture).save(out, **options)
 
 
 if __name__ == "__main__":
-    main()
+    OUT = flags.DEFINE_string("out", None, "Picture to write: .png or .jpg.", required=True)
+    PEOPLE = flags.DEFINE_list("people", ["5", "17"], "Seeds of the people with all AUs.")
+    SIZE = flags.DEFINE_integer("size", 168, "Side of one picture, pixels.", lower_bound=16)
+    INTENSITY = flags.DEFINE_float("intensity", 4.5, "Intensity of the AUs.", lower_bound=0.0, upper_bound=5.0)
+    SEED = flags.DEFINE_integer("seed", 0, "Seed of the rows of random frames.")
+    run_command(lambda: write_contact_sheet(OUT.value, PEOPLE.value, SIZE.value, INTENSITY.value, SEED.value))
