@@ -28,7 +28,7 @@ def run_command(command: Callable[[], object]) -> None:
         if not flags.FLAGS["verbosity"].present:
             # TFDS and Orbax tell every file that they write.
             logging.set_verbosity(logging.WARNING)
-        console.set_quiet(flags.FLAGS["verbosity"].present and flags.FLAGS.verbosity < 0)
+        console.set_quiet(bool(flags.FLAGS["verbosity"].present) and flags.FLAGS.verbosity < 0)
         # TensorFlow feeds the data only and must not take the accelerators' memory.
         tf.config.set_visible_devices([], "GPU")
         command()
