@@ -25,7 +25,7 @@ def test_validation_scores_that_are_not_finite_stop_the_stage(tmp_path, value):
     scores, labels = np.zeros((4, 12), np.float32), np.ones((4, 12), np.int8)
     # Of one class alone, F1 would be undefined.
     labels[0] = -1
-    assert validation_figures(scores, labels, mean_square) == {"loss": 0.0, "f1": 0.0}
+    assert set(validation_figures(scores, labels, mean_square).values()) == {0.0}
     scores[2, 3] = value
     figures = validation_figures(scores, labels, mean_square)
     assert np.isnan(figures["loss"])
