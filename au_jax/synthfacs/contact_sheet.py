@@ -7,10 +7,9 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from absl import flags
+from absl import app, flags
 from PIL import Image, ImageDraw
 
-from au_jax.command_line import run_command
 from au_jax.labels import AU_NAMES, AUS
 from au_jax.synthfacs.presets import get_preset
 from au_jax.synthfacs.video import draw_face, draw_faces, render_video, subject_names
@@ -80,4 +79,4 @@ if __name__ == "__main__":
     SIZE = flags.DEFINE_integer("size", 168, "Side of one picture, pixels.", lower_bound=16)
     INTENSITY = flags.DEFINE_float("intensity", 4.5, "Intensity of the AUs.", lower_bound=0.0, upper_bound=5.0)
     SEED = flags.DEFINE_integer("seed", 0, "Seed of the rows of random frames.")
-    run_command(lambda: write_contact_sheet(OUT.value, PEOPLE.value, SIZE.value, INTENSITY.value, SEED.value))
+    app.run(lambda _: write_contact_sheet(OUT.value, PEOPLE.value, SIZE.value, INTENSITY.value, SEED.value))
