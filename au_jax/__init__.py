@@ -16,6 +16,8 @@ What most programs need is here, and is imported when it is first asked for:
 import importlib
 from typing import TYPE_CHECKING
 
+from au_jax import xla_flags as xla_flags  # before JAX makes its first array
+
 if TYPE_CHECKING:
     from au_jax import exported as exported
     from au_jax.data.builder import AuFaces as AuFaces
