@@ -5,8 +5,8 @@
 Ours and PyTorch's are timed in turns; a rate is that of the median turn, a ratio the median over turns, so that what else
 the machine does meanwhile falls on both. (PyTorch's threads wait for each other and lose more on a busy machine.) The last
 column is the share of what the machine reached in this run: floating-point operations against one large matrix product,
-bytes against one large copy in host memory. PyTorch's columns are empty without the extra `bench`, and feeding is left
-out without TensorFlow. On a GPU, cuDNN's LSTM and several folds in one program are timed as well.
+bytes against one large copy in host memory. PyTorch's columns are empty without the extra `bench`, and feeding by tf.data
+is left out without TensorFlow. On a GPU, cuDNN's LSTM and several folds in one program are timed as well.
 """
 
 import importlib.util
@@ -25,24 +25,24 @@ import numpy as np
 from absl import app, flags, logging
 
 from au_jax import files
-from experiments import benchmark_gpu, benchmark_parts
+from experiments import benchmark_gpu, benchmark_parts, benchmark_waiting
 from experiments.benchmark_parts import QUICK, Part, Sizes
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a part; `ratio` is ours to PyTorch's, `share` of the machine's ceiling."""
+    """What was measured of a part; `ratio` is ours to PyTorch's, `share` of the machine's ceiling, both if there is one."""
 
     name: str
     unit: str
     ours: float
     pytorch: float | None
     ratio: float | None
-    share: float
+    share: float | None
 
 
 def run(sizes: Sizes) -> Iterator[Row]:
-    """Measures all parts, one after the other."""
+    """Measures all parts, one after the other; at last how long training waits for its frames, which says if feeding suffices."""
     ceilings = {"product": _product(sizes), "copy": _copy(sizes)}
     torch_networks = _torch_networks()
     parts: list[Callable[[], list[Part]]] = [
@@ -56,9 +56,14 @@ def run(sizes: Sizes) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         if importlib.util.find_spec("tensorflow"):
             parts.append(partial(benchmark_parts.feeding_parts, sizes, folder))
+        rates = {}
         for make in parts:
             for part in make():
-                yield _measure(part, sizes.turns, ceilings[part.ceiling])
+                row = _measure(part, sizes.turns, ceilings[part.ceiling])
+                rates[row.name] = row.ours
+                yield row
+        for cache, share in benchmark_waiting.waiting(sizes, rates["CNN training"], folder):
+            yield Row(f"waiting, cache={cache}", "% of the time", 100 * share, None, None, None)
 
 
 def _torch_networks() -> Any:
@@ -112,7 +117,9 @@ def _cells(rows: list[Row]) -> list[list[str]]:
     for row in rows:
         pytorch = "" if row.pytorch is None else f"{row.pytorch:,.0f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        lines.append([row.name, row.unit, f"{row.ours:,.0f}", pytorch, ratio, f"{row.share:.1%}"])
+        share = "" if row.share is None else f"{row.share:.1%}"
+        ours = f"{row.ours:,.0f}" if row.ours >= 10 else f"{row.ours:.1f}"
+        lines.append([row.name, row.unit, ours, pytorch, ratio, share])
     return lines
 
 

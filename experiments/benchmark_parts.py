@@ -21,7 +21,11 @@ from configs import base
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much work is timed: sizes of the networks and batches, and turns per part."""
+    """How much work is timed: sizes of the networks and batches, and turns per part.
+
+    `waited` is the length in seconds of the epochs whose waiting for frames is measured: of a short one, the first batch, for
+    which nothing is computed yet, would be a large part.
+    """
 
     turns: int = 7
     variant: str = "drml_alexnet"
@@ -37,9 +41,10 @@ class Sizes:
     frames: int = 300
     ceiling: int = 4096
     folds: int = 3
+    waited: float = 20.0
 
 
-QUICK = replace(Sizes(), turns=3, steps=300, streamed=60, frames=60, ceiling=2048)
+QUICK = replace(Sizes(), turns=3, steps=300, streamed=60, frames=60, ceiling=2048, waited=10.0)
 
 
 @dataclass(frozen=True)
@@ -216,9 +221,9 @@ def metrics_parts(sizes: Sizes) -> list[Part]:
 
 def feeding_parts(sizes: Sizes, folder: str) -> list[Part]:
     """tf.data's training batches, and the same records read and shuffled only; faces are rendered into `folder`."""
-    from experiments.feeding import decoded, faces, labelled, undecoded
+    from experiments.feeding import TIMES, decoded, faces, labelled, undecoded
 
-    shown = faces(folder, sizes.frames, sizes.crop)
+    shown = faces(folder, sizes.frames, sizes.crop, TIMES * sizes.frames)
     trained = labelled(shown)
     crops = float(trained * sizes.crop**2 * 3)
     size = float(sum(Path(shard).stat().st_size for shard in shown.shards()))

@@ -9,19 +9,20 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.prepare import prepare
 from configs import base
 
-_TIMES = 20
+TIMES = 20
 """How often the few rendered faces are read in one stream, so that it is not its start that is timed."""
 
 
-def faces(folder: str, count: int, crop: int) -> FaceSet:
-    """Renders about `count` faces of one subject a little larger than the crop, as a training set of many times as many."""
+def faces(folder: str, count: int, crop: int, total: int) -> FaceSet:
+    """Renders about `count` faces of one subject a little larger than the crop, read again and again as about `total`."""
     tf.config.set_visible_devices([], "GPU")
     data = base.get_config().data
     data.preset, data.subjects, data.videos, data.frames = "bp4d_like", 1, 1, count
     data.image_size, data.directory = crop * 200 // 176, folder
     dataset = FaceDataset(prepare(data))
     dataset.load(dataset.subjects)
-    return FaceSet(dataset, dataset.subjects * _TIMES)
+    times = max(round(total / len(FaceSet(dataset, dataset.subjects))), 1)
+    return FaceSet(dataset, dataset.subjects * times)
 
 
 def labelled(shown: FaceSet) -> int:

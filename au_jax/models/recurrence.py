@@ -184,4 +184,3 @@ def _at(rows: jax.Array, time: jax.Array) -> jax.Array:
 
 def _put(rows: jax.Array, row: jax.Array, time: jax.Array) -> jax.Array:
     return lax.dynamic_update_index_in_dim(rows, row, time, axis=1)
-

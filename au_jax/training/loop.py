@@ -1,5 +1,6 @@
 """The training loop of CNN, LSTM and fusion network: epochs, validation, plateau schedule, checkpoints, resume."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from au_jax import console, files
 from au_jax.errors import UserError
 from au_jax.training import parallel
+from au_jax.training.ahead import Ahead
 from au_jax.training.checkpoints import REMEDY, Checkpoints, restore_state
 from au_jax.training.optimizers import Optimizer
 from au_jax.training.processes import Led, from_first, is_first
@@ -154,9 +156,13 @@ def _run_epochs(stage: Stage, state: dict[str, Any], checkpoints: Checkpoints, l
     step_function = parallel.make_train_step(stage.loss, stage.optimizer.tx)
     total = stage.epochs * stage.steps_per_epoch
     estimate = _Estimate()
-    with console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step") as progress:
+    ahead = Ahead(stage.batches)
+    bar = console.bar(total=total, initial=epoch * stage.steps_per_epoch, desc=stage.name, unit="step")
+    with contextlib.closing(ahead), bar as progress:
         while epoch < stage.epochs and not _out_of_patience(stage, state):
-            state, trained = _run_epoch(stage, state, epoch, step_function, checkpoints, progress, estimate)
+            state, trained = _run_epoch(stage, state, epoch, ahead, step_function, checkpoints, progress, estimate)
+            if epoch + 1 < stage.epochs:
+                ahead.begin(epoch + 1)
             _check_params(stage, state["params"], (epoch + 1) * stage.steps_per_epoch, checkpoints)
             figures = from_first(partial(stage.validate, state["params"]))
             _check_validation(stage, figures, (epoch + 1) * stage.steps_per_epoch, checkpoints)
@@ -188,11 +194,11 @@ def _resume(state: dict[str, Any], checkpoints: Checkpoints) -> tuple[int, dict[
 
 
 def _run_epoch(
-    stage, state, epoch, step_function, checkpoints, progress, estimate
+    stage, state, epoch, ahead, step_function, checkpoints, progress, estimate
 ) -> tuple[dict[str, Any], dict[str, float]]:
     params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
     constants = parallel.replicate({**stage.constants, **stage.epoch_constants(epoch)})
-    waiting = Waiting(iter(stage.batches(epoch)))
+    waiting = Waiting(ahead.epoch(epoch))
     key = jax.random.key(stage.seed)
     losses = []
     first = epoch * stage.steps_per_epoch

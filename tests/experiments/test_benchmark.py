@@ -16,10 +16,12 @@ from experiments.benchmark import Part, Row, Sizes
 
 _TINY = Sizes(
     turns=2, variant="demo", crop=36, batch=4, inputs=8, hidden=8, layers=2, sequences=2, steps=6, streamed=3, fused=8,
-    frames=30, ceiling=64, folds=2,
+    frames=30, ceiling=64, folds=2, waited=0.1,
 )  # fmt: skip
 _NETWORKS = ["CNN training", "CNN inference", "LSTM training, fused", "LSTM training, scan", "LSTM streaming"]
 _OURS = ["fusion training", "prediction, streaming", "F1 of scores"]
+_FEEDING = ["feeding, decoded", "feeding, undecoded"]
+_WAITING = ["waiting, cache=device", "waiting, cache=none", "waiting, cache=host"]
 
 
 @pytest.mark.optax
@@ -27,9 +29,12 @@ def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys):
     pytest.importorskip("torch")
     benchmark.main(_TINY, str(tmp_path / "benchmark"))
     parts = json.loads((tmp_path / "benchmark.json").read_text())["parts"]
-    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, "feeding, decoded", "feeding, undecoded"]
+    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, *_FEEDING, *_WAITING]
     for part in parts:
-        assert part["ours"] > 0 and part["share"] > 0
+        if part["name"] in _WAITING:
+            assert 0 <= part["ours"] < 100 and part["share"] is None
+        else:
+            assert part["ours"] > 0 and part["share"] > 0
         assert (part["pytorch"] is not None) == (part["ratio"] is not None) == (part["name"] in _NETWORKS)
     printed = capsys.readouterr().out
     written = (tmp_path / "benchmark.md").read_text()
@@ -53,7 +58,7 @@ def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     parts = json.loads((tmp_path / "out.json").read_text())["parts"]
-    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS]
+    assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, _WAITING[0]]
     assert all(part["pytorch"] is None and part["ratio"] is None for part in parts)
 
 
@@ -88,8 +93,15 @@ def test_cudnns_gradients_have_the_shapes_of_its_weights(monkeypatch):
 
 
 def test_the_table_leaves_pytorchs_columns_empty_where_it_did_not_run():
-    text = benchmark.table([Row("a", "frames/s", 1234.4, None, None, 0.5), Row("b", "steps/s", 10, 8, 1.25, 0.031)])
+    text = benchmark.table(
+        [
+            Row("a", "frames/s", 1234.4, None, None, 0.5),
+            Row("b", "steps/s", 10, 8, 1.25, 0.031),
+            Row("c", "%", 1.23, None, None, None),
+        ]
+    )
     assert [line.split() for line in text.splitlines()[1:]] == [
         ["a", "frames/s", "1,234", "50.0%"],
         ["b", "steps/s", "10", "8", "1.25", "3.1%"],
+        ["c", "%", "1.2"],
     ]

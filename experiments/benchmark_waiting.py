@@ -1,0 +1,110 @@
+"""How long the CNN's training waits for its frames, for every way of feeding it (`config.data.cache`)."""
+
+import contextlib
+import importlib.util
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from au_jax.data import resident
+from au_jax.models.alexnet import AlexNet
+from au_jax.training import losses, parallel
+from au_jax.training.ahead import Ahead
+from au_jax.training.optimizers import make_optimizer
+from au_jax.training.waiting import Waiting
+from configs import base
+from experiments.benchmark_parts import Sizes
+
+MOST_FRAMES = 40_000
+"""Of an epoch; 5 GB of frames of 200 pixels."""
+PAUSE = 2.0
+"""Seconds between two epochs; validation takes longer."""
+
+Feed = tuple[Callable[[], Iterator[parallel.Batch]], dict[str, jax.Array], Callable]
+"""An epoch's batches, arrays on the devices, and (arrays, a row of a batch) -> image and labels."""
+
+
+def waiting(sizes: Sizes, rate: float, folder: str) -> Iterator[tuple[str, float]]:
+    """Cache and share of an epoch's time without data, from 0 to 1; `none` and `host` need TensorFlow.
+
+    Args:
+      rate: frames a second that the CNN trains on, as measured.
+      folder: for rendered faces.
+    """
+    frames = min(int(sizes.waited * rate), MOST_FRAMES)
+    yield "device", _share(sizes, _resident(sizes, frames))
+    if importlib.util.find_spec("tensorflow"):
+        for cache in ("none", "host"):
+            yield cache, _share(sizes, _streamed(sizes, frames, folder, cache == "host"))
+
+
+def _resident(sizes: Sizes, frames: int) -> Feed:
+    rng = np.random.default_rng(0)
+    side = sizes.crop * 200 // 176
+    length = -(-frames // sizes.batch) * sizes.batch
+    key = resident.epoch_key(0, 0)
+    arrays = parallel.replicate(
+        {
+            "frames": rng.integers(256, size=(frames, side, side, 3), dtype=np.uint8),
+            "labels": rng.choice(np.array([-1, 1], np.int8), size=(frames, 12)),
+            "order": resident.shuffled(key, jnp.ones(frames, bool), length),
+            "key": key,
+        }
+    )
+    batches = lambda: resident.number_batches(frames, sizes.batch)  # noqa: E731
+    return batches, arrays, lambda arrays, drawn: resident.augmented(arrays, drawn, sizes.crop)
+
+
+def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> Feed:
+    from au_jax.data import cache
+    from au_jax.data.frames import ordered_batches, training_batches
+    from experiments import feeding
+
+    shown = feeding.faces(folder, sizes.frames, sizes.crop, frames)
+    whole = ordered_batches(shown, batch_size=256, crop_size=None)
+    held = cache.collect(len(shown), shown.dataset.image_size, whole) if in_memory else None
+
+    def batches() -> Iterator[parallel.Batch]:
+        return training_batches(
+            shown, seed=0, epoch=0, batch_size=sizes.batch, crop_size=sizes.crop, frame_step=1, shuffle_buffer=20_000,
+            held=held,
+        )  # fmt: skip
+
+    return batches, {}, lambda arrays, example: example
+
+
+def _share(sizes: Sizes, feed: Feed) -> float:
+    """Trains for a short epoch and a whole one, begun ahead as in `training.loop`, and measures the second."""
+    batches, arrays, example = feed
+    model = AlexNet(sizes.variant)
+    tx = make_optimizer(base.get_config().cnn.optimizer, 1, 1).tx
+
+    def loss(params, arrays, drawn, key):
+        frame = example(arrays, drawn)
+        image = frame["image"].astype(jnp.float32)[None] - 128.0
+        logits, _ = model.apply({"params": params}, image, train=True, rngs={"dropout": key})
+        counted = losses.labelled(frame["labels"]) * frame["mask"]
+        return losses.cross_entropy(logits[0], frame["labels"], "sum") * counted, counted
+
+    one = jnp.zeros((1, sizes.crop, sizes.crop, 3))
+    params: Any = jax.jit(model.init)(jax.random.key(0), one)["params"]
+    params, opt_state = parallel.replicate((params, tx.init(params)))
+    step = parallel.make_train_step(loss, tx)
+    share = 0.0
+    with contextlib.closing(Ahead(lambda epoch: itertools.islice(batches(), None if epoch else 2))) as ahead:
+        for number in range(2):  # the first compiles
+            epoch = Waiting(ahead.epoch(number))
+            for count, batch in enumerate(epoch):
+                key = jax.random.fold_in(jax.random.key(number), count)
+                params, opt_state, value = step(params, opt_state, arrays, parallel.shard(batch), key)
+                epoch.queued(value)
+            share = epoch.figures()["data_wait"]
+            if number == 0:
+                ahead.begin(1)
+                time.sleep(PAUSE)
+    return share
