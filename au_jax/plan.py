@@ -18,9 +18,9 @@ from au_jax.data.folds import Fold
 from au_jax.evaluation.tables import DISPLAY_NAMES
 from au_jax.labels import NUM_AUS
 from au_jax.systems import anet, merging, temporal
+from au_jax.training.checkpoints import MOST
 from au_jax.training.optimizers import make_optimizer
 
-_CHECKPOINTS = 2  # newest and best
 _HOG, _FC7 = 6272, 4096  # numbers of a frame
 
 
@@ -142,7 +142,7 @@ def _state_bytes(init: Any, optimizer: Config) -> float:
     """What a network's checkpoints fill: parameters and what the optimizer keeps of each."""
     params = jax.eval_shape(init, jax.random.key(0))
     state = params, jax.eval_shape(make_optimizer(optimizer, 1, 1).tx.init, params)
-    return _CHECKPOINTS * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    return MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
 def _size(count: float) -> str:

@@ -25,6 +25,10 @@ from au_jax.errors import UserError
 
 CHECKSUMS = "checksums.json"
 """File in a checkpoint: every other file's SHA-256."""
+KEPT = 2
+"""Newest ones that are kept, and best ones: where the newest is damaged, the one before needs the best that it knew."""
+MOST = 2 * KEPT + 1
+"""Checkpoints that a stage fills the disk with at most: those, and the one that is being written."""
 REMEDY = "delete the folder scores of its fold and run au_jax.main on this workdir again"
 """What makes damaged parts of a finished fold again: the scores are what says that it is finished."""
 # Orbax logs every error with its traceback from several threads, and raises it as well.
@@ -48,10 +52,9 @@ class Checkpoints:
             if flaw := _flaw(folder):
                 _set_aside(folder, flaw)
         sign = 1.0 if maximise else -1.0
-        # Two of each: where the newest is damaged, the one before needs the best that it knew.
-        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=2)
+        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=KEPT)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(2), best]),
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(KEPT), best]),
             best_fn=lambda metrics: sign * metrics["value"],
             best_mode="max",
             async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
