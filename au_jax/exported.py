@@ -31,7 +31,7 @@ class ExportedDetector:
     """The networks of one or more folds; their scores are averaged.
 
     Attributes:
-      aus: AU numbers of the 12 columns.
+      aus: AU numbers of the columns.
       systems: what can be asked for; the last one is the best.
       image_size: side of the registered faces in pixels.
       notes: the rest of the manifest: where the detector comes from.

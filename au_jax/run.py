@@ -29,6 +29,7 @@ from au_jax.data.readers import make_reader
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES, best_thresholds
+from au_jax.labels import check_aus
 from au_jax.logs import Costs, RunLog
 from au_jax.models import alexnet, lstm
 from au_jax.prepare import prepare, refuse_stand_in
@@ -215,6 +216,7 @@ def check_config(config: Config) -> None:
     Raises:
       UserError: names the field and the choices.
     """
+    check_aus(config.aus, "config.aus")
     unknown = [name for name in config.systems if name not in SYSTEMS]
     if unknown or not config.systems:
         raise UserError(f"config.systems names {unknown or 'nothing'}; choose among {', '.join(SYSTEMS)}")

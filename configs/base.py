@@ -6,6 +6,8 @@ A configuration file is Python and is executed: use only files that you trust. T
 
 import ml_collections
 
+from au_jax.labels import AUS
+
 
 def get_config() -> ml_collections.ConfigDict:
     """Returns the configuration with the paper's settings (FG 2017, section IV-B) and the notes' choices elsewhere."""
@@ -18,6 +20,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.folds = ()
     # Rows of the table, in this order: any of hog_svm, cpm, jpml, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")
+    # AUs of this run, kept for those who read it: always those of au_jax/labels.py, where others are written.
+    config.aus = AUS
 
     # Folder of compiled programs, which make the next start quick; "" = `compiled` in data.directory.
     config.compiled = ""

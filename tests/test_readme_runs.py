@@ -79,10 +79,10 @@ SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $other
 """
 
 
-def filmed(number, frames=FRAMES):
+def filmed(number, video):
     """A person's recording: pictures [T, SIZE, SIZE, 3] uint8, and labels [T, 12] in {0, 1, 9}."""
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=frames, length_spread=0.0)
-    chunks = list(synthfacs.render_video(preset, 5, f"F{number:03}", "T1", view="scene", size=SIZE))
+    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
+    chunks = list(synthfacs.render_video(preset, 5, f"F{number:03}", video, view="scene", size=SIZE))
     labels = np.concatenate([chunk.labels for chunk in chunks])
     return np.concatenate([chunk.frames for chunk in chunks]), np.where(labels == 0, 9, labels > 0)
 
@@ -124,8 +124,8 @@ def place(tmp_path_factory, scene):
     for name in ("au_jax", "configs", "experiments"):
         (folder / name).symlink_to(ROOT / name)
     for number in range(1, PEOPLE + 1):
-        write_bp4d(folder / "raw/BP4D", number, *filmed(number))
-        write_gft(folder / "raw/GFT", number, *filmed(PEOPLE + number))
+        write_bp4d(folder / "raw/BP4D", number, *filmed(number, "T1"))
+        write_gft(folder / "raw/GFT", number, *filmed(number, "T2"))
     write_gft(folder / "clip", 0, scene[0], scene[1])
     (folder / "clip/P00.mp4").rename(folder / "clip.mp4")
     for name, text in (("python", PYTHON.format(executable=sys.executable)), ("sbatch", SBATCH), ("srun", SRUN)):
@@ -139,7 +139,7 @@ def place(tmp_path_factory, scene):
 
 def script(block, folder):
     """A block of the README for this machine: the user's own folders are ours, and nothing is installed."""
-    block = re.sub(r"^(make|pip) .*$", "", block, flags=re.M)
+    block = re.sub(r"^(make|pip|\.) .*$", "", block, flags=re.M)
     # Folds side by side want a device each; here, two of them in turn.
     block = block.replace("for i in 0 1 2 3 4 5 6 7;", "for i in 0 1;").replace("& done; wait", "; done")
     # Any run may be left out of a table.
@@ -162,6 +162,8 @@ def test_every_command_of_the_readme_runs_in_its_order(place):
     folder, _ = place
     run("python -m au_jax.main --config=configs/demo.py --workdir=runs/demo", place)  # make demo
     for block in BLOCKS:
+        if block.startswith("@"):
+            continue
         if block.startswith("import "):
             side = demo.get_config("smoke").data.image_size
             faces = f"import numpy; faces = numpy.zeros((3, {side}, {side}, 3), numpy.uint8)"

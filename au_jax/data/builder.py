@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from au_jax.data.recording_files import read_recording
 from au_jax.data.recordings import RecordingId
-from au_jax.labels import NUM_AUS
+from au_jax.labels import AUS, NUM_AUS
 
 
 @dataclass
@@ -38,7 +38,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Registered faces with 12 facial action units: +1 present, -1 absent, 0 missing.",
+            description="Registered faces with facial action units: +1 present, -1 absent, 0 missing.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(
@@ -51,6 +51,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                     "found": tfds.features.Scalar(dtype=np.bool_),
                 }
             ),
+            metadata=tfds.core.MetadataDict(aus=list(AUS)),
             # The temporal models need a subject's frames in their order.
             disable_shuffling=True,
         )

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 
 from au_jax.data.readers.layout import safe_name
 from au_jax.errors import UserError
+from au_jax.labels import check_aus
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class FaceDataset:
                 f"{builder.data_dir} has a subject called {strange[0]!r}; names hold letters, digits and underscores only: "
                 "prepare the dataset again"
             )
+        check_aus((builder.info.metadata or {}).get("aus"), f"the dataset in {builder.data_dir}")
         self.image_size: int = self._features["image"].shape[0]
         self._records: dict[str, Records] = {}
 

@@ -24,7 +24,7 @@ from au_jax import config_fields, files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
-from au_jax.labels import AU_NAMES
+from au_jax.labels import AU_NAMES, AUS
 from au_jax.report import style, tabulate
 from au_jax.report.au_scores import draw_au_scores
 from au_jax.report.contact_sheet import draw_contact_sheet
@@ -183,7 +183,7 @@ def _render(run: FinishedRun, pictures: list[Picture], viewer: dict[str, Any] | 
         # The page allows this script and no other.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         viewer=viewer,
-        aus=list(AU_NAMES.items()),
+        aus=[(au, AU_NAMES[au]) for au in AUS],
         config=run.config,
         columns=[display_name(name) for name in run.columns],
         systems=[(display_name(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],

@@ -7,6 +7,7 @@ from au_jax import synthfacs
 from au_jax.config import Config
 from au_jax.data.recordings import Faces, RecordingId
 from au_jax.errors import UserError
+from au_jax.labels import AUS, PAPER_AUS
 
 _SIZES = {"subjects": "subjects", "videos": "videos_per_subject", "frames": "frames_per_video"}
 
@@ -15,6 +16,8 @@ class SynthfacsReader:
     """Renders the recordings of a synthfacs preset, registered with its own tracked landmarks."""
 
     def __init__(self, data: Config):
+        if AUS != PAPER_AUS:
+            raise UserError("synthfacs draws the paper's AUs only, and AUS of au_jax/labels.py has others")
         try:
             preset = synthfacs.get_preset(data.preset)
         except (KeyError, ValueError) as error:
