@@ -243,9 +243,9 @@ def test_missing_packages_are_named_with_the_remedy(head, monkeypatch):
     monkeypatch.setattr(landmarks, "_own", type("Empty", (), {})())
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "dlib", None)
-        with pytest.raises(UserError, match=r"dlib is missing; pip install 'au_jax\[video\]'"):
+        with pytest.raises(UserError, match=r"dlib is missing; make video, or pip install 'au_jax\[video\]'"):
             FaceTracker().find(head)
     landmarks._predictor.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"68_face_landmarks.dat is missing; pip install"):
+    with pytest.raises(UserError, match=r"68_face_landmarks.dat is missing; make video, or pip install"):
         FaceTracker().find(head)

@@ -147,5 +147,5 @@ def test_without_a_decoder_videos_are_one_line_and_not_one_each(raw, reader, mon
         write_text(raw / f"anna/{name}.csv", CODES)
         write_text(raw / f"anna/{name}.mp4", "any content")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match="PyAV, which is missing; pip install"):
+    with pytest.raises(UserError, match="PyAV, which is missing; make video, or pip install"):
         reader("folder").recordings()
