@@ -25,6 +25,14 @@ def unusable(reader):
     return problem.text
 
 
+def test_pictures_without_a_folder_for_their_video_are_told_where_they_belong(raw, reader):
+    write_frames(raw, "anna")
+    with pytest.raises(
+        UserError, match=r"anna: has no video and no table; its pictures belong in .* <subject>/<video>/"
+    ):
+        reader("folder").recordings()
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mov", "MKV"])
 def test_videos_of_all_kinds_are_read(raw, reader, stand_in, suffix):
     write_video(raw / f"anna/smile.{suffix}", 3)
