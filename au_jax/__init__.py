@@ -14,7 +14,13 @@ What most programs need is here, and is imported when it is first asked for:
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
+
+# Before TensorFlow is imported, by whatever part of au_jax.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from au_jax import xla_flags as xla_flags  # before JAX makes its first array
 

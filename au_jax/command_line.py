@@ -1,16 +1,11 @@
 """What all commands share: flags, quiet libraries, and mistakes told in one line."""
 
-import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 from absl import app, flags, logging

@@ -1,5 +1,6 @@
 """`import au_jax`: what it offers, and that it costs nothing until it is used."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,14 @@ def test_every_name_is_there_and_comes_from_where_it_is_written():
     assert au_jax.metrics.__name__ == "au_jax.evaluation.metrics"
     with pytest.raises(AttributeError, match="'au_jax' has no attribute 'Detectors'"):
         _ = au_jax.Detectors
+
+
+def test_what_imports_tensorflow_is_silent():
+    # As from a shell, without what conftest.py sets.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    program = "import sys, au_jax; au_jax.Detector; assert 'tensorflow' in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=plain)
+    assert done.stdout == done.stderr == ""
 
 
 def test_metrics_need_no_tensorflow():
