@@ -75,6 +75,10 @@ def test_scores_are_the_mean_over_folds(finished, clip, table):
     assert not np.allclose(single[0]["anet"][0], single[1]["anet"][0])
 
 
+def test_a_detector_says_what_it_is(finished):
+    assert repr(Detector.from_run(finished)) == "Detector(systems=('anet', 'hybrid'), folds=2, image_size=40)"
+
+
 def test_a_folder_of_frames_is_scored_as_its_pictures_are(finished, clip, tmp_path):
     for picture in read_pictures(clip):
         Image.fromarray(picture.image).save(tmp_path / f"{picture.number + 7}.png")
