@@ -109,6 +109,19 @@ def test_the_command_writes_table_overlay_and_plot(finished, clip, table, tmp_pa
     assert Image.open(plot).size[0] > 1000
 
 
+def test_several_people_are_told_of_in_one_line(finished, clip, scene, tmp_path):
+    pair, out = tmp_path / "pair.mp4", tmp_path / "out.csv"
+    with VideoWriter(pair, 25, 480, 240) as writer:
+        for row, picture in enumerate(scene[0][:8]):
+            writer.write(np.concatenate([picture, picture], 1), timestamp=row * 0.04)
+    done = command(f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet")
+    assert done.returncode == 0, done.stderr
+    _, told = done.stdout.splitlines()
+    assert told.startswith("up to 2 faces in a frame; the largest at first is followed")
+    assert len(out.read_text().splitlines()) == 9
+    assert predict(Detector.from_run(finished, folds=[0]), str(clip), Outputs(out))["together"] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content"), [("nowhere.mp4", None), ("empty.mp4", b""), ("text.mp4", b"not a video at all" * 50)]
 )
