@@ -14,7 +14,14 @@ What most programs need is here, and is imported when it is first asked for:
 """
 
 import importlib
+import importlib.metadata
+import os
 from typing import TYPE_CHECKING
+
+# Before TensorFlow is imported, by whatever part of au_jax.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from au_jax import xla_flags as xla_flags  # before JAX makes its first array
 
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from au_jax.evaluation import metrics as metrics
     from au_jax.loading import load_dataset as load_dataset
     from au_jax.loading import load_run as load_run
+
+    __version__: str
 
 _HOMES = {
     "AuFaces": "au_jax.data.builder",
@@ -53,8 +62,14 @@ __all__ = [
 
 def __getattr__(name: str):
     # On demand: the networks' rooms import without TensorFlow, which the detector's do not.
+    if name == "__version__":
+        return importlib.metadata.version("au-jax")
     if name not in _HOMES:
         raise AttributeError(f"module 'au_jax' has no attribute {name!r}")
     module = importlib.import_module(_HOMES[name])
     globals()[name] = getattr(module, name, module)
     return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

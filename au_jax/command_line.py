@@ -1,13 +1,11 @@
 """What all commands share: flags, quiet libraries, and mistakes told in one line."""
 
-import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow only reads and decodes here, which oneDNN has no part in; it announces it with four lines.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 from absl import app, flags, logging
@@ -52,10 +50,49 @@ def _unraisable(found: Any) -> None:
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    if "config" in flags.FLAGS:
+        _refuse_absent_config(argv)
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        raise UserError(str(error)) from None
-    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        # ml_collections names the unknown field or the ill-typed value in its own error.
-        raise UserError(" ".join(f"config: {error}".split())) from None
+        raise UserError(_flag_mistake(error)) from None
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UserError(_config_mistake(error, argv)) from None
+    except SystemExit as ended:
+        # absl ends --help as a failure.
+        sys.exit(0 if ended.code == 1 else ended.code)
+
+
+def _refuse_absent_config(argv: Sequence[str]) -> None:
+    # ml_collections tells of an absent file in four lines, and only when the config is first used.
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if match := re.fullmatch("--?config(?:=(.*))?", word):
+            path = Path((following if match[1] is None else match[1]).partition(":")[0])
+            if not path.is_file():
+                place = "" if path.is_absolute() else f" in {Path.cwd()}"
+                raise UserError(f"there is no config file {path}{place}; run from the project's folder or give a path")
+
+
+def _flag_mistake(error: flags.Error) -> str:
+    text = str(error)
+    if missing := re.findall(r"Flag --(\S+) must have a value other than None", text):
+        return "; ".join(f"flag --{name} must have a value: {flags.FLAGS[name].help.rstrip('.')}" for name in missing)
+    if "Traceback (most recent call last)" in text and error.__context__ and error.__context__.__context__:
+        # ml_collections prints the traceback of what the config file raised into the text.
+        raised = error.__context__.__context__
+        last = traceback.extract_tb(raised.__traceback__)[-1]
+        meant = (last.line or "").startswith("raise ")
+        return f"{text.partition(': ')[0]}: {raised}" + ("" if meant else f" ({last.filename}, line {last.lineno})")
+    return " ".join(text.split())
+
+
+def _config_mistake(error: Exception, argv: Sequence[str]) -> str:
+    # ml_collections names the part that is unknown, and the nearest one, quoted once or twice: 'epoch' Did you mean "epochs" ...
+    text = " ".join(str(error.args[0] if error.args else error).split())
+    unknown = re.match(r"""["'\\]+(\w+)["'\\]+(?:.*Did you mean "(\w+)")?""", text)
+    part = rf"\.{unknown[1]}(?=\.|$)" if unknown else "$^"
+    option = next((name for name in (word.partition("=")[0] for word in argv) if re.search(part, name)), None)
+    if unknown is None or option is None:
+        return f"config: {text}"
+    nearest = f"did you mean {re.sub(part, f'.{unknown[2]}', option)}? " if unknown[2] else ""
+    return f"there is no field {option}; {nearest}python -m au_jax.main --config=... --fields lists them all"

@@ -37,6 +37,10 @@ class Detector:
         self.systems = systems
         self._step = trained.make_step(config, systems)
 
+    def __repr__(self) -> str:
+        size = self.config.data.image_size
+        return f"Detector(systems={self.systems}, folds={len(self.folds)}, image_size={size})"
+
     @classmethod
     def from_run(
         cls, run: str | Path, folds: Sequence[int] | None = None, systems: Sequence[str] | None = None

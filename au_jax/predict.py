@@ -1,7 +1,8 @@
 """AUs of a video with a finished run: `python -m au_jax.predict --run=runs/demo --video=clip.mp4 --out=clip.csv`.
 
 Writes a row for every frame as it comes, so that a live camera and an hour of video need the same memory; only --plot keeps
-the scores.
+the scores. Of several people one is scored: the largest face of the first frame with any, then the face nearest to where it
+was; crop the video for another.
 """
 
 import contextlib
@@ -55,7 +56,8 @@ def predict(
       chunk: frames that are scored at once.
 
     Returns:
-      frames, faces (frames with one) and seconds (of work).
+      frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for)
+      and seconds (of work).
 
     Raises:
       UserError: nothing there that can be read.
@@ -65,7 +67,7 @@ def predict(
         raise UserError(f"--format is {outputs.form!r}; choose one of {', '.join(FORMATS)}")
     pictures = read_pictures(video, fps)
     kept: list[Detections] = []
-    frames, faces, start = 0, 0, time.monotonic()
+    frames, faces, together, start = 0, 0, 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         outputs.table.parent.mkdir(parents=True, exist_ok=True)
         table: CsvWriter | None = None
@@ -98,13 +100,14 @@ def predict(
                     kept.append(_without_landmarks(detections))
                 frames += len(detections)
                 faces += int(detections.success.sum())
+                together = max([together, *(row.face.seen for row in rows if row.face is not None)])
                 progress.update(len(detections))
     if not frames:
         raise UserError(f"{video} has no frames")
     if outputs.plot:
         with style.look():
             files.write_bytes(outputs.plot, style.to_png(draw_detections(concatenate(kept), Path(video).name)))
-    return {"frames": frames, "faces": faces, "seconds": time.monotonic() - start}
+    return {"frames": frames, "faces": faces, "together": together, "seconds": time.monotonic() - start}
 
 
 def _expected(video: str) -> int | None:
@@ -153,11 +156,17 @@ def _main() -> None:
         f"{told['frames']} frames, {told['faces']} with a face, {told['frames'] / told['seconds']:.1f} frames/s; "
         f"{_OUT.value} has a row for each"
     )
+    if told["together"] > 1:
+        print(
+            f"up to {told['together']} faces in a frame; the largest at first is followed, crop the video for another"
+        )
 
 
 if __name__ == "__main__":
     _RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
-    _VIDEO = flags.DEFINE_string("video", None, "Video file, folder of frames, or camera index.", required=True)
+    _VIDEO = flags.DEFINE_string(
+        "video", None, "Video file, folder of frames, or camera index; one person is scored.", required=True
+    )
     _OUT = flags.DEFINE_string("out", None, "CSV file to write.", required=True)
     _FORMAT = flags.DEFINE_enum("format", "openface", sorted(FORMATS), "Columns as OpenFace's or py-feat's (fex).")
     _OVERLAY = flags.DEFINE_string("overlay", None, "MP4 file to write: the video with landmarks and AU bars.")

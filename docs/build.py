@@ -1,5 +1,6 @@
 """Builds the pages of the programming interface from the docstrings: `make docs`. A warning is an error."""
 
+import os
 import pkgutil
 import sys
 import warnings
@@ -16,6 +17,9 @@ import pdoc.extract  # noqa: E402
 import pdoc.render  # noqa: E402
 
 import au_jax  # noqa: E402
+
+# pdoc hides a default that is also in the environment, as if it were a secret; au_jax has just put one of its own there.
+os.environ.pop("XLA_FLAGS", None)
 
 
 def build(folder: Path) -> None:

@@ -1,10 +1,13 @@
 """From a finished run to figures of one's own, cell by cell: open it in an editor that knows `# %%` cells, or run it whole.
 
-AU_JAX_RUN=runs/demo python -m experiments.walkthrough
+    AU_JAX_RUN=runs/demo AU_JAX_PICTURE=walkthrough.png python -m experiments.walkthrough
+
+takes no arguments; both variables are shown with their defaults.
 """
 
 # %% A finished run: its config, its results, its scores
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +15,11 @@ import numpy as np
 
 import au_jax
 from au_jax.labels import AU_NAMES, AUS
+
+# An editor's kernel has arguments of its own.
+if __name__ == "__main__" and sys.argv[1:] and not hasattr(sys, "ps1"):
+    print(__doc__.strip())
+    sys.exit(0 if sys.argv[1] in ("-h", "--help") else f"error: unknown argument {sys.argv[1]!r}; it takes none")
 
 run = au_jax.load_run(os.environ.get("AU_JAX_RUN", "runs/demo"))
 print(f"{run.workdir}: {', '.join(run.systems)} on {run.config.data.source}, folds {run.folds}")
@@ -36,7 +44,9 @@ for threshold in (-0.5, 0.0, 0.5):
 
 # %% The dataset: registered faces with landmarks and labels, a split per person
 dataset = au_jax.load_dataset(run.config.data)
-video = max(scored.labels, key=lambda key: (scored.labels[key] > 0).sum())
+by_activity = sorted(scored.labels, key=lambda key: (scored.labels[key] > 0).mean())
+video = by_activity[len(by_activity) // 2]
+truth = scored.labels[video]
 subject = video.rpartition("/")[0]
 records = dataset.records(subject)
 place = next(one for one in records.videos if one.key == video)
@@ -54,8 +64,10 @@ systems = tuple(name for name in ("anet", "hybrid") if name in run.systems)
 detector = au_jax.Detector.from_run(run.workdir, folds=run.folds, systems=systems)
 found = detector.score(faces)[systems[-1]]
 rates = (found > 0).mean(0)
-for au, rate in zip(AUS, rates, strict=True):
-    print(f"AU {au:>2} {AU_NAMES[au]:<22} in {100 * rate:3.0f} % of the frames")
+true_rates = np.ma.masked_equal(truth, 0).clip(0).mean(0).filled(np.nan)
+print(f"{'':28}present in % of the frames: by {systems[-1]}, truly")
+for au, rate, true_rate in zip(AUS, rates, true_rates, strict=True):
+    print(f"AU {au:>2} {AU_NAMES[au]:<22} {100 * rate:3.0f} {100 * true_rate:3.0f}")
 
 # %% The same detector as one file, which needs neither Flax nor TensorFlow
 from au_jax.export import export  # noqa: E402
@@ -71,7 +83,6 @@ print(f"largest difference to the run's own detector: {difference:.1e}")
 # %% A picture: scores of the AU that comes and goes most, over time, beside the truth
 from matplotlib.figure import Figure  # noqa: E402
 
-truth = scored.labels[video]
 row = int(np.abs(np.diff(truth, axis=0)).sum(0).argmax())
 figure = Figure(figsize=(8, 2.5), layout="constrained")
 axes = figure.subplots()

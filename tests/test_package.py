@@ -1,7 +1,9 @@
 """`import au_jax`: what it offers, and that it costs nothing until it is used."""
 
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,25 @@ def test_every_name_is_there_and_comes_from_where_it_is_written():
     assert au_jax.metrics.__name__ == "au_jax.evaluation.metrics"
     with pytest.raises(AttributeError, match="'au_jax' has no attribute 'Detectors'"):
         _ = au_jax.Detectors
+
+
+def test_what_imports_tensorflow_is_silent():
+    # As from a shell, without what conftest.py sets.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    program = "import sys, au_jax; au_jax.Detector; assert 'tensorflow' in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=plain)
+    assert done.stdout == done.stderr == ""
+
+
+def test_every_name_and_the_version_are_listed_without_importing_what_is_behind():
+    program = "import sys, au_jax; print(*dir(au_jax)); assert not {'jax', 'tensorflow'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {*au_jax.__all__, "__version__", "__doc__", "xla_flags"} <= set(done.stdout.split())
+
+
+def test_the_version_is_that_of_pyproject():
+    project = Path(au_jax.__file__).parents[1] / "pyproject.toml"
+    assert au_jax.__version__ == tomllib.loads(project.read_text("utf-8"))["project"]["version"]
 
 
 def test_metrics_need_no_tensorflow():

@@ -75,6 +75,10 @@ def test_scores_are_the_mean_over_folds(finished, clip, table):
     assert not np.allclose(single[0]["anet"][0], single[1]["anet"][0])
 
 
+def test_a_detector_says_what_it_is(finished):
+    assert repr(Detector.from_run(finished)) == "Detector(systems=('anet', 'hybrid'), folds=2, image_size=40)"
+
+
 def test_a_folder_of_frames_is_scored_as_its_pictures_are(finished, clip, tmp_path):
     for picture in read_pictures(clip):
         Image.fromarray(picture.image).save(tmp_path / f"{picture.number + 7}.png")
@@ -103,6 +107,19 @@ def test_the_command_writes_table_overlay_and_plot(finished, clip, table, tmp_pa
     difference = np.abs(drawn[0].image.astype(int) - plain[0].image).mean()
     assert difference > 3
     assert Image.open(plot).size[0] > 1000
+
+
+def test_several_people_are_told_of_in_one_line(finished, clip, scene, tmp_path):
+    pair, out = tmp_path / "pair.mp4", tmp_path / "out.csv"
+    with VideoWriter(pair, 25, 480, 240) as writer:
+        for row, picture in enumerate(scene[0][:8]):
+            writer.write(np.concatenate([picture, picture], 1), timestamp=row * 0.04)
+    done = command(f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet")
+    assert done.returncode == 0, done.stderr
+    _, told = done.stdout.splitlines()
+    assert told.startswith("up to 2 faces in a frame; the largest at first is followed")
+    assert len(out.read_text().splitlines()) == 9
+    assert predict(Detector.from_run(finished, folds=[0]), str(clip), Outputs(out))["together"] == 1
 
 
 @pytest.mark.parametrize(

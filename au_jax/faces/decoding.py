@@ -20,7 +20,9 @@ def pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise UserError("videos are decoded by PyAV, which is missing; pip install 'au_jax[video]'") from error
+        raise UserError(
+            "videos are decoded by PyAV, which is missing; make video, or pip install 'au_jax[video]'"
+        ) from error
     return av
 
 

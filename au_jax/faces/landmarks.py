@@ -20,7 +20,9 @@ Box = tuple[float, float, float, float]
 """x, y, width and height in pixels of the picture."""
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
-_MISSING = "faces are found by dlib and its landmark model, of which {} is missing; pip install 'au_jax[video]'"
+_MISSING = (
+    "faces are found by dlib and its landmark model, of which {} is missing; make video, or pip install 'au_jax[video]'"
+)
 _own = threading.local()
 _lock = threading.Lock()
 

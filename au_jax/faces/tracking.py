@@ -9,7 +9,7 @@ at once where the face looks different.
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,11 +40,13 @@ class Face:
       box: x, y, width, height in pixels of the picture, as the detector would draw it around these landmarks.
       confidence: 0..1, the logistic function of twice the detector's score at its last check: 0.5 at its own threshold.
       landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the picture.
+      seen: faces that the detector saw in the whole picture; 1 where only the face's surroundings were looked at.
     """
 
     box: Box
     confidence: float
     landmarks: np.ndarray
+    seen: int = 1
 
 
 def inner_landmarks(landmarks68: np.ndarray) -> np.ndarray:
@@ -120,13 +122,17 @@ class FaceTracker:
         passes = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
         last = self._last
         if last is None:
-            best = max(itertools.chain(*passes), key=lambda each: each[0][2], default=None)
+            looks = list(passes)
+            best = max(itertools.chain(*looks), key=lambda each: each[0][2], default=None)
         else:
             reach = last[2] * (1 + _REACH * self._lost)
-            near = ([each for each in found if _distance(each[0], last) <= reach] for found in passes)
-            best = min(next(filter(None, near), []), key=lambda each: _distance(each[0], last), default=None)
+            looks = [next((found for found in passes if any(_distance(box, last) <= reach for box, _ in found)), [])]
+            best = min(looks[0], key=lambda each: _distance(each[0], last), default=None)
+        if best is None:
+            return None
         # From afar the detector's box is too coarse to start from.
-        return None if best is None else self._check(image, best[0]) or self._checked(image, *best)
+        face = self._check(image, best[0]) or self._checked(image, *best)
+        return replace(face, seen=max(len(found) for found in looks))
 
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
         face = _landmarked(image, box, 1 / (1 + math.exp(-2 * score)))

@@ -183,6 +183,14 @@ def test_largest_face_is_taken_and_kept(head):
         assert _centre(tracker.find(_scene((_scaled(head, 1.6), 0, 10), large)))[0] > 330
 
 
+def test_faces_beside_the_followed_one_are_counted_where_the_whole_picture_is_searched(head):
+    both, alone, gone = _scene((head, 20, 100), (_scaled(head, 1.5), 330, 30)), _scene((head, 200, 80)), _scene()
+    tracker = FaceTracker()
+    faces = [tracker.find(picture) for picture in (gone, both, both, gone, both)]
+    assert [face and face.seen for face in faces] == [None, 2, 1, None, 2]
+    assert FaceTracker().find(alone).seen == 1
+
+
 def test_larger_face_that_comes_later_does_not_take_over(head):
     tracker = FaceTracker()
     first = _centre(tracker.find(_scene((head, 20, 100))))
@@ -243,9 +251,9 @@ def test_missing_packages_are_named_with_the_remedy(head, monkeypatch):
     monkeypatch.setattr(landmarks, "_own", type("Empty", (), {})())
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "dlib", None)
-        with pytest.raises(UserError, match=r"dlib is missing; pip install 'au_jax\[video\]'"):
+        with pytest.raises(UserError, match=r"dlib is missing; make video, or pip install 'au_jax\[video\]'"):
             FaceTracker().find(head)
     landmarks._predictor.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"68_face_landmarks.dat is missing; pip install"):
+    with pytest.raises(UserError, match=r"68_face_landmarks.dat is missing; make video, or pip install"):
         FaceTracker().find(head)

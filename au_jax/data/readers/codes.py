@@ -21,7 +21,7 @@ LEVELS: str = "ABCDE"
 """Letters of the intensities 1 to 5."""
 
 OCCURRENCE, INTENSITY = "occurrence", "intensity"
-_COLUMN = re.compile(r"(?:au)?0*([0-9]{1,2})(?:_(?:(occ|occurrence|c)|(int|intensity|r)))?")
+_COLUMN = re.compile(r"(?:au[ _-]?)?0*([0-9]{1,2})(?:_(?:(occ|occurrence|c)|(int|intensity|r)))?")
 _LIKE_AN_AU = re.compile(r"au[ _-]?[0-9].*")
 _MISSING_CODES = (9, 999, -999)
 
@@ -136,9 +136,13 @@ def _columns(path: Path, names: list[str], coding: Coding) -> tuple[int, dict[in
             )
     frame_names = (coding.columns[0],) if 0 in coding.columns else coding.frame
     frame_columns = [column for column, name in enumerate(names) if name in frame_names]
-    if len(frame_columns) != 1:
-        found = "two columns" if frame_columns else "no column"
-        raise UserError(f"{path} has {found} {frame_names[0]!r} in its first line; give it a header with one")
+    if not frame_columns:
+        raise UserError(
+            f"{path} has no column {frame_names[0]!r} in its first line; give it a header with one, or name "
+            'what it is called, as in --config.data.columns="frame=index"'
+        )
+    if len(frame_columns) > 1:
+        raise UserError(f"{path} has two columns {frame_names[0]!r} in its first line; give it a header with one")
     mapped = {name: au for au, name in coding.columns.items()}
     candidates: dict[int, dict[str, list[int]]] = {}
     unused = []

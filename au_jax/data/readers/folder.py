@@ -28,7 +28,10 @@ class FolderReader(RawReader):
             if found and other != entry.path:
                 raise UserError(f"{other} and {entry.path} would both be subject {safe_name(entry.name)}; rename one")
             if not found:
-                tree.problems.append(Problem("folder without recordings", entry.path, "has no video and no table"))
+                text = "has no video and no table"
+                if tree.has_pictures(Path(entry.path)):
+                    text += "; its pictures belong in a folder for each video, <subject>/<video>/<frame>.jpg"
+                tree.problems.append(Problem("folder without recordings", entry.path, text))
             yield from found
 
 

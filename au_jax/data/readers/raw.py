@@ -18,6 +18,9 @@ from au_jax.labels import AUS
 if TYPE_CHECKING:
     from au_jax.faces.video import Picture
 
+# au_jax.main, which comes here where nothing has been prepared, has no --raw.
+_PREPARE = "prepare it first: python -m au_jax.prepare --config=... --raw=FOLDER"
+
 
 class RawReader(abc.ABC):
     """Reads the recordings below `config.data.raw`; a subclass knows which files of its layout belong together.
@@ -90,11 +93,9 @@ class RawReader(abc.ABC):
         """
         if self._survey is None:
             if not self._named_root:
-                raise UserError(
-                    f"config.data.raw names no folder of {self.source} recordings; give it with --raw=FOLDER"
-                )
+                raise UserError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
             if not self.root.is_dir():
-                raise UserError(f"there is no folder {self.root}; give that of the recordings with --raw=FOLDER")
+                raise UserError(f"there is no folder {self.root} of recordings; {_PREPARE}")
             tree = Tree(self.root)
             found = list(self.find(tree))
             if not found:

@@ -42,7 +42,9 @@ def test_columns_are_matched_by_number_and_rows_sorted_by_frame(table):
 
 
 @pytest.mark.parametrize(
-    "name", ["4", "04", "AU4", "AU04", "au4", "AU04_occ", "AU04_c", "AU04_int", "AU04_r", "Au4_Intensity", " AU04 "]
+    "name",
+    ["4", "04", "AU4", "AU04", "au4", "AU04_occ", "AU04_c", "AU04_int", "AU04_r", "Au4_Intensity", " AU04 "]
+    + ["au_4", "AU_04", "AU 4", "au-04", "AU_04_c"],
 )
 def test_an_au_goes_by_many_names(table, name):
     codes = read_table(table(f"frame,{name}", "1,1", "2,0"), Coding())
@@ -127,8 +129,8 @@ def test_rows_of_another_length_or_without_a_number_are_left_out_and_counted(tab
 
 
 def test_columns_of_other_aus_are_named_and_others_passed_over(table):
-    codes = read_table(table("timestamp,frame,AU1,AU05,AU_12,confidence", "0,1,1,1,1,1"), Coding())
-    assert codes.unused == ("au05", "au_12") and codes.aus == (1,)
+    codes = read_table(table("timestamp,frame,AU1,AU05,AU_13,confidence", "0,1,1,1,1,1"), Coding())
+    assert codes.unused == ("au05", "au_13") and codes.aus == (1,)
 
 
 def test_columns_can_be_mapped(table):
@@ -145,6 +147,7 @@ def test_columns_can_be_mapped(table):
         (("frame,AU1",), "no row with a frame number and 2 cells"),
         (("1,0,1", "2,0,1"), "no column 'frame' in its first line"),
         (("AU1,AU2", "1,0"), "no column 'frame' in its first line"),
+        (("index,AU1", "1,0"), 'name what it is called, as in --config.data.columns="frame=index"'),
         (("frame,AU3,smile", "1,0,1"), "no column of the 12 AUs 1, 2, 4"),
         (("frame,AU1,AU01", "1,0,1"), "two columns for AU 1, 'au1' and 'au01'"),
         (("frame,AU1,frame", "1,0,1"), "two columns 'frame'"),

@@ -25,6 +25,14 @@ def unusable(reader):
     return problem.text
 
 
+def test_pictures_without_a_folder_for_their_video_are_told_where_they_belong(raw, reader):
+    write_frames(raw, "anna")
+    with pytest.raises(
+        UserError, match=r"anna: has no video and no table; its pictures belong in .* <subject>/<video>/"
+    ):
+        reader("folder").recordings()
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mov", "MKV"])
 def test_videos_of_all_kinds_are_read(raw, reader, stand_in, suffix):
     write_video(raw / f"anna/smile.{suffix}", 3)
@@ -147,5 +155,5 @@ def test_without_a_decoder_videos_are_one_line_and_not_one_each(raw, reader, mon
         write_text(raw / f"anna/{name}.csv", CODES)
         write_text(raw / f"anna/{name}.mp4", "any content")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match="PyAV, which is missing; pip install"):
+    with pytest.raises(UserError, match="PyAV, which is missing; make video, or pip install"):
         reader("folder").recordings()
