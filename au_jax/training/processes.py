@@ -40,6 +40,8 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
     """
     # On CPUs; accelerators have their own.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # JAX would only make a note of SIGTERM, for a loop that asks: a scheduler that ends a job would wait until it kills it.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             coordinator,

@@ -1,6 +1,7 @@
 """Two processes train as one: the same parameters, and one writer."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -103,6 +104,16 @@ def test_a_task_of_slurm_has_all_devices_of_its_node_unless_it_shares_it(nodes, 
     with slurm_step(nodes, **variables) as tasks:
         told = [joined(task) for task in tasks]
     assert told == [["task", str(index), "2", devices] for index, devices in enumerate(visible)]
+
+
+@pytest.mark.slow
+def test_processes_that_are_told_to_end_do_so_at_once():
+    with slurm_step(2) as tasks:
+        for task in tasks:
+            assert joined(task)
+        for task in tasks:
+            task.terminate()
+        assert [task.wait(timeout=10) for task in tasks] == [-signal.SIGTERM] * 2
 
 
 @pytest.fixture
