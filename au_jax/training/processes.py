@@ -6,6 +6,7 @@ others ask it (`from_first`), so that all take the same turns. A process that ta
 """
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -39,14 +40,21 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
     """
     # On CPUs; accelerators have their own.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # JAX would only make a note of SIGTERM, for a loop that asks: a scheduler that ends a job would wait until it kills it.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
-            coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=HEARTBEAT
+            coordinator,
+            count,
+            index,
+            _local_devices(),
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=HEARTBEAT,
         )
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"the processes cannot be joined ({str(error).splitlines()[0]}); give each --coordinator=HOST:PORT of the first, "
-            "--num_processes and its --process_id, or start them with srun --distributed"
+            "--num_processes and its --process_id, or start them with srun and give --distributed"
         ) from error
     if jax.device_count() != jax.process_count() * jax.local_device_count():
         raise UserError(
@@ -55,6 +63,13 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
         )
     # The devices get to know each other here, where all are at the same point: they do not wait long for each other then.
     jax.pmap(lambda x: jax.lax.psum(x, "all"), "all")(jnp.ones(jax.local_device_count()))
+
+
+def _local_devices() -> list[int] | None:
+    """For JAX, which gives a task of Slurm or Open MPI one device unless told: all ([]) to a process alone on its node."""
+    shares = os.environ.get("SLURM_STEP_NUM_TASKS") != os.environ.get("SLURM_STEP_NUM_NODES")
+    shares = shares or os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "1") != "1"
+    return None if shares or "JAX_LOCAL_DEVICE_IDS" in os.environ else []
 
 
 def is_first() -> bool:

@@ -1,5 +1,7 @@
 """Two processes train as one: the same parameters, and one writer."""
 
+import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -14,15 +16,53 @@ from au_jax.training import parallel, processes
 SCRIPT = Path(__file__).with_name("mesh_run.py")
 
 
-def start(*arguments):
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+TASK = """
+from au_jax.training import processes
+processes.start(None, None, None)
+import jax
+print("task", jax.process_index(), jax.process_count(), jax.config.read("jax_cuda_visible_devices"), flush=True)
+input()
+"""
+
+
+def python(*arguments, **variables):
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin", **variables}
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
     )
+
+
+def start(*arguments):
+    return python(SCRIPT, *arguments)
+
+
+def joined(task):
+    """What a task tells when it has found the others; Gloo speaks before."""
+    return next((line.split() for line in task.stdout if line.startswith("task")), None)
+
+
+@contextlib.contextmanager
+def slurm_step(nodes, count=2, **variables):
+    """Tasks as `srun --nodes=<nodes> --ntasks=<count>` starts them, all on this machine."""
+    with socket.create_server(("localhost", 0)) as probe:
+        port = probe.getsockname()[1]
+    step = {"JOB_ID": 7, "STEP_NODELIST": "127.0.0.[1-2]" if nodes == 2 else "127.0.0.1", "NTASKS": count}
+    step |= {"STEP_NUM_NODES": nodes, "STEP_NUM_TASKS": count}
+    tasks = []
+    for index in range(count):
+        known = {f"SLURM_{k}": str(v) for k, v in (step | {"PROCID": index, "LOCALID": index // nodes}).items()}
+        tasks.append(python("-c", TASK, JAX_PLATFORMS="cpu", JAX_COORDINATOR_PORT=str(port), **known, **variables))
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.kill()
+            task.communicate()
 
 
 def finish(process):
@@ -48,6 +88,32 @@ def test_two_processes_of_two_devices_end_where_one_device_does(tmp_path):
     # What stops the first stops all.
     assert first["told"][0] == "OSError"
     assert second["told"][0] == "UserError" and "the disk is full" in " ".join(second["told"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "nodes, variables, visible",
+    [
+        (2, {}, ["all", "all"]),
+        (1, {}, ["0", "1"]),
+        (2, {"JAX_LOCAL_DEVICE_IDS": "0,1"}, ["0,1", "0,1"]),
+    ],
+    ids=["alone", "together", "told"],
+)
+def test_a_task_of_slurm_has_all_devices_of_its_node_unless_it_shares_it(nodes, variables, visible):
+    with slurm_step(nodes, **variables) as tasks:
+        told = [joined(task) for task in tasks]
+    assert told == [["task", str(index), "2", devices] for index, devices in enumerate(visible)]
+
+
+@pytest.mark.slow
+def test_processes_that_are_told_to_end_do_so_at_once():
+    with slurm_step(2) as tasks:
+        for task in tasks:
+            assert joined(task)
+        for task in tasks:
+            task.terminate()
+        assert [task.wait(timeout=10) for task in tasks] == [-signal.SIGTERM] * 2
 
 
 @pytest.fixture
