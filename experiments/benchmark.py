@@ -151,6 +151,6 @@ def main(sizes: Sizes, out: str) -> None:
 
 
 if __name__ == "__main__":
-    IS_QUICK = flags.DEFINE_bool("quick", False, "Shorter sequences and fewer turns: a few minutes on two cores.")
+    IS_QUICK = flags.DEFINE_bool("quick", False, "Shorter sequences: a few minutes on two cores.")
     OUT = flags.DEFINE_string("out", "", "Also write the table to files of this name, .json and .md.")
     app.run(lambda argv: main(QUICK if IS_QUICK.value else Sizes(), OUT.value))

@@ -44,7 +44,7 @@ class Sizes:
     waited: float = 20.0
 
 
-QUICK = replace(Sizes(), turns=3, steps=300, streamed=60, frames=60, ceiling=2048, waited=10.0)
+QUICK = replace(Sizes(), turns=7, steps=300, streamed=60, frames=60, ceiling=2048, waited=10.0)
 
 
 @dataclass(frozen=True)
