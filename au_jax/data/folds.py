@@ -70,7 +70,7 @@ def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int
     """Makes a fold of every part as the test subjects, and sets a share of the others aside for validation.
 
     Raises:
-      UserError: a subject stands in two parts; too few subjects to validate and train on.
+      UserError: a subject stands in two parts; too few subjects to validate and train on, or too large a share.
     """
     everyone = [subject for part in partitions for subject in part]
     doubled = sorted({subject for subject in everyone if everyone.count(subject) > 1})
@@ -79,13 +79,17 @@ def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int
     folds = []
     for number, test in enumerate(partitions):
         others = [subject for subject in everyone if subject not in test]
-        held_out = max(1, round(validation * len(others)))
-        if not test or len(others) - held_out < 1:
+        if not test or len(others) < 2:
             raise UserError(
                 f"{len(everyone)} subjects are too few for {len(partitions)} folds with training, validation and test; "
                 "lower config.protocol.folds"
             )
         chosen, rest = split_off(others, validation, seed, 1, number)
+        if not rest:
+            raise UserError(
+                f"a share of {validation:g} for validation leaves none of {len(others)} subjects to train on; lower "
+                "config.protocol.validation"
+            )
         folds.append(Fold(train=rest, validation=chosen, test=tuple(sorted(test))))
     return folds
 

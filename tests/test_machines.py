@@ -1,0 +1,38 @@
+"""A run on another processor rounds differently, and its averages lie within the intervals of this one's (slow).
+
+The other processor is this one without its newer instructions: XLA's and NumPy's products are then summed in another order.
+"""
+
+import json
+import os
+import platform
+import subprocess
+
+import numpy as np
+import pytest
+
+OTHER = {
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX",
+    "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX2 FMA3",
+    "OPENBLAS_CORETYPE": "Sandybridge",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instructions that are left out are those of x86-64")
+def test_average_f1_of_another_processor_is_within_the_interval_of_this_ones(finished, main_command, tmp_path):
+    command = main_command(tmp_path / "other", tmp_path / "data", f"--config.compiled={tmp_path / 'compiled'}")
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **OTHER})
+    here, there = (json.loads((run / "results.json").read_text())["systems"] for run in (finished, tmp_path / "other"))
+    for name in here:
+        low, high = here[name]["intervals"]["f1_frame"]["average"]
+        assert low <= there[name]["f1_frame"]["average"] <= high, name
+    # Where nothing is trained step by step, the difference does not grow.
+    assert abs(here["hog_svm"]["f1_frame"]["average"] - there["hog_svm"]["f1_frame"]["average"]) <= 0.5
+    # It was another processor: nearly all scores are others.
+    with (
+        np.load(finished / "fold_00/scores/anet.npz") as ours,
+        np.load(tmp_path / "other/fold_00/scores/anet.npz") as theirs,
+    ):
+        names = [name for name in ours.files if name.endswith("/scores")]
+        assert np.mean([np.mean(ours[name] != theirs[name]) for name in names]) > 0.5
