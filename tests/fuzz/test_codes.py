@@ -50,7 +50,9 @@ def stated(text, frame_name):
     found = {}
     lines = [line for line in re.split("\r\n|\r|\n", text.removeprefix("\ufeff")) if line.strip()]
     delimiter = max(",;\t", key=lines[0].count)
-    names = [re.fullmatch(r"(?:au[ _-]?)?0*(\d+)(?:_\w+)?", name.strip(' "').lower()) for name in lines[0].split(delimiter)]
+    names = [
+        re.fullmatch(r"(?:au[ _-]?)?0*(\d+)(?:_\w+)?", name.strip(' "').lower()) for name in lines[0].split(delimiter)
+    ]
     place = [name.strip(' "').lower() for name in lines[0].split(delimiter)].index(frame_name)
     for line in lines[1:]:
         cells = [cell.strip(' "') for cell in line.split(delimiter)]
