@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -56,7 +57,7 @@ def _resident(sizes: Sizes, frames: int) -> Feed:
             "key": key,
         }
     )
-    batches = lambda: resident.number_batches(frames, sizes.batch)  # noqa: E731
+    batches = partial(resident.number_batches, frames, sizes.batch)
     return batches, arrays, lambda arrays, drawn: resident.augmented(arrays, drawn, sizes.crop)
 
 
