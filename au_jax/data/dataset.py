@@ -1,9 +1,8 @@
 """The prepared dataset as arrays and files per subject, and the views of it that a fold hands out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from au_jax.data.readers.layout import safe_name
+from au_jax.data.streams import as_written, read
 from au_jax.errors import UserError
 from au_jax.labels import check_aus
 
@@ -90,6 +90,7 @@ class FaceDataset:
         """Parses one serialized record; the picture stays encoded."""
         return self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
 
+    @as_written
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
         names = ("subject", "labels", "landmarks", "frame", "found", "video")
 
@@ -126,32 +127,6 @@ class FaceDataset:
                 rows["labels"][part], rows["landmarks"][part], rows["frame"][part], rows["found"][part], videos
             )
         return records
-
-
-def read(stream: tf.data.Dataset, shards: Sequence[str]) -> Iterator[Any]:
-    """Iterates a stream as NumPy arrays, nested as its elements are.
-
-    Raises:
-      UserError: a record is truncated or not a face; names the file.
-    """
-    try:
-        yield from stream.as_numpy_iterator()
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        damaged = next((shard for shard in shards if not _readable(shard)), None)
-        where = damaged or f"{Path(shards[0]).parent} ({error.message.splitlines()[0]})"
-        raise UserError(
-            f"{where} is damaged; delete the folder {Path(shards[0]).parent} and run again to have it prepared again"
-        ) from error
-
-
-def _readable(shard: str) -> bool:
-    try:
-        for record in tf.data.TFRecordDataset(shard):
-            picture = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
-            tf.io.decode_jpeg(picture)
-    except tf.errors.OpError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,18 @@ The order, crops and flips of an epoch are a pure function of (seed, epoch), so 
 start of an epoch with the very batches that it would have seen.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from au_jax.data.balanced import balanced_rows
 from au_jax.data.cache import crops
-from au_jax.data.dataset import FaceSet, read
+from au_jax.data.dataset import FaceSet
 from au_jax.data.random_access import RecordFiles
+from au_jax.data.streams import as_written, read
 from au_jax.labels import NUM_AUS
 
 Batch = dict[str, np.ndarray]
@@ -28,6 +30,7 @@ def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> np.ndarray:
     return (numbers % frame_step == epoch % frame_step) & (faces.labels != 0).any(-1)
 
 
+@as_written
 def training_batches(
     faces: FaceSet,
     *,
@@ -58,7 +61,7 @@ def training_batches(
         batches are the same.
       part: rows of every batch to make, for a process that trains on these; the others are not decoded. None = all.
 
-    Yields:
+    Returns:
       Dicts of image [B, crop, crop, 3] uint8, labels [B, 12] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
       bool, mask [B] float32. The last batch is padded with mask 0.
     """
@@ -106,9 +109,7 @@ def training_batches(
     else:
         order = generator.permutation(len(faces.subjects))
         frames = (
-            _shuffled_rows(faces, order, usable)
-            if held is not None
-            else _shuffled_records(faces, order, frame_step, epoch)
+            _shuffled_rows(faces, order, usable) if held is not None else _shuffled_records(faces, order, usable)
         ).shuffle(shuffle_buffer, seed=shuffle_seed)
     numbered = frames.enumerate()
     if part != slice(0, batch_size):
@@ -118,49 +119,56 @@ def training_batches(
     ).batch(max(min(part.stop, batch_size) - part.start, 1))
     if held is not None:
         stream = stream.map(partial(_cut, held, crop_size))
+    batches = read(stream.prefetch(4), faces.shards())
+    return _filled(batches, int(usable.sum()) if sampling == "shuffle" else None, batch_size, crop_size, part)
+
+
+def _filled(
+    batches: Iterator[Batch], count: int | None, batch_size: int, crop_size: int, part: slice
+) -> Iterator[Batch]:
+    """Pads these batches, and adds one without frames where all rows of a last one are other processes'.
+
+    Args:
+      count: frames of the epoch; None where all its batches are full.
+    """
     made = 0
-    for batch in read(stream.prefetch(4), faces.shards()):
+    for batch in batches:
         yield pad(batch, part.stop - part.start)
         made += 1
-    # Where batches are shared out, all rows of one may be those of other processes.
-    total = int(usable.sum()) if sampling == "shuffle" else made * batch_size
+    total = made * batch_size if count is None else count
     while made * batch_size < total and part.start >= min(batch_size, total - made * batch_size):
         yield _no_frames(part.stop - part.start, crop_size)
         made += 1
 
 
-def _shuffled_records(faces: FaceSet, order: np.ndarray, frame_step: int, epoch: int) -> tf.data.Dataset:
+def _shuffled_records(faces: FaceSet, order: np.ndarray, usable: np.ndarray) -> tf.data.Dataset:
     """The serialized frames of `training_rows`, with the subjects' files interleaved."""
+    shards = tf.ragged.constant([faces.dataset.shards(faces.subjects[index]) for index in order])
+    starts = np.cumsum([0, *faces.lengths])[order]
 
-    def usable(number: tf.Tensor, record: tf.Tensor) -> tf.Tensor:
-        return tf.logical_and(
-            tf.equal(tf.math.floormod(number, frame_step), epoch % frame_step),
-            tf.reduce_any(faces.dataset.parse(record)["labels"] != 0),
-        )
+    def records(names: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
+        # Rows are known before: nothing is parsed that is not wanted.
+        numbered = tf.data.TFRecordDataset(names).enumerate(start)
+        # TensorFlow's annotations do not know that pairs are handed on as two arguments.
+        return numbered.filter(lambda row, record: tf.gather(usable, row))  # pyright: ignore[reportArgumentType]
 
-    shards = [faces.dataset.shards(faces.subjects[index]) for index in order]
-    return (
-        tf.data.Dataset.from_tensor_slices(tf.ragged.constant(shards))
-        .interleave(
-            # TensorFlow's annotations do not know that pairs are handed on as two arguments.
-            lambda names: tf.data.TFRecordDataset(names).enumerate().filter(usable),  # pyright: ignore[reportArgumentType]
-            cycle_length=8,
-            num_parallel_calls=2,
-            deterministic=True,
-        )
-        .map(lambda number, record: record)
-    )
+    return _interleaved((shards, starts), records).map(lambda row, record: record)
 
 
 def _shuffled_rows(faces: FaceSet, order: np.ndarray, usable: np.ndarray) -> tf.data.Dataset:
     """The rows of the set that `_shuffled_records` reads, in its order."""
-    stops = np.cumsum(faces.lengths)
-    bounds = np.stack([stops - faces.lengths, stops], 1)[order]
-    return tf.data.Dataset.from_tensor_slices(bounds).interleave(
-        lambda bound: tf.data.Dataset.range(bound[0], bound[1]).filter(lambda row: tf.gather(usable, row)),
-        cycle_length=8,
-        num_parallel_calls=2,
-        deterministic=True,
+    bounds = np.cumsum([0, *faces.lengths])
+
+    def rows(start: tf.Tensor, stop: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(start, stop).filter(lambda row: tf.gather(usable, row))
+
+    return _interleaved((bounds[:-1][order], bounds[1:][order]), rows)
+
+
+def _interleaved(subjects: tuple[Any, ...], stream: Callable[..., tf.data.Dataset]) -> tf.data.Dataset:
+    """The streams of all subjects, a frame of each of eight in turn."""
+    return tf.data.Dataset.from_tensor_slices(subjects).interleave(
+        stream, cycle_length=8, num_parallel_calls=2, deterministic=True
     )
 
 
@@ -190,18 +198,7 @@ def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None, f
     crop_size = crop_size or size
     start = (size - crop_size) // 2
 
-    def centre(record: tf.Tensor) -> tf.Tensor:
-        image = faces.dataset.parse(record)["image"]
-        image = tf.io.decode_and_crop_jpeg(image, [start, start, crop_size, crop_size], channels=3)
-        return tf.ensure_shape(image, [crop_size, crop_size, 3])
-
-    stream = (
-        tf.data.TFRecordDataset(faces.shards())
-        .shard(frame_step, 0)
-        .map(centre, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size)
-        .prefetch(4)
-    )
+    stream = _cropped(faces, start, crop_size, frame_step).batch(batch_size).prefetch(4)
     for images in read(stream, faces.shards()):
         count = len(images)
         batch = {
@@ -213,20 +210,40 @@ def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None, f
         yield pad(batch, batch_size)
 
 
+@as_written
+def _cropped(faces: FaceSet, start: int, crop_size: int, frame_step: int) -> tf.data.Dataset:
+    """Every n-th frame, decoded from `start` on in y and x."""
+
+    def cut(record: tf.Tensor) -> tf.Tensor:
+        image = faces.dataset.parse(record)["image"]
+        image = tf.io.decode_and_crop_jpeg(image, [start, start, crop_size, crop_size], channels=3)
+        return tf.ensure_shape(image, [crop_size, crop_size, 3])
+
+    return (
+        tf.data.TFRecordDataset(faces.shards())
+        .shard(frame_step, 0)
+        .map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    )
+
+
 def pictures(faces: FaceSet, rows: Sequence[int]) -> Iterator[np.ndarray]:
     """The whole pictures of these rows of the set, in this order, [S, S, 3] uint8 each; no other frame is read."""
+    yield from read(_decoded(faces, rows), faces.shards())
 
-    def decoded(record: tf.Tensor) -> tf.Tensor:
+
+@as_written
+def _decoded(faces: FaceSet, rows: Sequence[int]) -> tf.data.Dataset:
+    def decode(record: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_jpeg(faces.dataset.parse(record)["image"], channels=3)
 
-    yield from read(_records_in_order(faces, rows).map(decoded), faces.shards())
+    return _records_in_order(faces, rows).map(decode)
 
 
 def mean_image(faces: FaceSet) -> np.ndarray:
     """The mean picture of all frames, [S, S, 3] float32 in 0..255."""
     total = np.zeros((faces.dataset.image_size, faces.dataset.image_size, 3), np.float64)
     for batch in ordered_batches(faces, batch_size=256, crop_size=None):
-        total += batch["image"].astype(np.float64).sum(0)  # Padding is black and adds nothing.
+        total += batch["image"].sum(0, dtype=np.float64)  # Padding is black and adds nothing.
     return (total / len(faces)).astype(np.float32)
 
 

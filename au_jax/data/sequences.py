@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
+from au_jax.data.streams import as_written
 from au_jax.labels import NUM_AUS
 
 MAX_TRIES = 50
@@ -94,6 +95,7 @@ def cut(video: TrainingVideo, start: int, length: int, burn_in: int) -> dict[str
     }
 
 
+@as_written
 def subsequence_batches(
     videos: Sequence[TrainingVideo],
     *,
@@ -107,26 +109,27 @@ def subsequence_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Streams the batches of one pass through tf.data; a pure function of (seed, epoch).
 
-    Yields:
+    Returns:
       `updates` dicts of features [B, T, D], labels [B, T, 12], reset [B, T] and mask [B, T], as `cut` makes them.
     """
     dimension = videos[0].features.shape[1]
     generator = np.random.default_rng([seed, epoch])
 
     def draw():
-        for _ in range(updates * batch_size):
-            number, start = draw_subsequence(generator, videos, length, min_active)
-            yield cut(videos[number], start, length, burn_in)
+        # A whole batch at once: handing subsequences to tf.data one by one takes longer than cutting them.
+        for _ in range(updates):
+            drawn = [draw_subsequence(generator, videos, length, min_active) for _ in range(batch_size)]
+            parts = [cut(videos[number], start, length, burn_in) for number, start in drawn]
+            yield {name: np.stack([part[name] for part in parts]) for name in signature}
 
     signature = {
-        "features": tf.TensorSpec((length, dimension), tf.float32),
-        "labels": tf.TensorSpec((length, NUM_AUS), tf.int8),
-        "reset": tf.TensorSpec((length,), tf.bool),
-        "mask": tf.TensorSpec((length,), tf.float32),
+        "features": tf.TensorSpec((batch_size, length, dimension), tf.float32),
+        "labels": tf.TensorSpec((batch_size, length, NUM_AUS), tf.int8),
+        "reset": tf.TensorSpec((batch_size, length), tf.bool),
+        "mask": tf.TensorSpec((batch_size, length), tf.float32),
     }
     stream = tf.data.Dataset.from_generator(draw, output_signature=signature)
-    batches = stream.batch(batch_size, drop_remainder=True).prefetch(2).as_numpy_iterator()
-    yield from cast(Iterator[Any], batches)
+    return cast(Iterator[Any], stream.prefetch(2).as_numpy_iterator())
 
 
 def whole_videos(features: Mapping[str, np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:

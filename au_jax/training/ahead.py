@@ -16,12 +16,11 @@ class Ahead:
     def __init__(self, batches: Callable[[int], Iterator[Batch]]):
         self._batches = batches
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._begun: tuple[int, Iterator[Batch], Future[Batch | None]] | None = None
+        self._begun: tuple[int, Future[tuple[Batch | None, Iterator[Batch]]]] | None = None
 
     def begin(self, epoch: int) -> None:
         """Makes the first batch of an epoch in a thread, and goes no further."""
-        iterator = iter(self._batches(epoch))
-        self._begun = epoch, iterator, self._pool.submit(next, iterator, None)
+        self._begun = epoch, self._pool.submit(self._start, epoch)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch. What goes wrong in making them is raised here."""
@@ -29,12 +28,16 @@ class Ahead:
         if begun is None or begun[0] != epoch:
             yield from self._batches(epoch)
             return
-        first = begun[2].result()
+        first, others = begun[1].result()
         if first is not None:
             yield first
-            yield from begun[1]
+            yield from others
 
     def close(self) -> None:
         """Waits for a batch that is being made and will not be wanted."""
         self._pool.shutdown()
         self._begun = None
+
+    def _start(self, epoch: int) -> tuple[Batch | None, Iterator[Batch]]:
+        batches = iter(self._batches(epoch))
+        return next(batches, None), batches

@@ -243,6 +243,7 @@ class _Estimate:
         if self._started is None:
             # The first step compiles.
             self._started = step, now
+            console.note(f"{stage.name}: first step done")
             return
         self._told = True
         first, start = self._started

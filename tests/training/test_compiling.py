@@ -82,8 +82,7 @@ def config(tmp_path):
     compilation_cache.reset_cache()
 
 
-def test_a_second_start_finds_the_first_ones_programs(config, monkeypatch):
-    monkeypatch.setattr("au_jax.training.compiling.LEAST_SECONDS", 0.0)
+def test_a_second_start_finds_the_first_ones_programs(config):
     folder = keep_compiled(config)
 
     def start():
