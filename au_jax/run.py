@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from au_jax import console, files, plan
-from au_jax.config import Config, with_defaults
+from au_jax.config import Config, differing, with_defaults
 from au_jax.data import cache, frames
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.folds import (
@@ -282,15 +282,10 @@ def _claim(workdir: Path, config: Config) -> None:
     if not path.exists():
         files.write_json(path, resolved)
         return
-    before, now = _flat(with_defaults(files.read_json(path))), _flat(resolved)
-    differing = [
-        f"{field}: {before.get(field)!r} there, {now.get(field)!r} now"
-        for field in sorted({*before, *now})
-        if field not in MAY_DIFFER and before.get(field) != now.get(field)
-    ]
-    if differing:
+    told = differing(with_defaults(files.read_json(path)), resolved, but=MAY_DIFFER)
+    if told:
         raise UserError(
-            f"{workdir} was started with another config; take another --workdir or the same values ({'; '.join(differing)})"
+            f"{workdir} was started with another config; take another --workdir or the same values ({'; '.join(told)})"
         )
 
 
@@ -331,9 +326,3 @@ def _other_data(config: Config) -> Config:
     with data.unlocked():
         data.update(config.transfer)
     return data
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix.rstrip("."): tree}
-    return {field: value for key, item in tree.items() for field, value in _flat(item, f"{prefix}{key}.").items()}

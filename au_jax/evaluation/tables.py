@@ -231,7 +231,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     return (
         f"F1-frame in percent on subjects that were not trained on ({finished}, seed {document['seed']}), "
         "with the interval of the average by bootstrap over subjects.\n\n"
-        f"{_aligned(rows)}\n\n{differences}{_aligned(others)}\n\n"
+        f"{aligned(rows)}\n\n{differences}{aligned(others)}\n\n"
         "Persistence repeats the last true label, which no system is shown: it tells how slowly labels change.\n"
     )
 
@@ -250,7 +250,8 @@ def _cell(value: float | None, best: bool = False) -> str:
     return f"**{value:.1f}**" if best else f"{value:.1f}"
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """A Markdown table of these rows, the first of which is the head; columns are padded and stand to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from au_jax import files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
+from au_jax.errors import UserError
 from au_jax.evaluation import tables
 
 
@@ -77,6 +79,24 @@ class FinishedRun:
             paths = [self.workdir / f"fold_{fold:02d}" / "scores" / f"{system}.npz" for fold in self.folds]
             self._scores[system] = [tables.read_scores(path) for path in paths]
         return self._scores[system]
+
+
+def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The contents of config.json and results.json of a run, all folds of which are finished.
+
+    Raises:
+      UserError: it is no run, or not finished.
+    """
+    if not (folder / "config.json").exists():
+        raise UserError(f"{folder} is no run, it has no config.json; give what was the --workdir of au_jax.main")
+    again = "finish it with au_jax.main and the same --config and --workdir"
+    if not (folder / "results.json").exists():
+        raise UserError(f"{folder} is not finished, it has no results.json; {again}")
+    results = files.read_json(folder / "results.json")
+    finished, number = results["folds"]["finished"], results["folds"]["all"]
+    if len(finished) < number:
+        raise UserError(f"{folder} is not finished, it has {len(finished)} of {number} folds; {again}")
+    return files.read_json(folder / "config.json"), results
 
 
 def defined(value: float | None) -> float | None:

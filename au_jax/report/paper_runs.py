@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from au_jax import files
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import PROTOCOLS, Table
+from au_jax.report.finished import read_finished
 
 PROTOCOL_NAMES: dict[str, str] = {"3fold": "3 folds", "cross": "cross-dataset", "10fold": "10 folds"}
 """Names of the protocols for readers."""
@@ -94,7 +94,7 @@ def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool 
         raise UserError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
     runs: dict[str, PaperRun] = {}
     for folder in map(Path, folders):
-        run = _read(folder)
+        run = PaperRun(folder, *read_finished(folder))
         if run.dataset != table.dataset.lower() and not any_dataset:
             raise UserError(
                 f"{folder} is a run on {run.dataset}, and the paper's Table {table.number} is of {table.dataset}; leave it "
@@ -107,19 +107,6 @@ def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool 
             )
         runs[run.protocol] = run
     return {protocol: runs[protocol] for protocol in PROTOCOLS if protocol in runs}
-
-
-def _read(folder: Path) -> PaperRun:
-    if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is no run, it has no config.json; give what was the --workdir of au_jax.main")
-    again = "finish it with au_jax.main and the same --config and --workdir"
-    if not (folder / "results.json").exists():
-        raise UserError(f"{folder} is not finished, it has no results.json; {again}")
-    results = files.read_json(folder / "results.json")
-    finished, number = results["folds"]["finished"], results["folds"]["all"]
-    if len(finished) < number:
-        raise UserError(f"{folder} is not finished, it has {len(finished)} of {number} folds; {again}")
-    return PaperRun(folder, files.read_json(folder / "config.json"), results)
 
 
 def _faces(data: dict[str, Any]) -> str:
