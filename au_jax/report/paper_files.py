@@ -7,6 +7,7 @@ from pathlib import Path
 
 from au_jax import files
 from au_jax.evaluation.paper import Table
+from au_jax.evaluation.tables import aligned
 from au_jax.report import style
 from au_jax.report.finished import display_name
 from au_jax.report.paper_picture import draw_comparison
@@ -84,7 +85,7 @@ def markdown(comparison: Comparison) -> str:
         for column in columns:
             for cells, line in zip(_markdown_cells(column), rows, strict=True):
                 line.extend(cells)
-        parts += [f"## {PROTOCOL_NAMES[protocol]}", _aligned(rows)]
+        parts += [f"## {PROTOCOL_NAMES[protocol]}", aligned(rows)]
     if comparison.remarks:
         lines = [f"- [{letter}] {text}" for letter, text in comparison.remarks.items()]
         parts += ["Remarks:", "\n".join(lines)]
@@ -124,13 +125,6 @@ def _with_interval(cell: Cell) -> str:
 
 def _bracketed(letters: str) -> str:
     return f" [{', '.join(letters)}]" if letters else ""
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in rows]
-    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def latex(comparison: Comparison) -> str:
