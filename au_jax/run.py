@@ -28,7 +28,7 @@ from au_jax.data.folds import (
 from au_jax.data.readers import make_reader
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
-from au_jax.evaluation.thresholds import POLICIES, best_thresholds
+from au_jax.evaluation.thresholds import POLICIES
 from au_jax.labels import check_aus
 from au_jax.logs import Costs, RunLog
 from au_jax.models import alexnet, lstm
@@ -154,9 +154,9 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     system: System = SYSTEMS[name](context)
     system.fit(train, validation)
     thresholds = np.zeros(test.labels.shape[1], np.float32)
-    if context.config.protocol.threshold == "validation":
+    if context.config.protocol.threshold != "zero":
         scores = system.score(validation.without_labels())
-        thresholds = best_thresholds(
+        thresholds = POLICIES[context.config.protocol.threshold](
             validation.labels, np.concatenate([scores[video.key] for video in validation.videos])
         )
     with context.costs.measure(context.name(f"{name}/score")):
@@ -222,14 +222,11 @@ def check_config(config: Config) -> None:
         raise UserError(f"config.systems names {unknown or 'nothing'}; choose among {', '.join(SYSTEMS)}")
     if len(set(config.systems)) < len(config.systems):
         raise UserError(f"config.systems names a system twice: {config.systems}")
-    if config.protocol.threshold not in POLICIES:
-        raise UserError(
-            f"config.protocol.threshold is {config.protocol.threshold!r}; choose one of {', '.join(POLICIES)}"
-        )
     reader = make_reader(config.data)
     if "anet_transfer" in config.systems and make_reader(_other_data(config)).name == reader.name:
         raise UserError("config.transfer names the dataset of config.data; anet_transfer needs another one")
     for section, field, choices in (
+        ("protocol", "threshold", ("zero", *POLICIES)),
         ("data", "cache", cache.CACHES),
         ("cnn", "monitor", ("loss", "f1")),
         ("cnn", "compute", tuple(alexnet.COMPUTE)),

@@ -21,7 +21,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data.crop_size = 68
 
     # Few subjects and few AUs of low base rate: a threshold of 0 would mostly measure calibration.
-    config.protocol.threshold = "validation"
+    config.protocol.threshold = "calibrated"
 
     config.cnn.variant = "demo"
     config.cnn.batch_size = 64
