@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from absl import flags
 
 from au_jax import files
@@ -24,7 +23,7 @@ from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
-from au_jax.evaluation.tables import DISPLAY_NAMES
+from au_jax.evaluation.seeds import average, markdown, over_seeds
 from au_jax.prepare import check_copy, prepare
 from experiments import estimate, scales
 
@@ -112,22 +111,19 @@ def reproduce(plan: Plan) -> None:
 
 
 def spread(plan: Plan) -> str:
-    """Average F1-frame of every system over the seeds, as Markdown: mean, smallest and largest."""
-    lines = [
-        f"Average F1-frame in percent over seeds {', '.join(map(str, plan.seeds))}: mean (smallest to largest).",
-        "",
-        "| dataset | protocol | system | F1-frame |",
-        "|---|---|---|---:|",
-    ]
+    """Average F1-frame of every system over the seeds, as Markdown: a table for every dataset and protocol."""
+    parts = []
     for dataset in scales.DATASETS:
         for protocol in plan.protocols:
-            runs = [files.read_json(plan.folder(dataset, protocol, seed) / "results.json") for seed in plan.seeds]
-            columns = [{"always_present": each["always_present"], **each["systems"]} for each in runs]
-            for name in columns[0]:
-                values = np.array([each[name]["f1_frame"]["average"] for each in columns], float)
-                told = f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
-                lines.append(f"| {dataset} | {protocol} | {DISPLAY_NAMES.get(name, name)} | {told} |")
-    return "\n".join(lines) + "\n"
+            runs = {seed: _averages(plan.folder(dataset, protocol, seed)) for seed in plan.seeds}
+            parts += [f"## {dataset}, {protocol}", markdown(over_seeds(runs), "F1-frame")]
+    return "\n\n".join(parts)
+
+
+def _averages(run: Path) -> dict[str, float]:
+    results = files.read_json(run / "results.json")
+    columns = {"always_present": results["always_present"], **results["systems"]}
+    return {name: average(figures["f1_frame"]) for name, figures in columns.items()}
 
 
 def _tell_time(plan: Plan, frames: dict[str, int]) -> None:

@@ -15,7 +15,7 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import differing, with_defaults
 from au_jax.errors import UserError
-from au_jax.evaluation.seeds import markdown, over_seeds
+from au_jax.evaluation.seeds import average, markdown, over_seeds
 from au_jax.report.finished import read_finished
 from au_jax.report.tabulate import METRICS
 from au_jax.run import MAY_DIFFER
@@ -57,12 +57,7 @@ def _figures(folders: Sequence[str], metric: str) -> dict[int, dict[str, float]]
     names = [name for name in first if all(name in systems for _, systems in found.values())]
     if not names:
         raise UserError("these runs have no system in common; train one with all of them: --config.systems")
-    return {seed: {name: _average(systems[name][metric]) for name in names} for seed, (_, systems) in found.items()}
-
-
-def _average(by_au: dict[str, Any]) -> float:
-    value = by_au["average"]
-    return float("nan") if value is None else float(value)
+    return {seed: {name: average(systems[name][metric]) for name in names} for seed, (_, systems) in found.items()}
 
 
 def _same_config(one: Path, other: Path) -> None:

@@ -51,6 +51,12 @@ def over_seeds(runs: Mapping[int, Mapping[str, float]], beside: Mapping[int, Map
     }
 
 
+def average(by_au: Mapping[str, Any]) -> float:
+    """The average over AUs of a figure in results.json; NaN where it is undefined."""
+    value = by_au["average"]
+    return float("nan") if value is None else float(value)
+
+
 def markdown(document: Mapping[str, Any], title: str) -> str:
     """The table of `over_seeds`, a row per seed, with mean, standard deviation and interval, and the paired differences.
 
@@ -61,13 +67,11 @@ def markdown(document: Mapping[str, Any], title: str) -> str:
     systems, count = document["systems"], len(document["seeds"])
     rows = [["seed", *(_display(name) for name in systems)]]
     for number, seed in enumerate(document["seeds"]):
-        rows.append([str(seed), *(f"{spread['values'][number]:.1f}" for spread in systems.values())])
-    rows.append(["mean", *(f"{spread['mean']:.1f}" for spread in systems.values())])
+        rows.append([str(seed), *(_figure(spread["values"][number]) for spread in systems.values())])
+    rows.append(["mean", *(_figure(spread["mean"]) for spread in systems.values())])
     if count > 1:
-        rows.append(["SD of a run", *(f"{spread['sd']:.2f}" for spread in systems.values())])
-        rows.append(
-            [f"{LEVEL:.0%} interval", *("{:.1f} to {:.1f}".format(*spread["interval"]) for spread in systems.values())]
-        )
+        rows.append(["SD of a run", *(_figure(spread["sd"], ".2f") for spread in systems.values())])
+        rows.append([f"{LEVEL:.0%} interval", *(_interval(spread, ".1f") for spread in systems.values())])
     parts = [f"{title} in percent over {count} seed{'s' if count > 1 else ''}.", aligned(rows)]
     for heading, found in (
         ("Differences, paired by seed", document["differences"]),
@@ -90,9 +94,21 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _difference(name: str, spread: Mapping[str, Any]) -> list[str]:
-    largest = max(spread["values"], key=abs)
-    of_several = ["{:+.2f} to {:+.2f}".format(*spread["interval"]), f"{spread['sd']:.2f}"] if spread["interval"] else []
-    return [" - ".join(map(_display, name.split(" - "))), f"{spread['mean']:+.2f}", *of_several, f"{largest:+.2f}"]
+    of_several = [_interval(spread, "+.2f"), _figure(spread["sd"], ".2f")] if spread["interval"] else []
+    largest = spread["values"][int(np.argmax(np.abs(spread["values"])))]
+    return [
+        " - ".join(map(_display, name.split(" - "))),
+        *(_figure(spread["mean"], "+.2f"), *of_several, _figure(largest, "+.2f")),
+    ]
+
+
+def _interval(spread: Mapping[str, Any], form: str) -> str:
+    low, high = spread["interval"]
+    return f"{_figure(low, form)} to {_figure(high, form)}"
+
+
+def _figure(value: float, form: str = ".1f") -> str:
+    return format(value, form) if np.isfinite(value) else "-"
 
 
 def _display(name: str) -> str:
