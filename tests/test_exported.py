@@ -98,7 +98,7 @@ def test_command_writes_the_file_and_says_what_it_holds(finished, tmp_path):
     command = [sys.executable, "-m", "au_jax.export", f"--run={finished}", f"--out={tmp_path / 'd.zip'}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "holds anet, hybrid of 2 folds for faces of 40 x 40" in done.stdout
-    assert exported.load(tmp_path / "d.zip").notes["threshold"] == "validation"
+    assert exported.load(tmp_path / "d.zip").notes["threshold"] == "calibrated"
 
 
 def test_probabilities_are_the_logistic_function():
