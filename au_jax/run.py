@@ -155,26 +155,37 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     system.fit(train, validation)
     thresholds = np.zeros(test.labels.shape[1], np.float32)
     if context.config.protocol.threshold != "zero":
-        scores = system.score(validation.without_labels())
+        scores = _scored(system, name, context, validation)
         thresholds = POLICIES[context.config.protocol.threshold](
             validation.labels, np.concatenate([scores[video.key] for video in validation.videos])
         )
     with context.costs.measure(context.name(f"{name}/score")):
-        scores = system.score(test.without_labels())
+        scores = _scored(system, name, context, test)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
     arrays = {"thresholds": thresholds}
     for video in test.videos:
+        # From here on 0 is the threshold, whatever it was for the system.
+        arrays[f"{video.key}/scores"] = (scores[video.key] - thresholds).astype(np.float32)
+        arrays[f"{video.key}/labels"] = labels[video.key]
+        arrays[f"{video.key}/frames"] = numbers[video.key]
+    files.write_npz(path, arrays)
+
+
+def _scored(system: System, name: str, context: FoldContext, faces: FaceSet) -> dict[str, np.ndarray]:
+    """A system's scores of faces whose labels it does not get to see.
+
+    Raises:
+      UserError: scores of a video are not finite, or not one of every AU for every frame.
+    """
+    scores = system.score(faces.without_labels())
+    for video in faces.videos:
         rows = scores[video.key]
-        if rows.shape != (len(video), len(thresholds)) or not np.isfinite(rows).all():
+        if rows.shape != (len(video), faces.labels.shape[1]) or not np.isfinite(rows).all():
             raise UserError(
                 f"{context.name(name)}: scores of {video.key} are not finite or of shape {rows.shape}; the networks are "
                 f"the best of the checkpoints in {context.directory}; lower the learning rate"
             )
-        # From here on 0 is the threshold, whatever it was for the system.
-        arrays[f"{video.key}/scores"] = (rows - thresholds).astype(np.float32)
-        arrays[f"{video.key}/labels"] = labels[video.key]
-        arrays[f"{video.key}/frames"] = numbers[video.key]
-    files.write_npz(path, arrays)
+    return scores
 
 
 def score_path(fold_directory: Path, system: str) -> Path:

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from au_jax.data.dataset import FaceSet
+from au_jax.data.folds import Fold
 from au_jax.errors import UserError
+from au_jax.run import run_system, score_path
+from au_jax.systems import SYSTEMS
 from au_jax.systems.anet import ANet, initial_params, make_cnn
 from au_jax.systems.base import validation_figures
 from au_jax.systems.hog_svm import descriptors
@@ -51,3 +54,22 @@ def test_landmarks_that_are_not_finite_are_named(dataset, parts):
     frame = faces.frame_numbers[7]
     with pytest.raises(UserError, match=rf"landmarks of S004/T1, frame {frame}, are not finite"):
         descriptors(faces, 1)
+
+
+@pytest.mark.parametrize("subject", ["S004", "S005"])
+def test_scores_that_are_not_finite_are_neither_calibrated_nor_saved(context, dataset, monkeypatch, subject):
+    class Broken:
+        def __init__(self, context):
+            pass
+
+        def fit(self, train, validation):
+            pass
+
+        def score(self, faces):
+            return faces.by_video(np.where(np.isin(faces.subjects, subject).any(), np.nan, np.ones((len(faces), 12))))
+
+    monkeypatch.setitem(SYSTEMS, "hog_svm", Broken)
+    fold = Fold(("S001", "S002", "S003"), ("S004",), ("S005", "S006"))
+    with pytest.raises(UserError, match=rf"fold_00/hog_svm: scores of {subject}/T1 are not finite"):
+        run_system("hog_svm", context, dataset, fold)
+    assert not score_path(context.directory, "hog_svm").exists()
