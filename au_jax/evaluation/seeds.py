@@ -12,7 +12,9 @@ LEVEL = 0.95
 """Of the intervals of the mean over seeds."""
 
 
-def over_seeds(runs: Mapping[int, Mapping[str, float]], beside: Mapping[int, Mapping[str, float]] | None = None) -> Any:
+def over_seeds(
+    runs: Mapping[int, Mapping[str, float]], beside: Mapping[int, Mapping[str, float]] | None = None
+) -> dict[str, Any]:
     """Means over seeds, and differences that are paired by seed.
 
     Args:
