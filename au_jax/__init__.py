@@ -8,7 +8,7 @@ What most programs need is here, and is imported when it is first asked for:
     run = au_jax.load_run("runs/demo")                                 # a finished run: run.results, run.scores("hybrid")
     faces = au_jax.load_dataset(run.config.data)                       # its registered faces, labels and landmarks
     f1 = au_jax.metrics.f1(au_jax.metrics.counts(labels, scores))      # the metrics, from arrays
-    detector = au_jax.exported.load("detector.zip")                    # a detector in one file, with JAX alone
+    detector = au_jax.inference.exported.load("detector.zip")                    # a detector in one file, with JAX alone
 
 `experiments/walkthrough.py` goes through all of it.
 """
@@ -26,23 +26,23 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 from au_jax import xla_flags as xla_flags  # before JAX makes its first array
 
 if TYPE_CHECKING:
-    from au_jax import exported as exported
-    from au_jax.data.builder import AuFaces as AuFaces
     from au_jax.data.dataset import FaceDataset as FaceDataset
-    from au_jax.detections import Detections as Detections
-    from au_jax.detector import Detector as Detector
+    from au_jax.data.tfds_builder import AuFaces as AuFaces
     from au_jax.evaluation import metrics as metrics
+    from au_jax.inference import exported as exported
+    from au_jax.inference.detector import Detector as Detector
+    from au_jax.inference.writers import Detections as Detections
     from au_jax.loading import load_dataset as load_dataset
     from au_jax.loading import load_run as load_run
 
     __version__: str
 
 _HOMES = {
-    "AuFaces": "au_jax.data.builder",
-    "Detections": "au_jax.detections",
-    "Detector": "au_jax.detector",
+    "AuFaces": "au_jax.data.tfds_builder",
+    "Detections": "au_jax.inference.writers",
+    "Detector": "au_jax.inference.detector",
     "FaceDataset": "au_jax.data.dataset",
-    "exported": "au_jax.exported",
+    "exported": "au_jax.inference.exported",
     "load_dataset": "au_jax.loading",
     "load_run": "au_jax.loading",
     "metrics": "au_jax.evaluation.metrics",

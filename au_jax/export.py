@@ -1,7 +1,7 @@
 """A trained detector as one file: `python -m au_jax.export --run=runs/demo --out=detector.zip`.
 
 The file holds the networks as a program for JAX on any device (StableHLO, by `jax.export`) and their variables as npz: no
-pickle, no Flax, no TensorFlow. `au_jax.exported` runs it.
+pickle, no Flax, no TensorFlow. `au_jax.inference.exported` runs it.
 """
 
 import io
@@ -19,11 +19,11 @@ from absl import flags
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.detector import Detector
-from au_jax.exported import FORMAT, leaf_name
+from au_jax.inference import streaming
+from au_jax.inference.detector import Detector
+from au_jax.inference.exported import FORMAT, leaf_name
 from au_jax.labels import AUS
 from au_jax.predict import numbers
-from au_jax.systems import trained
 
 PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
 """Where the program runs; it is written for all at once."""
@@ -87,8 +87,8 @@ def export_step(detector: Detector) -> bytes:
     (count,) = jax.export.symbolic_shape("frames")
     size = detector.config.data.image_size
     # Compiled already; jax.export asks for what it knows as such.
-    step = jax.jit(trained.make_step(detector.config, detector.systems))
-    carry = trained.initial_carry(detector.config, detector.systems)
+    step = jax.jit(streaming.make_step(detector.config, detector.systems))
+    carry = streaming.initial_carry(detector.config, detector.systems)
     exported = jax.export.export(step, platforms=PLATFORMS)(
         jax.tree.map(shape_of, detector.folds[0]),
         jax.tree.map(shape_of, carry),
@@ -107,7 +107,7 @@ def _main() -> None:
     size = manifest["image_size"]
     print(
         f"{_OUT.value} ({Path(_OUT.value).stat().st_size / 1e6:.1f} MB) holds {', '.join(manifest['systems'])} of "
-        f"{len(manifest['folds'])} folds for faces of {size} x {size}; au_jax.exported.load reads it"
+        f"{len(manifest['folds'])} folds for faces of {size} x {size}; au_jax.inference.exported.load reads it"
     )
 
 

@@ -6,9 +6,9 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
+from au_jax.inference.streaming import read_config
 from au_jax.prepare import prepare
-from au_jax.report.finished import FinishedRun
-from au_jax.systems.trained import read_config
+from au_jax.run_dir import FinishedRun
 
 
 def load_run(folder: str | Path) -> FinishedRun:

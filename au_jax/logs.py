@@ -109,7 +109,7 @@ class Costs:
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
-        """Stage -> its figures, those of other runs on this workdir included."""
+        """TrainSpec -> its figures, those of other runs on this workdir included."""
         return files.read_json(self._path) if self._path.exists() else {}
 
     @property

@@ -10,7 +10,7 @@ from au_jax.command_line import run_command
 from au_jax.config_fields import describe
 from au_jax.errors import UserError
 from au_jax.run import run
-from au_jax.training import processes
+from au_jax.training import multihost
 
 
 def _command() -> None:
@@ -20,7 +20,7 @@ def _command() -> None:
         raise UserError("flag --workdir must have a value: the folder of the run; made, or gone on with")
     else:
         if DISTRIBUTED.value or COORDINATOR.value:
-            processes.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+            multihost.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
         run(CONFIG.value, WORKDIR.value)
 
 

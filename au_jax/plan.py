@@ -12,12 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from au_jax.config import Config
-from au_jax.data import frames
+from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.folds import Fold
+from au_jax.data.splits import Fold
 from au_jax.evaluation.tables import DISPLAY_NAMES
 from au_jax.labels import NUM_AUS
-from au_jax.systems import anet, merging, temporal
+from au_jax.systems import anet, fusion_trainer, lstm_trainer
 from au_jax.training.checkpoints import MOST
 from au_jax.training.optimizers import make_optimizer
 
@@ -56,8 +56,8 @@ def plan(
 
 def steps(config: Config, train: FaceSet) -> dict[str, str]:
     """What each system of a config does in a fold, in a line."""
-    rows = int(frames.training_rows(train, config.cnn.frame_step, 0).sum())
-    updates = config.lstm.updates_per_pass or math.ceil(
+    rows = int(input_pipeline.training_rows(train, config.cnn.frame_step, 0).sum())
+    updates = config.lstm.steps_per_epoch or math.ceil(
         len(train) / (config.lstm.batch_size * config.lstm.sequence_length)
     )
     cnn = f"{config.cnn.epochs} epochs of about {math.ceil(rows / config.cnn.batch_size)} steps ({config.cnn.batch_size} frames)"
@@ -69,7 +69,7 @@ def steps(config: Config, train: FaceSet) -> dict[str, str]:
         "jpml": f"HOG, patches and relations on {_every(config.jpml.frame_step)}",
         "anet_transfer": f"CNN on the other dataset, once, {config.cnn.epochs} epochs; {NUM_AUS} linear SVMs on its fc7",
         "anet": f"CNN, {cnn}",
-        "hybrid": f"{shared}; LSTM, {config.lstm.passes} passes of {updates} updates; fusion, {config.fusion.epochs} epochs"
+        "hybrid": f"{shared}; LSTM, {config.lstm.epochs} passes of {updates} updates; fusion, {config.fusion.epochs} epochs"
         f"{inner}",
     }
 
@@ -88,9 +88,11 @@ def disk(config: Config, count: int, folds: int) -> float:
     if "hybrid" in systems:
         rows = config.lstm.pca_components
         streams = (
-            _state_bytes(partial(temporal.initial_params, temporal.make_lstm(config.lstm), rows), config.lstm.optimizer)
+            _state_bytes(
+                partial(lstm_trainer.initial_params, lstm_trainer.make_lstm(config.lstm), rows), config.lstm.optimizer
+            )
             + _state_bytes(
-                partial(merging.initial_params, merging.make_fusion(config.fusion), *_widths(config)),
+                partial(fusion_trainer.initial_params, fusion_trainer.make_fusion(config.fusion), *_widths(config)),
                 config.fusion.optimizer,
             )
             + 4 * learned * (rows + NUM_AUS)

@@ -18,13 +18,14 @@ from tqdm import tqdm
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.detections import FORMATS, CsvWriter, Detections, concatenate
-from au_jax.detector import CHUNK, Detector
 from au_jax.errors import UserError
-from au_jax.faces.video import VideoWriter, frame_files, probe, read_pictures
+from au_jax.faces.decoding import frame_files, probe, read_pictures
+from au_jax.faces.video_writer import VideoWriter
+from au_jax.inference.detector import CHUNK, Detector
+from au_jax.inference.writers import FORMATS, CsvWriter, Detections, concatenate
 from au_jax.report import style
-from au_jax.report.detected import draw_detections
 from au_jax.report.overlay import draw_overlay
+from au_jax.report.timeline import draw_detections
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,11 @@ from ml_collections import config_flags
 from au_jax import console, files
 from au_jax.command_line import run_command
 from au_jax.config import Config
-from au_jax.data.builder import AuFaces, AuFacesConfig
-from au_jax.data.check import Check, check
 from au_jax.data.readers import make_reader
-from au_jax.data.readers.raw import RawReader
-from au_jax.data.recording_files import is_finished, read_notes, write_recording
-from au_jax.data.recordings import Reader, RecordingId
+from au_jax.data.readers.base import RawReader
+from au_jax.data.readers.survey import Check, check
+from au_jax.data.recordings import Reader, RecordingId, is_finished, read_notes, write_recording
+from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
 from au_jax.errors import UserError
 
 

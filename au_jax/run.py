@@ -13,9 +13,10 @@ from absl import logging
 
 from au_jax import console, files, plan
 from au_jax.config import Config, differing, with_defaults
-from au_jax.data import cache, frames
+from au_jax.data import device_cache, input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.folds import (
+from au_jax.data.readers import make_reader
+from au_jax.data.splits import (
     PUBLISHED,
     SPLITS,
     Fold,
@@ -25,18 +26,17 @@ from au_jax.data.folds import (
     split_document,
     split_off,
 )
-from au_jax.data.readers import make_reader
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.labels import check_aus
 from au_jax.logs import Costs, RunLog
-from au_jax.models import alexnet, lstm
+from au_jax.models import cnn, lstm
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
-from au_jax.systems.hard_samples import RELABELLINGS
-from au_jax.training import processes
+from au_jax.systems.cpm.sample_selection import RELABELLINGS
+from au_jax.training import multihost
 from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
 
@@ -59,7 +59,7 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     """
     check_config(config)
     keep_compiled(config)
-    if processes.is_first():
+    if multihost.is_process_zero():
         return _run(config, Path(workdir))
     # The run is the first process's; what the others write for themselves is of use until they end, and they say nothing.
     console.set_quiet(True)
@@ -70,16 +70,16 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
 def _run(config: Config, workdir: Path) -> dict[str, Any]:
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        processes.from_first(lambda: _enter(stack, workdir, config))
+        multihost.broadcast_from_process_zero(lambda: _enter(stack, workdir, config))
         stack.enter_context(console.to_file(workdir / "logs" / "run.log"))
         log, costs = RunLog(workdir), Costs(workdir)
         stack.callback(log.close)
         with costs.measure("prepare", has_bar=True):
             dataset = _prepared(config.data)
         folds = _folds(config, dataset)
-        processes.from_first(lambda: _keep_split(workdir, split_document(folds, config.seed)))
+        multihost.broadcast_from_process_zero(lambda: _keep_split(workdir, split_document(folds, config.seed)))
         # JSON has no numbers as keys.
-        todo = dict(processes.from_first(lambda: list(_todo(workdir, config, len(folds)).items())))
+        todo = dict(multihost.broadcast_from_process_zero(lambda: list(_todo(workdir, config, len(folds)).items())))
         console.tell(plan.plan(config, workdir, dataset, folds, todo))
         transfer = _transfer(workdir, config, log, costs) if "anet_transfer" in config.systems else None
         for index in todo:
@@ -89,7 +89,7 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
                 run_system(name, context, dataset, folds[index])
                 console.tell(f"{context.name(name)}: done in {plan.interval(time.monotonic() - begin)}")
             _tell_time_to_go(costs, config, len(folds), [later for later in todo if later > index])
-        results = processes.from_first(lambda: _report(workdir, config, dataset, folds, costs))
+        results = multihost.broadcast_from_process_zero(lambda: _report(workdir, config, dataset, folds, costs))
         console.tell(
             f"{plan.interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {workdir} holds "
             f"{plan.folder_size(workdir)}, logs/run.log all that was said; {workdir / 'report.html'} shows the results"
@@ -112,7 +112,7 @@ def _enter(stack: contextlib.ExitStack, workdir: Path, config: Config) -> None:
 def _prepared(data: Config) -> FaceDataset:
     """Prepares the dataset; of several processes the first does, and the others open it."""
     if jax.process_count() > 1:
-        processes.from_first(lambda: bool(prepare(data)))
+        multihost.broadcast_from_process_zero(lambda: bool(prepare(data)))
     return FaceDataset(prepare(data))
 
 
@@ -148,7 +148,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     alone sees both a system and test labels, and passes on scores only.
     """
     path = score_path(context.directory, name)
-    if processes.from_first(lambda: files.is_whole_npz(path)):
+    if multihost.broadcast_from_process_zero(lambda: files.is_whole_npz(path)):
         return
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system: System = SYSTEMS[name](context)
@@ -238,10 +238,10 @@ def check_config(config: Config) -> None:
         raise UserError("config.transfer names the dataset of config.data; anet_transfer needs another one")
     for section, field, choices in (
         ("protocol", "threshold", ("zero", *POLICIES)),
-        ("data", "cache", cache.CACHES),
+        ("data", "cache", device_cache.CACHES),
         ("cnn", "monitor", ("loss", "f1")),
-        ("cnn", "compute", tuple(alexnet.COMPUTE)),
-        ("cnn", "sampling", frames.SAMPLINGS),
+        ("cnn", "dtype", tuple(cnn.DTYPES)),
+        ("cnn", "sampling", input_pipeline.SAMPLINGS),
         ("lstm", "kernel", lstm.KERNELS),
         ("fusion", "train_on", hybrid.TRAIN_ON),
         ("cpm", "relabelling", RELABELLINGS),

@@ -108,7 +108,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Dropout after fc6 and fc7.
     cnn.dropout = 0.5
     # Precision of the computation: float32, or bfloat16 (faster on accelerators). Parameters are float32 in both.
-    cnn.compute = "float32"
+    cnn.dtype = "float32"
     # What is subtracted from 0..255 pixels: 'image' (mean picture of the training subjects, as Caffe) or 'channel'.
     cnn.mean = "image"
     # Frames per update (paper: 196) and passes over the training frames.
@@ -228,8 +228,8 @@ def get_config() -> ml_collections.ConfigDict:
     # A subject's videos make one training video, with the carry reset between them (BP4D's are shorter than 1300 frames).
     lstm.concatenate = True
     # Passes over the training frames (paper: about 10), and updates in a pass; 0 = frames / (batch x length).
-    lstm.passes = 10
-    lstm.updates_per_pass = 0
+    lstm.epochs = 10
+    lstm.steps_per_epoch = 0
     # Margin of the loss, and the threshold below which its gradient passes: 1.0 (as the paper writes) or -1 (the margin).
     lstm.margin = 0.5
     lstm.grad_threshold = 1.0

@@ -75,9 +75,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Paper: weights within +-0.08. Inferred: biases start at 0.
     lstm.init_range, lstm.forget_bias = 0.08, 0.0
     # Paper: 10 subsequences of 1300 frames, 10 frames of burn-in, about 10 passes, 1.5 active AUs.
-    lstm.batch_size, lstm.sequence_length, lstm.burn_in, lstm.passes, lstm.min_active = 10, 1300, 10, 10, 1.5
+    lstm.batch_size, lstm.sequence_length, lstm.burn_in, lstm.epochs, lstm.min_active = 10, 1300, 10, 10, 1.5
     # Inferred: a pass is as many subsequences as cover the training frames.
-    lstm.updates_per_pass = 0
+    lstm.steps_per_epoch = 0
     # Inferred: no recording of BP4D has 1300 frames (768 at most), so a subject's recordings stand end to end.
     lstm.concatenate = True
     # Paper: margin 0.5, and a gradient that stops at 1, which tanh outputs never reach. -1 in `grad_threshold` is the

@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental import rnn
 
 from au_jax.models.lstm import LSTMStack
-from au_jax.models.recurrence import EXAMPLES
+from au_jax.models.lstm_kernel import EXAMPLES
 from au_jax.training import losses
 from experiments.benchmark_parts import Part, Sizes, sequence_loss, sequences
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax.evaluation import metrics
-from au_jax.models.alexnet import AlexNet
+from au_jax.models.cnn import AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import LSTMStack
 from au_jax.training import losses, parallel

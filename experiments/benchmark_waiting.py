@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.data import resident
-from au_jax.models.alexnet import AlexNet
+from au_jax.data import device_cache
+from au_jax.models.cnn import AlexNet
 from au_jax.training import losses, parallel
-from au_jax.training.ahead import Ahead
 from au_jax.training.optimizers import make_optimizer
-from au_jax.training.waiting import Waiting
+from au_jax.training.prefetch import Prefetcher, StallTimer
 from configs import base
 from experiments.benchmark_parts import Sizes
 
@@ -26,7 +25,7 @@ MOST_FRAMES = 40_000
 PAUSE = 2.0
 """Seconds between two epochs; validation takes longer."""
 
-Feed = tuple[Callable[[], Iterator[parallel.Batch]], dict[str, jax.Array], Callable]
+InputPipeline = tuple[Callable[[], Iterator[parallel.Batch]], dict[str, jax.Array], Callable]
 """An epoch's batches, arrays on the devices, and (arrays, a row of a batch) -> image and labels."""
 
 
@@ -44,31 +43,31 @@ def waiting(sizes: Sizes, rate: float, folder: str) -> Iterator[tuple[str, float
             yield cache, _share(sizes, _streamed(sizes, frames, folder, cache == "host"))
 
 
-def _resident(sizes: Sizes, frames: int) -> Feed:
+def _resident(sizes: Sizes, frames: int) -> InputPipeline:
     rng = np.random.default_rng(0)
     side = sizes.crop * 200 // 176
     length = -(-frames // sizes.batch) * sizes.batch
-    key = resident.epoch_key(0, 0)
+    key = device_cache.epoch_key(0, 0)
     arrays = parallel.replicate(
         {
             "frames": rng.integers(256, size=(frames, side, side, 3), dtype=np.uint8),
             "labels": rng.choice(np.array([-1, 1], np.int8), size=(frames, 12)),
-            "order": resident.shuffled(key, jnp.ones(frames, bool), length),
+            "order": device_cache.shuffled(key, jnp.ones(frames, bool), length),
             "key": key,
         }
     )
-    batches = partial(resident.number_batches, frames, sizes.batch)
-    return batches, arrays, lambda arrays, drawn: resident.augmented(arrays, drawn, sizes.crop)
+    batches = partial(device_cache.number_batches, frames, sizes.batch)
+    return batches, arrays, lambda arrays, drawn: device_cache.augmented(arrays, drawn, sizes.crop)
 
 
-def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> Feed:
-    from au_jax.data import cache
-    from au_jax.data.frames import ordered_batches, training_batches
+def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> InputPipeline:
+    from au_jax.data import device_cache
+    from au_jax.data.input_pipeline import ordered_batches, training_batches
     from experiments import feeding
 
     shown = feeding.faces(folder, sizes.frames, sizes.crop, frames)
     whole = ordered_batches(shown, batch_size=256, crop_size=None)
-    held = cache.collect(len(shown), shown.dataset.image_size, whole) if in_memory else None
+    held = device_cache.collect(len(shown), shown.dataset.image_size, whole) if in_memory else None
 
     def batches() -> Iterator[parallel.Batch]:
         return training_batches(
@@ -79,7 +78,7 @@ def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> Feed:
     return batches, {}, lambda arrays, example: example
 
 
-def _share(sizes: Sizes, feed: Feed) -> float:
+def _share(sizes: Sizes, feed: InputPipeline) -> float:
     """Trains for a short epoch and a whole one, begun ahead as in `training.loop`, and measures the second."""
     batches, arrays, example = feed
     model = AlexNet(sizes.variant)
@@ -97,9 +96,9 @@ def _share(sizes: Sizes, feed: Feed) -> float:
     params, opt_state = parallel.replicate((params, tx.init(params)))
     step = parallel.make_train_step(loss, tx)
     share = 0.0
-    with contextlib.closing(Ahead(lambda epoch: itertools.islice(batches(), None if epoch else 2))) as ahead:
+    with contextlib.closing(Prefetcher(lambda epoch: itertools.islice(batches(), None if epoch else 2))) as ahead:
         for number in range(2):  # the first compiles
-            epoch = Waiting(ahead.epoch(number))
+            epoch = StallTimer(ahead.epoch(number))
             for count, batch in enumerate(epoch):
                 key = jax.random.fold_in(jax.random.key(number), count)
                 params, opt_state, value = step(params, opt_state, arrays, parallel.shard(batch), key)

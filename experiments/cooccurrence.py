@@ -13,8 +13,8 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.errors import UserError
 from au_jax.loading import load_run
-from au_jax.report.cooccurrence import draw_cooccurrence, rows
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.score_figures import cooccurrence_rows, draw_cooccurrence
 from experiments.trained import optional_path
 
 
@@ -26,7 +26,7 @@ def cooccurrence(run: Path, system: str | None = None, out: Path | None = None) 
         raise UserError(f"{run} has no system {shown!r}; choose one of {', '.join(finished.systems)}")
     scores = {name: finished.scores(name) for name in finished.systems}
     draw = lambda: draw_cooccurrence(shown, scores[shown])  # noqa: E731
-    publish(out or run / "figures", "cooccurrence", draw, {"": rows(scores)}, run)
+    save_figure(out or run / "figures", "cooccurrence", draw, {"": cooccurrence_rows(scores)}, run)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.labels import NUM_AUS
-from au_jax.systems import confidence
+from au_jax.systems.cpm import model
 from configs import base
 from experiments.trained import optional_path
 
@@ -85,21 +85,21 @@ def measure(size: Size) -> tuple[float, float]:
     config: Config = base.get_config().cpm
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
     config.tau = 0.0
-    settings = confidence.Settings(**{name: config[name] for name in confidence.Settings.__dataclass_fields__})
+    settings = model.Settings(**{name: config[name] for name in model.Settings.__dataclass_fields__})
     rows, labels, subjects = descriptors(size)
-    known = confidence.examples(rows, labels, settings)
-    pair = confidence.initial_pair(known, settings)
+    known = model.examples(rows, labels, settings)
+    pair = model.initial_pair(known, settings)
     seconds, rounds = [], 0.0
     for _ in range(_ROUNDS + 1):
         start = time.monotonic()
-        adapted = jax.block_until_ready(confidence.adapt(known, pair, subjects, settings))
+        adapted = jax.block_until_ready(model.adapt(known, pair, subjects, settings))
         seconds.append(time.monotonic() - start)
         rounds = float(adapted.rounds.mean())
     # The first compiles.
     return min(seconds[1:]), rounds
 
 
-def descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, confidence.Subject]:
+def descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, model.Subject]:
     """Made-up training rows [n, D] and labels [n], and test people, the rows as `systems.cpm` makes them.
 
     A row is its person's own mean, the AU along one direction where it is present (three frames of ten, in bouts), and
@@ -125,7 +125,7 @@ def descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, confid
     rows, labels = (np.concatenate(part)[: size.training].astype(np.float32) for part in zip(*trained, strict=True))
     tested = np.stack([person(size.frames)[0] for _ in range(size.people)]).astype(np.float32)
     video = jnp.zeros(tested.shape[:2], jnp.int32)
-    return jnp.asarray(rows), jnp.asarray(labels), confidence.Subject(jnp.asarray(tested), video)
+    return jnp.asarray(rows), jnp.asarray(labels), model.Subject(jnp.asarray(tested), video)
 
 
 def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:

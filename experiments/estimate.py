@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from au_jax.config import Config
-from au_jax.systems import anet, temporal
+from au_jax.systems import anet, lstm_trainer
 from au_jax.training import parallel
 from au_jax.training.optimizers import make_optimizer
 
@@ -54,19 +54,19 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     )
     seconds["CNN scoring"] = (1 if cross else folds * 2) * math.ceil(frames / size) * score
     if "hybrid" in config.systems:
-        lstm = temporal.make_lstm(config.lstm)
+        lstm = lstm_trainer.make_lstm(config.lstm)
         dimension = config.lstm.pca_components
         step = _update_seconds(
             config.lstm.optimizer,
-            partial(temporal.initial_params, lstm, dimension),
-            partial(temporal.example_loss, lstm, config.lstm.margin, temporal.grad_threshold(config.lstm)),
+            partial(lstm_trainer.initial_params, lstm, dimension),
+            partial(lstm_trainer.example_loss, lstm, config.lstm.margin, lstm_trainer.grad_threshold(config.lstm)),
             {},
             _lstm_batch(config.lstm, dimension),
         )
-        updates = config.lstm.updates_per_pass or math.ceil(
+        updates = config.lstm.steps_per_epoch or math.ceil(
             trained / (config.lstm.batch_size * config.lstm.sequence_length)
         )
-        seconds["LSTM training"] = folds * config.lstm.passes * updates * step
+        seconds["LSTM training"] = folds * config.lstm.epochs * updates * step
     return seconds
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from au_jax.data import frames
+from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.prepare import prepare
 from configs import base
@@ -27,12 +27,12 @@ def faces(folder: str, count: int, crop: int, total: int) -> FaceSet:
 
 def labelled(shown: FaceSet) -> int:
     """Number of frames in an epoch of `decoded`."""
-    return int(frames.training_rows(shown, 1, 0).sum())
+    return int(input_pipeline.training_rows(shown, 1, 0).sum())
 
 
 def decoded(shown: FaceSet, sizes: Any) -> None:
     """Runs through an epoch of training batches: read, shuffled, decoded, cropped and flipped."""
-    stream = frames.training_batches(
+    stream = input_pipeline.training_batches(
         shown, seed=0, epoch=0, batch_size=sizes.batch, crop_size=sizes.crop, frame_step=1, shuffle_buffer=20_000
     )
     for _ in stream:

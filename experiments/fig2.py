@@ -10,8 +10,8 @@ from pathlib import Path
 from absl import flags
 
 from au_jax.command_line import run_command
-from au_jax.report.filters import draw_filters, rows
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.paper_figures import draw_filters, filter_rows
 from experiments.trained import TrainedRun, optional_path
 
 
@@ -19,7 +19,7 @@ def fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None =
     """Draws conv1 of a fold of a run, beside that of another run."""
     runs = [TrainedRun(run, fold), *([TrainedRun(other)] if other else [])]
     networks = [(one.title, one.cnn["params"]["conv1"]["kernel"]) for one in runs]
-    publish(out or run / "figures", "fig2", lambda: draw_filters(networks), {"": rows(networks)}, run)
+    save_figure(out or run / "figures", "fig2", lambda: draw_filters(networks), {"": filter_rows(networks)}, run)
 
 
 if __name__ == "__main__":

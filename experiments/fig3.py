@@ -17,8 +17,8 @@ from au_jax.command_line import run_command
 from au_jax.descriptors.vgg_face import SOURCE, read_vgg_face
 from au_jax.explain import embedding
 from au_jax.labels import AUS
-from au_jax.report.embedding import Accuracy, Panel, draw_embeddings
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.paper_figures import Accuracy, Panel, draw_embeddings
 from experiments.samples import Sample, descriptors, draw_sample
 from experiments.trained import TrainedRun, optional_path
 
@@ -52,7 +52,7 @@ def fig3(
             table += _table(name, found)
             points += _points(name, picture, sample)
     source = f"Faces of {own.title}; fc7 of {network.title}, whose training has seen none of these people."
-    publish(
+    save_figure(
         out or run / "figures",
         "fig3",
         lambda: draw_embeddings(panels, AU, _labels(sample), sample.subject, sample.subjects, source),

@@ -14,8 +14,8 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.errors import UserError
 from au_jax.explain import divergence
-from au_jax.report.divergence import ORDER, Dataset, draw_divergences, order_rows, rows, subject_rows
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.paper_figures import ORDER, Dataset, divergence_rows, draw_divergences, order_rows, subject_rows
 from experiments.samples import descriptors, draw_sample
 from experiments.trained import TrainedRun, optional_path
 
@@ -39,8 +39,8 @@ def fig4(
     else:
         pairs = [(own, own, own.test_subjects)]
     datasets = [_dataset(faces, network, subjects, people, frames, median_of) for faces, network, subjects in pairs]
-    tables = {"": rows(datasets), "order": order_rows(datasets), "subjects": subject_rows(datasets)}
-    publish(out or run / "figures", "fig4", lambda: draw_divergences(datasets), tables, run)
+    tables = {"": divergence_rows(datasets), "order": order_rows(datasets), "subjects": subject_rows(datasets)}
+    save_figure(out or run / "figures", "fig4", lambda: draw_divergences(datasets), tables, run)
 
 
 def _dataset(

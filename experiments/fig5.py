@@ -21,9 +21,9 @@ from au_jax.evaluation.tables import read_scores
 from au_jax.explain import activation
 from au_jax.faces.registration import TEMPLATE_SIZE
 from au_jax.labels import AUS, NUM_AUS
-from au_jax.report.activation import Wanted, draw_wanted, energy_rows, score_rows
-from au_jax.report.precision_recall import joined
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.paper_figures import Wanted, draw_wanted, energy_rows, score_rows
+from au_jax.report.score_figures import joined
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
 from experiments.trained import TrainedRun, optional_path
 
@@ -56,7 +56,7 @@ def fig5(
         area=regions.mean((1, 2)),
     )
     tables = {"": score_rows(wanted), "energy": energy_rows(wanted)}
-    publish(out or run / "figures", "fig5", lambda: draw_wanted(wanted), tables, run)
+    save_figure(out or run / "figures", "fig5", lambda: draw_wanted(wanted), tables, run)
 
 
 def ascent_settings(preset: str, iterations: int) -> activation.Settings:

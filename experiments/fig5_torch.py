@@ -20,7 +20,7 @@ from torch.nn import functional
 from au_jax.command_line import run_command
 from au_jax.explain import activation
 from au_jax.labels import NUM_AUS
-from au_jax.models.alexnet import VARIANTS, AlexNet, Conv, Dense, Norm, Pool
+from au_jax.models.cnn import VARIANTS, AlexNet, Conv, Dense, Norm, Pool
 from experiments.fig5 import ascent_settings, make_score
 from experiments.trained import TrainedRun
 

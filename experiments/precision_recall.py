@@ -12,16 +12,16 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.loading import load_run
-from au_jax.report.precision_recall import draw_precision_recall, rows, summary_rows
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
+from au_jax.report.score_figures import draw_precision_recall, precision_recall_rows, summary_rows
 from experiments.trained import optional_path
 
 
 def precision_recall(run: Path, out: Path | None = None) -> None:
     """Draws the curves of all systems, averaged over the finished folds."""
     systems = load_run(run).folded_scores()
-    tables = {"": rows(systems), "summary": summary_rows(systems)}
-    publish(out or run / "figures", "precision_recall", lambda: draw_precision_recall(systems), tables, run)
+    tables = {"": precision_recall_rows(systems), "summary": summary_rows(systems)}
+    save_figure(out or run / "figures", "precision_recall", lambda: draw_precision_recall(systems), tables, run)
 
 
 if __name__ == "__main__":

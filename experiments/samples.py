@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from au_jax.data.dataset import FaceDataset
-from au_jax.data.random_access import RecordFiles
+from au_jax.data.tfrecord_index import TFRecordIndex
 from au_jax.descriptors.gabor import gabor
 from au_jax.descriptors.hog import hog
 from au_jax.descriptors.shape import shape
@@ -91,7 +91,7 @@ def _spread(total: int, number: int) -> np.ndarray:
 
 
 def _pictures(dataset: FaceDataset, subject: str, rows: np.ndarray) -> np.ndarray:
-    records = RecordFiles(dataset.shards(subject)).read(int(row) for row in rows)
+    records = TFRecordIndex(dataset.shards(subject)).read(int(row) for row in rows)
     pictures = (dataset.parse(tf.constant(record))["image"] for record in records)
     return np.stack([tf.io.decode_jpeg(picture, channels=3).numpy() for picture in pictures])
 

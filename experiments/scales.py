@@ -55,5 +55,5 @@ def get_config(variant: str) -> ml_collections.ConfigDict:
         config.protocol.split = "random"
     if scale == "small":
         # A recording is 60 to 200 frames long here, the demo's clips half a minute at a quarter of the rate.
-        config.lstm.sequence_length, config.lstm.batch_size, config.lstm.updates_per_pass = 120, 20, 0
+        config.lstm.sequence_length, config.lstm.batch_size, config.lstm.steps_per_epoch = 120, 20, 0
     return config

@@ -15,10 +15,10 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import differing, with_defaults
 from au_jax.errors import UserError
-from au_jax.evaluation.seeds import average, markdown, over_seeds
-from au_jax.report.finished import read_finished
+from au_jax.evaluation.comparison import average, markdown, over_seeds
 from au_jax.report.tabulate import METRICS
 from au_jax.run import MAY_DIFFER
+from au_jax.run_dir import read_finished
 
 _SEEDS = ("seed", "data.render_seed")
 

@@ -9,7 +9,7 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.evaluation.paper import TABLE_I
-from au_jax.report.paper_files import write_tables
+from au_jax.report.paper_table_files import write_tables
 
 if __name__ == "__main__":
     RUNS = flags.DEFINE_list("runs", None, "Folders of finished runs, one per protocol at most.", required=True)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from au_jax.models.alexnet import VARIANTS, Conv, Dense, Norm, Pool
+from au_jax.models.cnn import VARIANTS, Conv, Dense, Norm, Pool
 
 
 def device() -> torch.device:

@@ -17,6 +17,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+if os.environ.get("AU_JAX_TYPECHECK"):
+    # Every annotated shape and type of the package is checked when a function is called.
+    install_import_hook("au_jax", "beartype.beartype")
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -104,3 +109,48 @@ def scene():
     preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
     chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
     return np.concatenate([chunk.frames for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])
+
+
+@pytest.fixture
+def config(data_directory):
+    """The smoke configuration on one small prepared dataset, shared by many tests."""
+    from configs import demo
+
+    config = demo.get_config("smoke")
+    config.data.directory = str(data_directory)
+    config.protocol.folds = 2
+    config.evaluation.bootstrap = 20
+    return config
+
+
+@pytest.fixture(scope="session")
+def dataset(data_directory):
+    """That dataset: six people."""
+    from au_jax.data.dataset import FaceDataset
+    from au_jax.prepare import prepare
+    from configs import demo
+
+    config = demo.get_config("smoke")
+    config.data.directory = str(data_directory)
+    with jax.numpy_dtype_promotion("standard"):
+        return FaceDataset(prepare(config.data))
+
+
+@pytest.fixture
+def context(config, data_directory, tmp_path):
+    """A fold of one system, without a run around it."""
+    from au_jax.logs import Costs, RunLog
+    from au_jax.systems import FoldContext
+
+    jax.config.update("jax_compilation_cache_dir", str(data_directory / "compiled"))
+    log = RunLog(tmp_path)
+    yield FoldContext(config, 0, tmp_path / "fold_00", log, Costs(tmp_path))
+    log.close()
+
+
+@pytest.fixture
+def parts(dataset):
+    """Training, validation and test subjects, all with labels."""
+    from au_jax.data.dataset import FaceSet
+
+    return tuple(FaceSet(dataset, group) for group in (("S001", "S002", "S003"), ("S004",), ("S005", "S006")))

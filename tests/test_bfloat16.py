@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.slow
 def test_average_f1_in_bfloat16_is_within_the_interval_of_float32(finished, main_command, tmp_path):
-    options = ["--config.cnn.compute=bfloat16", "--config.systems=('anet','hybrid')"]
+    options = ["--config.cnn.dtype=bfloat16", "--config.systems=('anet','hybrid')"]
     data = finished.parent / "data"
     subprocess.run(main_command(tmp_path / "bfloat16", data, *options), check=True, capture_output=True)
     float32, bfloat16 = (

@@ -5,8 +5,8 @@ import pytest
 
 from au_jax.run import check_config
 from au_jax.systems.anet import initial_params, make_cnn
-from au_jax.systems.temporal import initial_params as initial_lstm
-from au_jax.systems.temporal import make_lstm
+from au_jax.systems.lstm_trainer import initial_params as initial_lstm
+from au_jax.systems.lstm_trainer import make_lstm
 from configs import base, bp4d, demo, gft
 
 DATASETS = {"bp4d": bp4d, "gft": gft}

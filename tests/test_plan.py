@@ -4,8 +4,8 @@ import pytest
 
 from au_jax import files, plan
 from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.inference.streaming import read_config
 from au_jax.prepare import prepare
-from au_jax.systems.trained import read_config
 from configs import base, demo
 
 

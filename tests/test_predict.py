@@ -16,8 +16,9 @@ from au_jax.errors import UserError
 pytest.importorskip("dlib")
 pytest.importorskip("av")
 
-from au_jax.detector import Detector
-from au_jax.faces.video import VideoWriter, read_pictures
+from au_jax.faces.decoding import read_pictures
+from au_jax.faces.video_writer import VideoWriter
+from au_jax.inference.detector import Detector
 from au_jax.predict import Outputs, predict
 
 FRAMES = 37

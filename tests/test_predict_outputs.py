@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from au_jax.detections import Detections
 from au_jax.errors import UserError
-from au_jax.faces.registered import RegisteredFace
+from au_jax.faces.tracking import RegisteredFace
+from au_jax.inference.writers import Detections
 from au_jax.predict import Outputs, predict
 
 pytest.importorskip("av")
@@ -54,7 +54,7 @@ def frames(tmp_path):
 
 
 def test_frames_of_different_sizes_are_drawn_into_one_film(frames, tmp_path):
-    from au_jax.faces.video import read_video
+    from au_jax.faces.decoding import read_video
 
     outputs = Outputs(tmp_path / "out.csv", overlay=tmp_path / "out.mp4")
     assert predict(Detector(), str(frames), outputs)["frames"] == 5

@@ -11,8 +11,7 @@ import pytest
 
 from au_jax import files
 from au_jax.data.dataset import FaceDataset
-from au_jax.data.recording_files import write_recording
-from au_jax.data.recordings import Faces, RecordingId
+from au_jax.data.recordings import Faces, RecordingId, write_recording
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 from au_jax.prepare import check_copy, prepare, refuse_stand_in
@@ -27,7 +26,7 @@ SUBJECTS = ("F001", "M002")
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory, scene):
     """Videos of two subjects with codes: columns and rows in any order, and a row for a frame that is not there."""
-    from au_jax.faces.video import VideoWriter
+    from au_jax.faces.video_writer import VideoWriter
 
     root, truth = tmp_path_factory.mktemp("raw"), {}
     for number, subject in enumerate(SUBJECTS):

@@ -10,11 +10,9 @@ import pytest
 from PIL import Image
 
 from au_jax.data.dataset import FaceDataset
-from au_jax.data.readers.layout import safe_name
-from au_jax.data.recording_files import write_recording
-from au_jax.data.recordings import Faces, RecordingId
+from au_jax.data.recordings import Faces, RecordingId, safe_name, write_recording
 from au_jax.errors import UserError
-from au_jax.faces.picture_files import read_picture
+from au_jax.faces.decoding import read_picture
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("au_jax", "configs", "experiments") for path in (ROOT / folder).rglob("*.py"))
@@ -130,7 +128,7 @@ def test_a_picture_of_60000_by_60000_is_refused_by_its_header(tmp_path, form):
 
 def test_a_video_of_60000_by_60000_is_refused_by_its_header(tmp_path):
     av = pytest.importorskip("av")
-    from au_jax.faces.video import probe, read_video
+    from au_jax.faces.decoding import probe, read_video
 
     path = tmp_path / "v.avi"
     with av.open(str(path), "w") as container:

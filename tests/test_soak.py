@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from au_jax.detector import Detector
+from au_jax.inference.detector import Detector
 from au_jax.predict import Outputs, predict
 
 av = pytest.importorskip("av")

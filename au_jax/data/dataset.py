@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from au_jax.data.readers.layout import safe_name
-from au_jax.data.streams import as_written, read
+from au_jax.data.recordings import safe_name
+from au_jax.data.tfrecord_index import as_written, read
 from au_jax.errors import UserError
 from au_jax.labels import check_aus
 
@@ -53,7 +53,7 @@ class Records:
 
 
 class FaceDataset:
-    """The prepared dataset, read once for labels and landmarks; pictures are streamed by `au_jax.data.frames`."""
+    """The prepared dataset, read once for labels and landmarks; pictures are streamed by `au_jax.data.input_pipeline`."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder):
         self._builder = builder

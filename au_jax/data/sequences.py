@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
-from au_jax.data.streams import as_written
+from au_jax.data.tfrecord_index import as_written
 from au_jax.labels import NUM_AUS
 
 MAX_TRIES = 50

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from au_jax.errors import UserError
-from au_jax.models.alexnet import l2_normalise, max_pool
+from au_jax.models.cnn import l2_normalise, max_pool
 
 SOURCE = "https://www.robots.ox.ac.uk/~vgg/software/vgg_face/"
 """Where users get the file."""

@@ -2,10 +2,15 @@
 
 Labels are [.., 12] in {-1, 0, 1} and frames with label 0 leave every metric of that AU; an AU is predicted where its
 score exceeds the threshold. An undefined number is NaN, and every average says how many numbers it is over.
+
+Precision against recall of one AU's scores: every threshold at once, where F1-frame judges one.
+
+Which AUs come together: shares of frames, for labels and predictions alike.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
@@ -185,3 +190,74 @@ def _f1(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, positives: np.ndarray, n
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """numerator / denominator; 1 where the denominator is 0, for then what it scales is 0 or, for FN, left as it is."""
     return np.where(denominator > 0, numerator / np.maximum(denominator, 1), 1.0)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision and recall as the threshold falls, a point for every distinct score.
+
+    Attributes:
+      precision, recall: [K] float64; recall rises.
+      base_rate: share of positives, the precision of calling everything present.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    base_rate: float
+
+    @property
+    def average_precision(self) -> float:
+        """Mean precision over the steps of recall. Tested against scikit-learn."""
+        return float((np.diff(self.recall, prepend=0.0) * self.precision).sum())
+
+    def at(self, recall: np.ndarray) -> np.ndarray:
+        """Precision at the highest threshold that reaches a recall, for recalls [R] in 0..1."""
+        return self.precision[np.minimum(np.searchsorted(self.recall, recall), len(self.recall) - 1)]
+
+
+def precision_recall(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """The curve of one AU.
+
+    Args:
+      labels: [N] in {-1, 0, 1}; missing labels take no part.
+      scores: [N] float.
+
+    Returns:
+      None where there is no positive label: precision and recall are then undefined.
+    """
+    known = np.asarray(labels) != 0
+    truth, scores = np.asarray(labels)[known] > 0, np.asarray(scores)[known]
+    if not truth.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    truth, scores = truth[order], scores[order]
+    # Frames of equal score are found together.
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    hits = np.cumsum(truth)[last]
+    return Curve(hits / (last + 1), hits / truth.sum(), float(truth.mean()))
+
+
+def mean_precision(curves: Sequence[Curve], recall: np.ndarray) -> np.ndarray:
+    """Mean over folds of the precision at each recall, [R].
+
+    Scores of two folds come from two models and have no common scale: curves are averaged, not pooled.
+    """
+    return np.mean([curve.at(recall) for curve in curves], axis=0)
+
+
+def cooccurrence(present: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """How often an AU is there while another one is.
+
+    Args:
+      present: [N, A] bool, the AU is labelled or predicted present.
+      known: [N, A] bool, the AU has a label; others are left out, for each pair by itself.
+
+    Returns:
+      [A, A] float64: row i, column j is the share of the frames with AU i that have AU j too; the diagonal is the share
+      of all frames that have AU i. NaN where there is no such frame.
+    """
+    known_rows = np.asarray(known, np.float64)
+    there = np.asarray(present, np.float64) * known_rows
+    both, of_row = there.T @ there, there.T @ known_rows
+    np.fill_diagonal(of_row, known_rows.sum(0))
+    return np.divide(both, of_row, out=np.full_like(both, np.nan), where=of_row > 0)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from au_jax.errors import UserError
 from au_jax.labels import NUM_AUS
-from au_jax.models.alexnet import l2_normalise
+from au_jax.models.cnn import l2_normalise
 
 VARIANTS: tuple[str, ...] = ("stacked", "siamese", "features", "mean")
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from au_jax.faces.tracking import Face
 from au_jax.labels import AU_NAMES, AUS
 from au_jax.report import style
-from au_jax.report.finished import display_name
+from au_jax.run_dir import display_name
 
 # Pixels in a 640 x 360 picture; others are drawn alike.
 _PANEL, _MARGIN, _NUMBER = 160, 7, 22  # widths of the panel, its margin, and the AU numbers

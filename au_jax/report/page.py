@@ -1,6 +1,10 @@
-"""The page of a run: figures/*.png and report.html, which holds everything and needs no network."""
+"""The page of a run: figures/*.png and report.html, which holds everything and needs no network.
+
+Drawings as part of the page: SVG whose colours follow the reader's light or dark scheme.
+"""
 
 import base64
+import csv
 import functools
 import hashlib
 import importlib.metadata
@@ -9,13 +13,14 @@ import io
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jinja2
+import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
@@ -26,16 +31,17 @@ from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.labels import AU_NAMES, AUS
 from au_jax.report import style, tabulate
-from au_jax.report.au_scores import draw_au_scores
-from au_jax.report.contact_sheet import draw_contact_sheet
-from au_jax.report.cooccurrence import draw_cooccurrence
-from au_jax.report.curves import draw_curves, trained_stages
-from au_jax.report.explorer import explorer_data
-from au_jax.report.finished import FinishedRun, display_name
-from au_jax.report.inline_svg import LARGEST, inline_svg
-from au_jax.report.patches import draw_patches
-from au_jax.report.precision_recall import draw_precision_recall
+from au_jax.report.explorer import draw_contact_sheet, explorer_data
+from au_jax.report.score_figures import (
+    draw_cooccurrence,
+    draw_curves,
+    draw_patches,
+    draw_precision_recall,
+    trained_stages,
+)
+from au_jax.report.tabulate import draw_au_scores
 from au_jax.report.timeline import draw_timeline
+from au_jax.run_dir import FinishedRun, display_name
 
 FIGURES = re.compile(r"fig\d+(_\w+)?")
 """Names of pictures that the commands of experiments/ leave in the run's figures/: the paper's figures."""
@@ -52,7 +58,7 @@ VIEWER = "viewer"
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportImage:
     """A picture on the page: its pixels as a data URL, or `svg`.
 
     Neither is there where it could not be drawn, and `caption` then says why.
@@ -132,11 +138,11 @@ def _write_page(run: FinishedRun, failures: Mapping[str, Exception]) -> None:
     pictures = []
     for section, name, _ in _drawings(run):
         if name in failures:
-            pictures.append(Picture(section, name, "", f"This picture could not be drawn: {failures[name]}"))
+            pictures.append(ReportImage(section, name, "", f"This picture could not be drawn: {failures[name]}"))
         elif _path(run, name).exists():
             pictures.append(_picture(section, _path(run, name)))
     if VIEWER in failures:
-        pictures.insert(0, Picture("timeline", VIEWER, "", f"The viewer could not be filled: {failures[VIEWER]}"))
+        pictures.insert(0, ReportImage("timeline", VIEWER, "", f"The viewer could not be filled: {failures[VIEWER]}"))
     found = sorted((run.workdir / "figures").glob("*.png"))
     pictures += [_picture("paper", path) for path in found if FIGURES.fullmatch(path.stem)]
     path = _path(run, VIEWER, "json")
@@ -148,23 +154,23 @@ def _path(run: FinishedRun, name: str, ending: str = "png") -> Path:
     return run.workdir / "figures" / f"{name}.{ending}"
 
 
-def _picture(section: str, path: Path) -> Picture:
+def _picture(section: str, path: Path) -> ReportImage:
     png, svg, kind = path.read_bytes(), path.with_suffix(".svg"), "png"
     with Image.open(io.BytesIO(png)) as image:
         # Written by `style.to_png`. Width and height keep the page from jumping while it is laid out.
         words, (width, height) = image.info, image.size
         told = words.get("Title", ""), words.get("Description", "")
-        if section != "paper" and svg.exists() and svg.stat().st_size <= LARGEST:
-            return Picture(section, path.stem, *told, svg=inline_svg(svg.read_bytes(), path.stem))
+        if section != "paper" and svg.exists() and svg.stat().st_size <= style.LARGEST:
+            return ReportImage(section, path.stem, *told, svg=style.inline_svg(svg.read_bytes(), path.stem))
         if len(png) > PHOTOGRAPHS:
             stream = io.BytesIO()
             image.convert("RGB").save(stream, "JPEG", quality=85, subsampling=0)
             png, kind = stream.getvalue(), "jpeg"
     source = f"data:image/{kind};base64," + base64.b64encode(png).decode()
-    return Picture(section, path.stem, *told, source, width, height)
+    return ReportImage(section, path.stem, *told, source, width, height)
 
 
-def _render(run: FinishedRun, pictures: list[Picture], viewer: dict[str, Any] | None) -> str:
+def _render(run: FinishedRun, pictures: list[ReportImage], viewer: dict[str, Any] | None) -> str:
     source, look, script = (
         importlib.resources.files("au_jax.report").joinpath(name).read_text("utf-8")
         for name in ("page.html.jinja", "page.css", "page.js")
@@ -223,3 +229,53 @@ def _environment() -> dict[str, str]:
         "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+Row = Mapping[str, object]
+
+
+def save_figure(
+    folder: Path, name: str, draw: Callable[[], style.Drawing], tables: Mapping[str, Iterable[Row]], run: Path
+) -> style.Drawing:
+    """Draws a figure and writes its files; a run's report page shows what is written into its figures/.
+
+    Args:
+      folder: where the files go; made if missing.
+      name: of the picture, such as "fig2": fig2.png, fig2.svg.
+      draw: makes the figure.
+      tables: name -> rows of fig2.csv ("") or fig2_<name>.csv; the first row's keys are the header.
+      run: folder of the run that the figure is of.
+    """
+    with style.look():
+        drawing = draw()
+        files.write_bytes(folder / f"{name}.png", style.to_png(drawing))
+        files.write_bytes(folder / f"{name}.svg", style.to_svg(drawing))
+    written = [folder / f"{name}.png", folder / f"{name}.svg"]
+    for table, rows in tables.items():
+        path = folder / (f"{name}_{table}.csv" if table else f"{name}.csv")
+        files.write_text(path, to_csv(rows))
+        written.append(path)
+    shown = ""
+    if folder.resolve() == (run / "figures").resolve() and (run / "results.json").exists():
+        renew_page(run)
+        shown = f"; {run / 'report.html'} shows it"
+    print(f"{drawing.alt}\n{', '.join(map(str, written))}{shown}")
+    return drawing
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Rows as CSV: six significant digits, nothing where a number is undefined."""
+    stream = io.StringIO()
+    writer = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return stream.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.6g}" if np.isfinite(value) else ""
+    return value

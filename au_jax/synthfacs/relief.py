@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
-from au_jax.synthfacs.canvas import BOTTOM, COARSE, LEFT, TOP, Grid
+from au_jax.synthfacs.camera import BOTTOM, COARSE, LEFT, TOP, Grid
 
 # Half the width of the head over y, from the crown to the chin.
 _OUTLINE_Y = [-54, -50, -40, -25, -5, 20, 45, 70, 95, 115, 132, 148, 160, 170, 177, 181.5]

@@ -14,7 +14,7 @@ import numpy as np
 
 from au_jax.synthfacs import camera as camera_model
 from au_jax.synthfacs import occluders
-from au_jax.synthfacs.canvas import COARSE, LEFT, TOP, Grid
+from au_jax.synthfacs.camera import COARSE, LEFT, TOP, Grid
 from au_jax.synthfacs.expression import NUM_MOVING, movement_basis
 from au_jax.synthfacs.features import draw_eyes, draw_glasses, draw_mouth, layer, soft_step
 from au_jax.synthfacs.relief import PARTS, relief_basis

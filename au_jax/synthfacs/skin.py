@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from au_jax.synthfacs.canvas import Grid
+from au_jax.synthfacs.camera import Grid
 from au_jax.synthfacs.identity import Identity
 from au_jax.synthfacs.relief import gradients, head_height, outline, part_heights, relief_basis
 

@@ -14,8 +14,7 @@ from scipy import ndimage
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE
 from au_jax.labels import AUS, NUM_AUS
 from au_jax.synthfacs import dynamics, geometry, occluders
-from au_jax.synthfacs.camera import camera_vector
-from au_jax.synthfacs.canvas import COARSE
+from au_jax.synthfacs.camera import COARSE, camera_vector
 from au_jax.synthfacs.expression import NUM_MOVING, movement_basis
 from au_jax.synthfacs.identity import Identity, draw_identity, expression_drive, relief_weights, shape_drive
 from au_jax.synthfacs.motion import Motion, draw_motion, still_motion

@@ -10,15 +10,15 @@ import numpy as np
 
 from au_jax import files
 from au_jax.config import Config
-from au_jax.data import frames
+from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
+from au_jax.data.input_pipeline import make_input_pipeline
 from au_jax.explain.filters import filter_pictures
-from au_jax.models.alexnet import COMPUTE, AlexNet
-from au_jax.systems.base import FoldContext, check_finite, validation_figures
-from au_jax.systems.feeding import make_feed
+from au_jax.models.cnn import DTYPES, AlexNet
+from au_jax.systems.base import FoldContext, check_finite, validation_metrics
 from au_jax.training import losses, parallel
-from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
+from au_jax.training.trainer import Plateau, TrainSpec, train
 
 SHOWN_CROPS = 16
 """Training crops that TensorBoard shows."""
@@ -39,7 +39,7 @@ class ANet:
         context, config = self._context, self._context.config
         name = context.name("anet/cnn")
         self._mean = self._fit_mean(train_faces)
-        feed = make_feed(train_faces, config, context.seed(1))
+        feed = make_input_pipeline(train_faces, config, context.seed(1))
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
             for number, batch in enumerate(feed.batches(epoch)):
@@ -62,13 +62,13 @@ class ANet:
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
             loss = partial(losses.cross_entropy, label_reduction=config.cnn.label_reduction)
-            return validation_figures(logits, validation.labels, loss)
+            return validation_metrics(logits, validation.labels, loss)
 
         def loss_of_drawn(params: Any, constants: Any, drawn: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
             example = feed.example(constants, drawn)
             return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
 
-        stage = Stage(
+        stage = TrainSpec(
             name=name,
             directory=context.directory / "anet",
             init=partial(initial_params, self._model, config.data.crop_size),
@@ -95,9 +95,9 @@ class ANet:
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
         """The logits of fc8."""
-        return faces.by_video(self.represent(faces)[0])
+        return faces.by_video(self.extract_features(faces)[0])
 
-    def represent(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+    def extract_features(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
         """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32.
 
         Raises:
@@ -114,7 +114,9 @@ class ANet:
         # Only the parameters change between batches; put them on the device once.
         params = jax.device_put(params)
         parts = []
-        for batch in frames.ordered_batches(faces, batch_size=config.cnn.batch_size, crop_size=config.data.crop_size):
+        for batch in input_pipeline.ordered_batches(
+            faces, batch_size=config.cnn.batch_size, crop_size=config.data.crop_size
+        ):
             count = int(batch["mask"].sum())
             outputs = self._forward({"params": params, "mean": self._mean}, batch)
             parts.append(jax.tree.map(lambda rows, count=count: rows[:count], outputs))
@@ -124,7 +126,7 @@ class ANet:
     def _fit_mean(self, faces: FaceSet) -> np.ndarray:
         path = self._context.directory / "anet" / "mean.npz"
         if not files.is_whole_npz(path):
-            mean = frames.mean_image(faces)
+            mean = input_pipeline.mean_image(faces)
             if self._context.config.cnn.mean == "channel":
                 mean = np.broadcast_to(mean.mean((0, 1)), mean.shape)
             files.write_npz(path, {"mean": mean})
@@ -139,7 +141,7 @@ def make_cnn(config: Config) -> AlexNet:
         groups=config.groups,
         pool_rounding=config.pool_rounding,
         dropout=config.dropout,
-        dtype=COMPUTE[config.compute],
+        dtype=DTYPES[config.dtype],
     )
 
 

@@ -33,4 +33,4 @@ class AnetTransfer:
         return faces.by_video(self._svms.score(self._features(faces)))
 
     def _features(self, faces: FaceSet) -> np.ndarray:
-        return self._anet.represent(faces)[1]
+        return self._anet.extract_features(faces)[1]

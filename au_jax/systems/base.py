@@ -92,7 +92,7 @@ class System(Protocol):
         ...
 
 
-def validation_figures(
+def validation_metrics(
     scores: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], jax.Array]
 ) -> dict[str, float]:
     """What an epoch is judged by.

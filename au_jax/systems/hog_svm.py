@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from au_jax.data import frames
+from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
 from au_jax.descriptors.hog import hog
 from au_jax.systems.base import FoldContext, check_finite
@@ -43,7 +43,7 @@ def descriptors(
     check_finite(faces, faces.landmarks, "landmarks", "delete the prepared dataset to have it made again")
     landmarks = faces.landmarks[::frame_step]
     parts, start = [], 0
-    for batch in frames.ordered_batches(faces, batch_size=BATCH, crop_size=None, frame_step=frame_step):
+    for batch in input_pipeline.ordered_batches(faces, batch_size=BATCH, crop_size=None, frame_step=frame_step):
         count = int(batch["mask"].sum())
         # One shape for all calls, as the pictures have: one compilation.
         points = np.pad(landmarks[start : start + count], [(0, BATCH - count), (0, 0), (0, 0)])

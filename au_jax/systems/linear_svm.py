@@ -15,7 +15,7 @@ from au_jax.config import Config
 from au_jax.evaluation import metrics
 from au_jax.labels import NUM_AUS
 from au_jax.systems.base import FoldContext
-from au_jax.systems.projection import fit_components, project
+from au_jax.systems.pca import fit_components, project
 
 Examples = tuple[np.ndarray, np.ndarray]
 """Features [N, D] float32 and labels [N, 12] int8 of the same frames."""

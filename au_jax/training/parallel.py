@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from au_jax.models.recurrence import EXAMPLES
+from au_jax.models.lstm_kernel import EXAMPLES
 
 Params = Any
 Batch = dict[str, np.ndarray]

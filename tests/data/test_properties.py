@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from au_jax.data import sequences
-from au_jax.data.balanced import balanced_rows
-from au_jax.data.folds import make_folds, partition, split_document
+from au_jax.data.input_pipeline import balanced_rows
+from au_jax.data.splits import make_folds, partition, split_document
 from au_jax.errors import UserError
 
 FEW = settings(max_examples=40, deadline=None)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from au_jax.explain import activation
-from au_jax.models.alexnet import AlexNet
+from au_jax.models.cnn import AlexNet
 from au_jax.systems.anet import initial_params
 
 

@@ -14,7 +14,7 @@ from au_jax.descriptors.vgg_face import LAYERS, Weights
 from au_jax.errors import UserError
 from au_jax.explain.divergence import distributions, js_divergence
 from au_jax.labels import AUS
-from au_jax.training.loop import best_params
+from au_jax.training.trainer import best_params
 from experiments import fig3 as fig3_module
 from experiments.cooccurrence import cooccurrence
 from experiments.fig2 import fig2

@@ -96,7 +96,7 @@ def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
     monkeypatch.setattr(estimate, "_forward_seconds", lambda *arguments: 1.0)
     config = scales.get_config("bp4d-3fold-smoke")
     config.cnn.batch_size, config.cnn.epochs = 10, 4
-    config.lstm.batch_size, config.lstm.sequence_length, config.lstm.passes, config.lstm.updates_per_pass = 2, 8, 5, 0
+    config.lstm.batch_size, config.lstm.sequence_length, config.lstm.epochs, config.lstm.steps_per_epoch = 2, 8, 5, 0
     # 600 frames: 400 in two folds, 320 without the validation subjects: 32 CNN steps, 20 LSTM updates.
     assert estimate.estimate(config, 600) == {
         "CNN training": 3 * 4 * 32 * 2.0,

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from au_jax.data.readers.codes import Coding, read_intensities, read_table
+from au_jax.data.annotations.table import Coding, read_intensities, read_table
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from au_jax.errors import UserError
-from au_jax.faces.picture_files import read_picture
-from au_jax.faces.registered import register_pictures
-from au_jax.faces.video import VideoWriter, probe, read_video
+from au_jax.faces.decoding import probe, read_picture, read_video
+from au_jax.faces.tracking import register_pictures
+from au_jax.faces.video_writer import VideoWriter
 
 from .conftest import amounts, mutate
 

@@ -8,7 +8,7 @@ import pytest
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 
-from ..data.readers.conftest import raw, reader, stand_in, write_picture, write_text, write_video
+from ..data.conftest import raw, reader, stand_in, write_picture, write_text, write_video
 from .conftest import amounts, mutate
 
 pytest.importorskip("av")

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from au_jax.models import alexnet, fusion
-from au_jax.models.alexnet import AlexNet
+from au_jax.models import cnn, fusion
+from au_jax.models.cnn import AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import LSTMStack
 from au_jax.training.losses import cross_entropy, max_margin
@@ -39,7 +39,7 @@ def _unmoved(loss, params, tx):
 
 
 @pytest.mark.optax
-@pytest.mark.parametrize("variant", alexnet.VARIANTS)
+@pytest.mark.parametrize("variant", cnn.VARIANTS)
 def test_one_step_moves_every_parameter_of_the_cnn(variant):
     model = AlexNet(variant, width=1 / 16 if variant != "demo" else 1.0)
     images = jax.random.uniform(jax.random.key(2), (4, 67, 67, 3), minval=-2, maxval=2)

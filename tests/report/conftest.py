@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from au_jax import files
 from au_jax.data.dataset import Records, Video
-from au_jax.data.folds import make_folds, split_document
-from au_jax.data.recording_files import encode_jpeg
+from au_jax.data.recordings import encode_jpeg
+from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
 from au_jax.labels import AUS, NUM_AUS
 from configs import bp4d, gft

@@ -9,8 +9,8 @@ from PIL import Image
 from au_jax.evaluation.tables import Scored
 from au_jax.explain import divergence
 from au_jax.labels import NUM_AUS
-from au_jax.report import activation, cooccurrence, embedding, filters, precision_recall, style
-from au_jax.report import divergence as drawn_divergence
+from au_jax.report import paper_figures, score_figures, style
+from au_jax.report import paper_figures as drawn_divergence
 
 
 def drawn(make):
@@ -33,9 +33,9 @@ def test_filters_of_any_number_and_size(networks, shape):
     rng = np.random.default_rng(0)
     grey = np.repeat(rng.normal(size=(*shape[:2], 1, shape[3])), 3, axis=2)
     pairs = [("faces", grey), ("things", rng.normal(size=shape))][:networks]
-    drawing, _ = drawn(lambda: filters.draw_filters(pairs))
+    drawing, _ = drawn(lambda: paper_figures.draw_filters(pairs))
     assert "faces 0 %" in drawing.alt and ("things" in drawing.alt) == (networks == 2)
-    rows = list(filters.rows(pairs))
+    rows = list(paper_figures.filter_rows(pairs))
     assert len(rows) == networks * (shape[3] + 1)
     assert rows[0] == {"network": "faces", "filter": "all", "energy": pytest.approx(np.square(grey).sum()),
                        "chromatic_share": pytest.approx(0, abs=1e-12)}  # fmt: skip
@@ -47,11 +47,13 @@ def test_embeddings_of_any_number_of_descriptors(panels):
     names = tuple(f"a person with the number {index}" for index in range(12))
     subject = np.repeat(np.arange(12), 20)
     shown = [
-        embedding.Panel(name, rng.normal(size=(240, 2)), embedding.Accuracy(0.81, 0.5), embedding.Accuracy(0.4, 0.03))
+        paper_figures.Panel(
+            name, rng.normal(size=(240, 2)), paper_figures.Accuracy(0.81, 0.5), paper_figures.Accuracy(0.4, 0.03)
+        )
         for name in ("HOG", "VGG-Face", "fc7")[:panels]
     ]
     labels = rng.choice([-1, 0, 1], 240)
-    drawing, _ = drawn(lambda: embedding.draw_embeddings(shown, 12, labels, subject, names, "Made up."))
+    drawing, _ = drawn(lambda: paper_figures.draw_embeddings(shown, 12, labels, subject, names, "Made up."))
     assert "240 frames of 12 people" in drawing.alt
     assert drawing.alt.count("AU 12 81 % (chance 50 %), subject 40 % (chance 3 %)") == panels
 
@@ -92,26 +94,26 @@ def test_wanted_pictures_and_their_numbers():
     scores[3, 4] = 6.0  # the picture for AU 6 scores AU 7 higher, and more than AU 7's own
     energy = np.full((NUM_AUS, NUM_AUS), 0.1)
     np.fill_diagonal(energy, 0.4)
-    wanted = activation.Wanted(
+    wanted = paper_figures.Wanted(
         "a net", "paper", 10, rng.normal(size=(NUM_AUS, 20, 20, 3)) * 30, np.full((20, 20, 3), 120.0), scores, energy,
         np.full(NUM_AUS, 0.2),
     )  # fmt: skip
-    drawing, _ = drawn(lambda: activation.draw_wanted(wanted))
+    drawing, _ = drawn(lambda: paper_figures.draw_wanted(wanted))
     assert "On 11 of 12 pictures" in drawing.alt and "11 of 12 AUs score no other" in drawing.alt
     assert "2.0 times the energy of chance and 4.0 times that of other AUs' pictures" in drawing.alt
-    row = list(activation.score_rows(wanted))[3]
+    row = list(paper_figures.score_rows(wanted))[3]
     assert (row["made_for_au"], row["au6"], row["au7"], row["own_is_highest"]) == (6, 5.0, 6.0, False)
-    row = list(activation.energy_rows(wanted))[0]
+    row = list(paper_figures.energy_rows(wanted))[0]
     assert row == {"au": 1, "energy_in_region": 0.4, "area_of_region": 0.2,
                    "others_energy_in_region": pytest.approx(0.1)}  # fmt: skip
 
 
 def test_wanted_pictures_of_zero_are_grey():
     zeros = np.zeros((NUM_AUS, 20, 20, 3))
-    wanted = activation.Wanted(
+    wanted = paper_figures.Wanted(
         "n", "p", 1, zeros, zeros[0] + 127.5, np.eye(NUM_AUS), np.zeros((12, 12)), np.full(12, 0.1)
     )
-    drawing, pixels = drawn(lambda: activation.draw_wanted(wanted))
+    drawing, pixels = drawn(lambda: paper_figures.draw_wanted(wanted))
     assert "0.0 times the energy of chance" in drawing.alt
     assert set(np.unique(pixels[60:200, 60:200])) <= {127, 128}
 
@@ -131,26 +133,26 @@ def scored(seed, absent=()):
 
 def test_precision_recall_of_many_systems_with_an_au_that_never_occurs():
     systems = {name: [scored(seed, (8,)), scored(seed + 9, (8,))] for seed, name in enumerate("abcdef")}
-    drawing, _ = drawn(lambda: precision_recall.draw_precision_recall(systems))
-    rows = list(precision_recall.summary_rows(systems))
+    drawing, _ = drawn(lambda: score_figures.draw_precision_recall(systems))
+    rows = list(score_figures.summary_rows(systems))
     assert len(rows) == 6 * 11 and 15 not in {row["au"] for row in rows}
     one = next(row for row in rows if row["system"] == "c" and row["au"] == 12)
     labels, scores = (
-        np.concatenate([precision_recall.joined(fold)[part][:, 6] for fold in systems["c"]]) for part in (0, 1)
+        np.concatenate([score_figures.joined(fold)[part][:, 6] for fold in systems["c"]]) for part in (0, 1)
     )
     found, there = (scores > 0) & (labels != 0), labels > 0
     assert one["recall_at_0"] == pytest.approx((found & there).sum() / there.sum())
     assert one["precision_at_0"] == pytest.approx((found & there).sum() / found.sum())
     mean = np.mean([row["average_precision"] for row in rows if row["system"] == "a"])
     assert f"a {100 * mean:.1f} %" in drawing.alt
-    assert len(list(precision_recall.rows(systems))) == 6 * 11 * 100
+    assert len(list(score_figures.precision_recall_rows(systems))) == 6 * 11 * 100
 
 
 def test_cooccurrence_where_nothing_is_found():
     nothing = scored(0)
     for rows in nothing.scores.values():
         rows[:] = -1.0
-    drawing, _ = drawn(lambda: cooccurrence.draw_cooccurrence("anet", nothing))
+    drawing, _ = drawn(lambda: score_figures.draw_cooccurrence("anet", nothing))
     assert "mean difference undefined" in drawing.alt
-    table = list(cooccurrence.rows({"anet": nothing, "hybrid": scored(1)}))
+    table = list(score_figures.cooccurrence_rows({"anet": nothing, "hybrid": scored(1)}))
     assert len(table) == 144 and np.isnan(table[1]["anet"]) and 0 < table[1]["hybrid"] < 1

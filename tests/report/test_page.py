@@ -16,7 +16,7 @@ from PIL import Image
 from au_jax import files
 from au_jax.errors import UserError
 from au_jax.report import page, style, write_report
-from au_jax.report.publish import publish
+from au_jax.report.page import save_figure
 
 ALL = {
     "f1_frame",
@@ -276,7 +276,7 @@ def test_figures_that_commands_left_are_shown_with_their_words(tmp_path, drawn_f
         return style.Drawing(figure, "A line – it rises.", "Read it from <left> to right.")
 
     tables = {"": [{"x": 1, "y": 0.1234567}, {"x": 2, "y": float("nan")}], "more": []}
-    publish(tmp_path / "figures", "fig9", draw, tables, tmp_path)
+    save_figure(tmp_path / "figures", "fig9", draw, tables, tmp_path)
     assert (tmp_path / "figures" / "fig9.csv").read_text() == "x,y\n1,0.123457\n2,\n"
     assert (tmp_path / "figures" / "fig9.svg").read_bytes().startswith(b"<?xml")
     after = (tmp_path / "report.html").read_text()
@@ -289,5 +289,5 @@ def test_figures_that_commands_left_are_shown_with_their_words(tmp_path, drawn_f
     link = '<li><a href="#paper">The paper\'s figures</a></li>\n'
     assert after.replace(section, "").replace(link, "").split() == before.split()
     # A figure that is written elsewhere changes no page.
-    publish(tmp_path / "elsewhere", "fig8", draw, {}, tmp_path)
+    save_figure(tmp_path / "elsewhere", "fig8", draw, {}, tmp_path)
     assert (tmp_path / "report.html").read_text() == after

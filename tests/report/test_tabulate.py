@@ -4,7 +4,7 @@ import pytest
 
 from au_jax.labels import AUS
 from au_jax.report import tabulate
-from au_jax.report.finished import FinishedRun
+from au_jax.run_dir import FinishedRun
 
 NAN = float("nan")
 

@@ -8,7 +8,7 @@ from au_jax.synthfacs import dynamics
 from au_jax.synthfacs.presets import BP4D_RATES, PRESETS, get_preset
 from au_jax.synthfacs.video import subject_names, video_intensities, video_names
 
-# Published figures of BP4D.
+# SavedFigure figures of BP4D.
 CORRELATIONS = {
     (6, 12): 0.54,
     (6, 7): 0.54,

@@ -11,7 +11,7 @@ from au_jax.errors import UserError
 from au_jax.logs import Costs, RunLog
 from au_jax.run import check_config, run
 from au_jax.systems import FoldContext, hybrid
-from au_jax.systems.merging import Merging
+from au_jax.systems.fusion_trainer import FusionTrainer
 
 pytestmark = pytest.mark.optax
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.optax
 @pytest.fixture
 def quick(config):
     config.cnn.epochs = 1
-    config.lstm.passes = 1
-    config.lstm.updates_per_pass = 1
+    config.lstm.epochs = 1
+    config.lstm.steps_per_epoch = 1
     config.fusion.epochs = 1
     return config
 
@@ -37,7 +37,7 @@ def context(quick, data_directory, tmp_path):
 def fit_hybrid(context, dataset, monkeypatch):
     """Fits a hybrid on S001 to S003 with S004 and S005 for validation; returns what the fusion network is given."""
     given = []
-    monkeypatch.setattr(Merging, "fit", lambda self, *arguments: given.extend(arguments))
+    monkeypatch.setattr(FusionTrainer, "fit", lambda self, *arguments: given.extend(arguments))
     train, validation = FaceSet(dataset, ("S001", "S002", "S003")), FaceSet(dataset, ("S004", "S005"))
     hybrid.Hybrid(context).fit(train, validation)
     return train, validation, given
@@ -47,9 +47,9 @@ def test_out_of_fold_fusion_learns_from_networks_that_have_not_seen_the_subject(
     quick.fusion.train_on = "out_of_fold"
     quick.fusion.inner_folds = 3
     trained_on = []
-    fit = hybrid.TwoStreams.fit
+    fit = hybrid.CnnLstm.fit
     monkeypatch.setattr(
-        hybrid.TwoStreams,
+        hybrid.CnnLstm,
         "fit",
         lambda self, train, validation: (trained_on.append(train.subjects), fit(self, train, validation))[0],
     )
@@ -62,7 +62,7 @@ def test_out_of_fold_fusion_learns_from_networks_that_have_not_seen_the_subject(
     np.testing.assert_array_equal(labels, np.concatenate([dataset.records(subject).labels for subject in order]))
     np.testing.assert_array_equal(held_labels, validation.labels)
     assert len(held[0]) == len(validation)
-    own = hybrid.TwoStreams(context)
+    own = hybrid.CnnLstm(context)
     own.fit(train, validation)
     assert np.abs(own.streams(train.select(order))[0] - streams[0]).max() > 0
 

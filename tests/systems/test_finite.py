@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from au_jax.data.dataset import FaceSet
-from au_jax.data.folds import Fold
+from au_jax.data.splits import Fold
 from au_jax.errors import UserError
 from au_jax.run import run_system, score_path
 from au_jax.systems import SYSTEMS
 from au_jax.systems.anet import ANet, initial_params, make_cnn
-from au_jax.systems.base import validation_figures
+from au_jax.systems.base import validation_metrics
 from au_jax.systems.hog_svm import descriptors
-from au_jax.training.loop import train
+from au_jax.training.trainer import train
 
-from ..training.test_loop import quiet, stage
+from ..training.test_trainer import quiet, stage
 
 pytestmark = pytest.mark.optax
 
@@ -28,9 +28,9 @@ def test_validation_scores_that_are_not_finite_stop_the_stage(tmp_path, value):
     scores, labels = np.zeros((4, 12), np.float32), np.ones((4, 12), np.int8)
     # Of one class alone, F1 would be undefined.
     labels[0] = -1
-    assert set(validation_figures(scores, labels, mean_square).values()) == {0.0}
+    assert set(validation_metrics(scores, labels, mean_square).values()) == {0.0}
     scores[2, 3] = value
-    figures = validation_figures(scores, labels, mean_square)
+    figures = validation_metrics(scores, labels, mean_square)
     assert np.isnan(figures["loss"])
     with pytest.raises(UserError, match="fold_00/toy: validation loss is not finite at step 4"):
         train(stage(tmp_path, validate=lambda params: figures), quiet)
@@ -44,7 +44,7 @@ def test_features_that_are_not_finite_name_fold_frame_and_checkpoints(context, p
     with pytest.raises(
         UserError, match=r"fold_00/anet: scores of S004/T1, frame 1, are not finite; .*anet/checkpoints"
     ):
-        anet.represent(parts[1])
+        anet.extract_features(parts[1])
 
 
 def test_landmarks_that_are_not_finite_are_named(dataset, parts):

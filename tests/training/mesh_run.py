@@ -16,13 +16,13 @@ import ml_collections
 import numpy as np
 
 from au_jax.errors import UserError
-from au_jax.training import parallel, processes
-from au_jax.training.loop import Plateau, Stage, train
+from au_jax.training import multihost, parallel
 from au_jax.training.optimizers import make_optimizer
+from au_jax.training.trainer import Plateau, TrainSpec, train
 
 folder, _, *joined = sys.argv[1:]
 if joined:
-    processes.start(joined[0], int(joined[1]), int(joined[2]))
+    multihost.start(joined[0], int(joined[1]), int(joined[2]))
 
 TARGET = np.array([1.0, -2.0, 3.0], np.float32)
 
@@ -46,9 +46,9 @@ def stage(epochs):
         {"name": "adam", "learning_rate": 0.05, "arguments": "", "clip": 0.0}
         | {"schedule": {"name": "constant", "arguments": ""}}
     )
-    return Stage(
+    return TrainSpec(
         name="toy",
-        directory=Path(folder) if processes.is_first() else Path(folder + "_scratch"),
+        directory=Path(folder) if multihost.is_process_zero() else Path(folder + "_scratch"),
         init=lambda key: {"hidden": jax.random.normal(key, (3, 5)), "out": jnp.ones(5)},
         loss=loss,
         constants={},
@@ -72,12 +72,12 @@ def failing():
 rows = []
 # Killed after two epochs, as it were, and gone on with: the others have nothing on their disks.
 train(stage(2), lambda *row: rows.append(row))
-if processes.is_first():
+if multihost.is_process_zero():
     (Path(folder) / "finished.json").unlink()
 params = train(stage(4), lambda *row: rows.append(row))
 print("params", *np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)]).tolist())
 print("epochs", *[row[1] for row in rows])
 try:
-    processes.from_first(failing)
+    multihost.broadcast_from_process_zero(failing)
 except (OSError, UserError) as error:
     print("told", type(error).__name__, error)

@@ -10,9 +10,9 @@ from absl import logging
 
 from au_jax.errors import UserError
 from au_jax.training.checkpoints import Checkpoints, restore_state
-from au_jax.training.loop import train
+from au_jax.training.trainer import train
 
-from .test_loop import quiet, stage
+from .test_trainer import quiet, stage
 
 pytestmark = pytest.mark.optax
 

@@ -12,8 +12,8 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from au_jax.training import parallel
 from au_jax.training.compiling import keep_compiled
-from au_jax.training.loop import Plateau, Stage, train
 from au_jax.training.optimizers import make_optimizer
+from au_jax.training.trainer import Plateau, TrainSpec, train
 
 pytestmark = pytest.mark.optax
 
@@ -39,7 +39,7 @@ def test_a_stage_compiles_its_step_and_its_forward_pass_once(tmp_path, caplog):
         | {"schedule": {"name": "constant", "arguments": ""}}
     )
     forward = parallel.make_forward(lambda params, batch: batch["x"] @ params["w"])
-    stage = Stage(
+    stage = TrainSpec(
         name="toy",
         directory=tmp_path,
         init=lambda key: {"w": jnp.zeros(3)},

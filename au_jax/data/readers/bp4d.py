@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from au_jax.config import Config
-from au_jax.data.readers.codes import OCCURRENCE
+from au_jax.data.annotations.table import OCCURRENCE
+from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree
-from au_jax.data.readers.raw import RawReader
 from au_jax.data.recordings import Problem, RecordingId
 from au_jax.errors import UserError
 

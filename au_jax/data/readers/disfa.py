@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree, is_video
-from au_jax.data.readers.raw import RawReader
 from au_jax.data.recordings import Problem, RecordingId
 
 _VIDEO = re.compile(r"(left|right)video(sn[0-9]{3}).*", re.IGNORECASE)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from au_jax.data.readers.layout import OnDisk, Tree, is_video, safe_name
-from au_jax.data.readers.raw import RawReader
-from au_jax.data.recordings import Problem, RecordingId
+from au_jax.data.readers.base import RawReader
+from au_jax.data.readers.layout import OnDisk, Tree, is_video
+from au_jax.data.recordings import Problem, RecordingId, safe_name
 from au_jax.errors import UserError
 
 

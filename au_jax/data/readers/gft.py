@@ -8,10 +8,10 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from au_jax.data.readers.codes import OCCURRENCE, read_table
-from au_jax.data.readers.layout import OnDisk, Tree, is_video, safe_name
-from au_jax.data.readers.raw import RawReader
-from au_jax.data.recordings import Problem, RecordingId
+from au_jax.data.annotations.table import OCCURRENCE, read_table
+from au_jax.data.readers.base import RawReader
+from au_jax.data.readers.layout import OnDisk, Tree, is_video
+from au_jax.data.recordings import Problem, RecordingId, safe_name
 from au_jax.errors import UserError
 
 

@@ -107,10 +107,3 @@ def is_picture(name: str) -> bool:
 def natural(name: str) -> list[tuple[int, str]]:
     """Key that sorts names with their numbers as numbers: T2 before T10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
-
-
-def safe_name(name: str) -> str:
-    """A name as TFDS splits and files may have it: letters, digits and underscores."""
-    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    # TFDS reads "all" as all splits together.
-    return "all_" if safe == "all" else safe

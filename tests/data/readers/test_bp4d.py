@@ -4,10 +4,10 @@ import pytest
 
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
-from au_jax.faces import picture_files
+from au_jax.faces import decoding
 from au_jax.labels import AUS
 
-from .conftest import write_picture, write_text
+from ..conftest import write_picture, write_text
 
 T1, T2, T10 = (RecordingId("F001", task) for task in ("T1", "T2", "T10"))
 HEADER = ",".join(str(number) for number in range(100))
@@ -74,8 +74,8 @@ def test_frames_are_matched_by_value_whatever_their_padding(copy, reader, stand_
 
 def test_uncoded_frames_around_the_coded_ones_are_not_decoded(copy, reader, stand_in, monkeypatch):
     decoded = []
-    read = picture_files.read_picture
-    monkeypatch.setattr(picture_files, "read_picture", lambda path: decoded.append(path.name) or read(path))
+    read = decoding.read_picture
+    monkeypatch.setattr(decoding, "read_picture", lambda path: decoded.append(path.name) or read(path))
     list(reader("bp4d").faces(T1))
     assert decoded == ["9.jpg", "10.jpg", "11.jpg"] and stand_in == [9, 10, 11]
     outside = kinds(reader("bp4d").examine(T1)[1])["frame outside the codes"]

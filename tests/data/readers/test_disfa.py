@@ -5,7 +5,7 @@ import pytest
 from au_jax.data.recordings import RecordingId
 from au_jax.labels import AUS
 
-from .conftest import write_text, write_video
+from ..conftest import write_text, write_video
 
 SN001 = RecordingId("SN001", "left")
 

@@ -9,7 +9,7 @@ from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 
-from .conftest import write_picture, write_text, write_video
+from ..conftest import write_picture, write_text, write_video
 
 CODES = "frame,AU1\n1,0\n2,1\n3,0\n"
 

@@ -6,7 +6,7 @@ from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
 from au_jax.labels import AUS
 
-from .conftest import write_text, write_video
+from ..conftest import write_text, write_video
 
 CODES = "Frame,AU12,AU01\n1,0,3\n2,2,1\n3,9,0\n"
 

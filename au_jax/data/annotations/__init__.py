@@ -1,0 +1,1 @@
+"""Label files: one format a module, read into codes per frame."""

@@ -1,0 +1,70 @@
+"""The TFDS builder `au_faces`: registered faces of any source, one split per subject, frames in order of (video, frame)."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from au_jax.data.recordings import RecordingId, read_recording
+from au_jax.labels import AUS, NUM_AUS
+
+
+@dataclass
+class AuFacesConfig(tfds.core.BuilderConfig):
+    """What `au_faces` packs.
+
+    Attributes:
+      image_size: side of a face in pixels.
+      recordings: folder of prepared recordings (`au_jax.data.recordings`); needed to build, not to read.
+      ids: the recordings in order; needed to build, not to read.
+    """
+
+    image_size: int = 200
+    recordings: str = ""
+    ids: tuple[RecordingId, ...] = ()
+
+
+class AuFaces(tfds.core.GeneratorBasedBuilder):
+    """Registered faces with AU labels and 49 landmarks; a split per subject: subject-exclusive folds are unions of splits."""
+
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "Marks frames in which no face was found."}
+    BUILDER_CONFIGS = []
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Registered faces with facial action units: +1 present, -1 absent, 0 missing.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(config.image_size, config.image_size, 3), dtype=np.uint8, encoding_format="jpeg"
+                    ),
+                    "labels": tfds.features.Tensor(shape=(NUM_AUS,), dtype=np.int8),
+                    "landmarks": tfds.features.Tensor(shape=(49, 2), dtype=np.float32),
+                    "video": tfds.features.Text(),
+                    "frame": tfds.features.Scalar(dtype=np.int32),
+                    "found": tfds.features.Scalar(dtype=np.bool_),
+                }
+            ),
+            metadata=tfds.core.MetadataDict(aus=list(AUS)),
+            # The temporal models need a subject's frames in their order.
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        subjects = list(dict.fromkeys(recording.subject for recording in self.builder_config.ids))
+        return {subject: self._generate_examples(subject) for subject in subjects}
+
+    def _generate_examples(self, subject: str):
+        number = 0
+        for recording in self.builder_config.ids:
+            if recording.subject != subject:
+                continue
+            for example in read_recording(Path(self.builder_config.recordings), recording):
+                picture = io.BytesIO(example.pop("jpeg"))
+                yield number, {"image": picture, "video": recording.video, **example}
+                number += 1

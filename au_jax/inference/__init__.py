@@ -1,0 +1,1 @@
+"""AUs of new videos with the networks of a finished run."""

@@ -1,0 +1,328 @@
+"""Our figures beside those of a table of the paper: the same rows and columns, differences, and what is doubtful.
+
+The finished runs whose figures stand beside the paper's: the protocol and the dataset of each, and what is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from au_jax.errors import UserError
+from au_jax.evaluation.paper import PROTOCOLS, Table
+from au_jax.evaluation.paper import Column as PrintedColumn
+from au_jax.labels import AUS, NUM_AUS
+from au_jax.run_dir import defined, read_finished
+
+PROTOCOL_NAMES: dict[str, str] = {"3fold": "3 folds", "cross": "cross-dataset", "10fold": "10 folds"}
+"""Names of the protocols for readers."""
+
+_MADE_AFTER = {"bp4d_like": "bp4d", "gft_like": "gft"}
+
+
+@dataclass(frozen=True)
+class PaperRun:
+    """A run, all folds of which are finished.
+
+    Attributes:
+      folder: where it lies.
+      config: content of its config.json.
+      results: content of its results.json.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    results: dict[str, Any]
+
+    @property
+    def protocol(self) -> str:
+        """Which of the paper's protocols it follows.
+
+        Raises:
+          UserError: none of them.
+        """
+        # config.systems is that of the run's first start; the results hold all that were run since.
+        if "anet_transfer" in self.results["systems"]:
+            return "cross"
+        folds = self.config["protocol"]["folds"]
+        if folds not in (3, 10):
+            raise UserError(
+                f"{self.folder} has {folds} folds and no system anet_transfer; the paper's tables have 3 folds, 10 folds "
+                "and the cross-dataset protocol only, so leave it out"
+            )
+        return f"{folds}fold"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset that its figures are of, in small letters; a synthetic one counts as what it is made after."""
+        data = self.config["data"]
+        # Runs of before this field was there have none.
+        name = data.get("stands_for") or (data["preset"] if self.is_synthetic else data["source"])
+        return _MADE_AFTER.get(name, name).lower()
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether its faces were rendered."""
+        return self.config["data"]["source"] == "synthfacs"
+
+    def description(self) -> str:
+        """Where its figures come from, in a line."""
+        config = self.config
+        protocol, evaluation = config["protocol"], config["evaluation"]
+        parts = [f"{self.folder}: {_faces(config['data'])}"]
+        if self.protocol == "cross":
+            parts.append(f"CNN trained on {_faces({**config['data'], **config['transfer']})}")
+        parts += [
+            f"{protocol['folds']} folds ({protocol.get('split', 'random')})",
+            f"threshold {protocol['threshold']}",
+            f"seed {self.results['seed']}",
+            f"{100 * evaluation['level']:g} % intervals from {evaluation['bootstrap']} resamplings of subjects",
+        ]
+        return ", ".join(parts)
+
+
+def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool = False) -> dict[str, PaperRun]:
+    """Reads the runs that stand beside a table of the paper.
+
+    Args:
+      table: of the paper.
+      folders: of the runs, one per protocol at most.
+      any_dataset: take runs of other datasets too.
+
+    Returns:
+      Protocol -> run, in the paper's order.
+
+    Raises:
+      UserError: no run, one that is not finished or not of this dataset, two of one protocol, one of no protocol.
+    """
+    if not folders:
+        raise UserError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
+    runs: dict[str, PaperRun] = {}
+    for folder in map(Path, folders):
+        run = PaperRun(folder, *read_finished(folder))
+        if run.dataset != table.dataset.lower() and not any_dataset:
+            raise UserError(
+                f"{folder} is a run on {run.dataset}, and the paper's Table {table.number} is of {table.dataset}; leave it "
+                "out, or show it all the same with --any_dataset"
+            )
+        if run.protocol in runs:
+            raise UserError(
+                f"{folder} and {runs[run.protocol].folder} both have the protocol {PROTOCOL_NAMES[run.protocol]}; "
+                "name one of them only"
+            )
+        runs[run.protocol] = run
+    return {protocol: runs[protocol] for protocol in PROTOCOLS if protocol in runs}
+
+
+def _faces(data: dict[str, Any]) -> str:
+    """The faces that a section `data` of a config describes, with what was changed about them."""
+    if data["source"] != "synthfacs":
+        level = f", present from level {data['level']}" if data.get("level") else ""
+        return f"{data.get('name') or data['source']}{level}"
+    sizes = "".join(f", {size} {data[size]}" for size in ("subjects", "videos", "frames") if data.get(size))
+    return f"synthetic faces {data['preset']}{sizes}"
+
+
+METRICS: dict[str, str] = {"f1_frame": "F1-frame", "f1_norm": "F1-norm", "f1_event": "F1-event"}
+"""Metrics that the paper speaks of."""
+
+PRINTED = "f1_frame"
+"""The metric of the paper's tables."""
+
+ROWS: tuple[int | str, ...] = (*AUS, "average")
+
+ALWAYS = "always_present"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One AU, or the average, of one system under one protocol, in percent; None where there is no figure.
+
+    Attributes:
+      ours: our figure.
+      low: lower bound of its interval.
+      high: upper bound.
+      paper: the paper's figure.
+      difference: ours minus the paper's, in points.
+      doubts: letters of the remarks on the paper's figure.
+      remarks: letters of the remarks on the difference.
+    """
+
+    ours: float | None = None
+    low: float | None = None
+    high: float | None = None
+    paper: float | None = None
+    difference: float | None = None
+    doubts: str = ""
+    remarks: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A system under a protocol, or always-present: a cell for each of `ROWS`.
+
+    Attributes:
+      protocol: key of `PROTOCOL_NAMES`.
+      system: our name of the system.
+      has_ours: whether one of our runs has it, be its figures defined or not.
+      cells: in the order of `ROWS`.
+    """
+
+    protocol: str
+    system: str
+    has_ours: bool
+    cells: tuple[Cell, ...]
+
+    @property
+    def has_paper(self) -> bool:
+        """Whether the paper has this column."""
+        return any(cell.paper is not None for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of the paper in one metric.
+
+    Attributes:
+      table: the paper's.
+      metric: key of `METRICS`.
+      columns: always-present, then the systems, protocol by protocol.
+      explanation: what the figures are.
+      warnings: what must be known before they are read.
+      remarks: letter -> what is to be said about the cells that carry it.
+      notes: where our figures come from.
+    """
+
+    table: Table
+    metric: str
+    columns: tuple[Column, ...]
+    explanation: str
+    warnings: tuple[str, ...]
+    remarks: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """A heading."""
+        return f"{METRICS[self.metric]} on {self.table.dataset} (Table {self.table.number} of the paper)"
+
+    @property
+    def protocols(self) -> dict[str, list[Column]]:
+        """The columns of every protocol that has any."""
+        grouped: dict[str, list[Column]] = {}
+        for column in self.columns:
+            grouped.setdefault(column.protocol, []).append(column)
+        return grouped
+
+
+def compare(table: Table, runs: Mapping[str, PaperRun], metric: str) -> Comparison:
+    """Puts the figures of runs into the places of a table of the paper.
+
+    Args:
+      table: of the paper.
+      runs: protocol -> run (`paper_runs.read_runs`).
+      metric: key of `METRICS`; the paper's figures stand beside `PRINTED` only.
+    """
+    remarks = {_letter(number): doubt.reason for number, doubt in enumerate(table.doubts, 1)}
+    partial = _letter(len(table.doubts) + 1)
+    columns = []
+    for protocol in PROTOCOLS:
+        results = runs[protocol].results if protocol in runs else {"systems": {}}
+        if protocol in runs:
+            columns.append(Column(protocol, ALWAYS, True, tuple(_ours(results[ALWAYS], metric))))
+        for printed in table.columns:
+            figures = results["systems"].get(printed.system)
+            if printed.protocol != protocol or (metric != PRINTED and figures is None):
+                continue
+            cells = _ours(figures, metric) if figures else [Cell()] * len(ROWS)
+            if metric == PRINTED:
+                cells = _beside(cells, printed, table, partial)
+            columns.append(Column(protocol, printed.system, figures is not None, tuple(cells)))
+    if any(partial in column.cells[-1].remarks for column in columns):
+        remarks[partial] = "the difference of the averages over those AUs only of which both columns have a figure"
+    return Comparison(
+        table,
+        metric,
+        tuple(columns),
+        _explanation(table, metric),
+        tuple(_warnings(table, runs)),
+        remarks if metric == PRINTED else {},
+        tuple(_notes(table, runs, metric)),
+    )
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number - 1)
+
+
+def _ours(figures: Mapping[str, Any], metric: str) -> list[Cell]:
+    values, intervals = figures[metric], figures["intervals"][metric]
+    cells = []
+    for row in map(str, ROWS):
+        low, high = intervals[row]
+        cells.append(Cell(defined(values[row]), defined(low), defined(high)))
+    return cells
+
+
+def _beside(cells: Sequence[Cell], printed: PrintedColumn, table: Table, partial: str) -> list[Cell]:
+    """Adds the paper's figures, the differences, and the letters of remarks; `partial` is that of the last one."""
+    paper = [defined(value) for value in (*printed.values, printed.average)]
+    ours = [cell.ours for cell in cells]
+    both = [(a, b) for a, b in zip(ours[:-1], paper[:-1], strict=True) if a is not None and b is not None]
+    completed = []
+    for row, cell, own, theirs in zip(ROWS, cells, ours, paper, strict=True):
+        doubts = "".join(_letter(number) for number in table.doubts_on(printed.protocol, printed.system, row))
+        difference, remarks = (None if own is None or theirs is None else own - theirs), ""
+        if row == "average" and 0 < len(both) < NUM_AUS:
+            # Averages over different AUs have no difference that means anything.
+            difference, remarks = float(np.mean([own - theirs for own, theirs in both])), partial
+        completed.append(
+            Cell(
+                own,
+                cell.low,
+                cell.high,
+                theirs,
+                None if difference is None else round(difference, 3),
+                # The paper's dash says nothing that could be doubted.
+                doubts if theirs is not None else "",
+                remarks,
+            )
+        )
+    return completed
+
+
+def _explanation(table: Table, metric: str) -> str:
+    ours = f"{METRICS[metric]} in percent, our figure with its interval by bootstrap over subjects"
+    if metric == PRINTED:
+        return (
+            f"{ours}; the figure of the paper's Table {table.number} ({table.dataset}); and the difference, ours minus the "
+            "paper's, in points."
+        )
+    return f"{ours}. The paper mentions {METRICS[metric]} and prints no figure of it."
+
+
+def _warnings(table: Table, runs: Mapping[str, PaperRun]) -> list[str]:
+    synthetic = [PROTOCOL_NAMES[protocol] for protocol, run in runs.items() if run.is_synthetic]
+    warnings = []
+    if synthetic:
+        warnings.append(
+            f"Our figures ({', '.join(synthetic)}) are of synthetic faces: they are not comparable with the paper's and "
+            "say nothing about real people."
+        )
+    for protocol, run in runs.items():
+        if run.dataset != table.dataset.lower():
+            warnings.append(f"Our figures ({PROTOCOL_NAMES[protocol]}) are of {run.dataset}, not of {table.dataset}.")
+    return warnings
+
+
+def _notes(table: Table, runs: Mapping[str, PaperRun], metric: str) -> list[str]:
+    notes = []
+    for protocol, run in runs.items():
+        places = {column.system for column in table.columns if column.protocol == protocol}
+        left_out = [name for name in run.results["systems"] if name not in places]
+        definition = f", F1-norm as defined by {run.config['evaluation']['f1_norm']}" if metric == "f1_norm" else ""
+        without = f"; not shown, for the paper has no such column: {', '.join(left_out)}" if left_out else ""
+        notes.append(f"{PROTOCOL_NAMES[protocol]}: {run.description()}{definition}{without}.")
+    return notes

@@ -1,0 +1,120 @@
+"""The hybrid's fusion network: two layers on the CNN's and the LSTM's scores of a frame (section III-C)."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from au_jax.config import Config
+from au_jax.models.fusion import Fusion
+from au_jax.systems.base import FoldContext, validation_metrics
+from au_jax.training import losses, parallel
+from au_jax.training.optimizers import make_optimizer
+from au_jax.training.trainer import Plateau, TrainSpec, train
+
+Streams = tuple[np.ndarray, np.ndarray]
+"""The CNN's and the LSTM's rows of the same frames, [N, ..] each."""
+
+
+class FusionTrainer:
+    """The fusion network of one fold."""
+
+    def __init__(self, context: FoldContext):
+        self._context = context
+        self._model = make_fusion(context.config.fusion)
+        self._params: Any = None
+        self._forward = parallel.make_forward(partial(forward, self._model))
+
+    def fit(self, streams: Streams, labels: np.ndarray, held_streams: Streams, held_labels: np.ndarray) -> None:
+        """Trains by masked cross-entropy; keeps the epoch of the lowest loss on held-out frames."""
+        context, config = self._context, self._context.config.fusion
+        known = np.flatnonzero((labels != 0).any(-1))
+        steps_per_epoch = math.ceil(len(known) / config.batch_size)
+
+        def batches(epoch: int) -> Iterator[parallel.Batch]:
+            order = np.random.default_rng([context.seed(6), epoch]).permutation(known)
+            for start in range(0, len(order), config.batch_size):
+                rows = order[start : start + config.batch_size]
+                missing = config.batch_size - len(rows)
+                batch = {
+                    "cnn": streams[0][rows],
+                    "lstm": streams[1][rows],
+                    "labels": labels[rows],
+                    "mask": np.ones(len(rows), np.float32),
+                }
+                yield parallel.own(
+                    {name: np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for name, part in batch.items()}
+                )
+
+        def validate(params: Any) -> dict[str, float]:
+            logits = self._run(params, held_streams)
+            loss = partial(losses.cross_entropy, label_reduction=config.label_reduction)
+            return validation_metrics(logits, held_labels, loss)
+
+        stage = TrainSpec(
+            name=context.name("hybrid/fusion"),
+            directory=context.directory / "hybrid" / "fusion",
+            init=partial(initial_params, self._model, streams[0].shape[1], streams[1].shape[1]),
+            loss=partial(example_loss, self._model, config.label_reduction),
+            constants={},
+            batches=batches,
+            steps_per_epoch=steps_per_epoch,
+            epochs=config.epochs,
+            optimizer=make_optimizer(config.optimizer, steps_per_epoch, steps_per_epoch * config.epochs),
+            validate=validate,
+            monitor="loss",
+            maximise=False,
+            patience=config.patience,
+            plateau=Plateau(**config.plateau),
+            seed=context.seed(7),
+            folds_to_go=context.folds_to_go,
+        )
+        with context.costs.measure(stage.name, has_bar=True) as cost:
+            self._params = train(stage, cost.noting(context.log.write))
+
+    def logits(self, streams: Streams) -> np.ndarray:
+        """Fused logits [N, 12] float32."""
+        return self._run(self._params, streams)
+
+    def _run(self, params: Any, streams: Streams) -> np.ndarray:
+        # A few thousand parameters: all frames at once, in one compiled shape per power of two.
+        count = len(streams[0])
+        padded = 1 << max(count - 1, 1).bit_length()
+        cnn, lstm = (np.pad(rows, ((0, padded - count), (0, 0))) for rows in streams)
+        return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
+
+
+def make_fusion(config: Config) -> Fusion:
+    """The network that `config.fusion` describes."""
+    return Fusion(variant=config.variant, hidden=config.hidden, dropout=config.dropout, normalise=config.normalise)
+
+
+def initial_params(model: Fusion, cnn_width: int, lstm_width: int, key: jax.Array) -> Any:
+    """Draws the fusion network's parameters."""
+    return model.init(key, jnp.zeros((1, cnn_width)), jnp.zeros((1, lstm_width)))["params"]
+
+
+def example_loss(
+    model: Fusion,
+    label_reduction: str,
+    params: Any,
+    constants: dict[str, jax.Array],
+    example: dict[str, jax.Array],
+    key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`)."""
+    del constants
+    logits = model.apply(
+        {"params": params}, example["cnn"][None], example["lstm"][None], train=True, rngs={"dropout": key}
+    )
+    counted = losses.labelled(example["labels"]) * example["mask"]
+    return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
+
+
+def forward(model: Fusion, params: Any, batch: dict[str, jax.Array]) -> jax.Array:
+    """Logits [B, 12]."""
+    return cast(jax.Array, model.apply({"params": params}, batch["cnn"], batch["lstm"]))

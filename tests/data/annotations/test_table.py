@@ -1,0 +1,231 @@
+"""Tables of codes become labels by AU number and frame, whatever their form; what is wrong with them is told."""
+
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from au_jax.data.annotations.table import Coding, read_intensities, read_table, spans
+from au_jax.errors import UserError
+from au_jax.labels import AUS
+
+INTENSITY = Coding(unmarked="intensity")
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(*lines, name="codes.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", encoding=encoding)
+        return path
+
+    return write
+
+
+def column(codes, au):
+    return codes.labels[:, AUS.index(au)].tolist()
+
+
+def kinds(codes):
+    return {problem.kind: problem for problem in codes.problems}
+
+
+def test_columns_are_matched_by_number_and_rows_sorted_by_frame(table):
+    codes = read_table(table("AU12,Frame,AU01", "1,30,0", "0,5,1", "1,12,1"), Coding())
+    assert codes.frames.tolist() == [5, 12, 30] and codes.frames.dtype == np.int32
+    assert column(codes, 12) == [-1, 1, 1] and column(codes, 1) == [1, 1, -1]
+    assert codes.labels.dtype == np.int8
+    assert codes.aus == (1, 12)
+    assert not codes.labels[:, [AUS.index(au) for au in AUS if au not in (1, 12)]].any()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["4", "04", "AU4", "AU04", "au4", "AU04_occ", "AU04_c", "AU04_int", "AU04_r", "Au4_Intensity", " AU04 "]
+    + ["au_4", "AU_04", "AU 4", "au-04", "AU_04_c"],
+)
+def test_an_au_goes_by_many_names(table, name):
+    codes = read_table(table(f"frame,{name}", "1,1", "2,0"), Coding())
+    assert codes.aus == (4,) and column(codes, 4) == [1, -1]
+
+
+@pytest.mark.parametrize("code", ["9", "999", "-999", "NaN", "nan", "", "  ", "9.0"])
+@pytest.mark.parametrize("coding", [Coding(), INTENSITY])
+def test_every_spelling_of_missing_is_missing(table, code, coding):
+    codes = read_table(table("frame,AU1", f"1,{code}", "2,1"), coding)
+    assert column(codes, 1) == [0, 1] and codes.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(1, [-1, 1, 1, 1, 1, 1]), (2, [-1, -1, 1, 1, 1, 1]), (5, [-1, -1, -1, -1, -1, 1])]
+)
+def test_an_intensity_is_present_from_the_level(table, level, expected):
+    coding = Coding(level=level, unmarked="intensity")
+    numbers = table("frame,AU6", *(f"{n},{n}" for n in range(6)))
+    letters = table("frame,AU6", "0,0", *(f"{n},{letter}" for n, letter in enumerate("AbCdE", 1)), name="letters.csv")
+    assert column(read_table(numbers, coding), 6) == expected
+    assert column(read_table(letters, coding), 6) == expected
+
+
+def test_a_mark_decides_what_a_column_holds(table):
+    path = table("frame,AU1_int,AU2_occ,AU4", "1,2,1,1", "2,3,0,0")
+    codes = read_table(path, Coding(level=3, unmarked="occurrence"))
+    assert column(codes, 1) == [-1, 1] and column(codes, 2) == [1, -1] and column(codes, 4) == [1, -1]
+
+
+@pytest.mark.parametrize(("preferred", "expected"), [("occurrence", [-1]), ("intensity", [1])])
+def test_of_two_marked_columns_the_preferred_one_is_read(table, preferred, expected):
+    path = table("frame,AU1,AU1_c,AU1_r", "1,9,0,2.5")
+    assert column(read_table(path, Coding(level=2, preferred=preferred)), 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "graded"),
+    [(("1,0", "2,1", "3,9"), False), (("1,0", "2,2"), True), (("1,A", "2,0"), True), (("1,999", "2,nan"), False)],
+)
+def test_codes_above_1_give_intensities_away(table, lines, graded):
+    assert read_table(table("frame,AU1", *lines), Coding()).graded == graded
+
+
+def test_marked_intensities_say_nothing_about_unmarked_columns(table):
+    assert not read_table(table("frame,AU1_int,AU2", "1,5,1"), Coding()).graded
+
+
+def test_unknown_codes_are_missing_and_told_with_the_first_frame(table):
+    path = table("frame,AU1,AU2", "1,1,0", "2,7,1", "3,x,0", "4,0,1")
+    codes = read_table(path, Coding())
+    assert column(codes, 1) == [1, 0, 0, -1] and column(codes, 2) == [-1, 1, -1, 1]
+    (problem,) = codes.problems
+    assert (problem.kind, problem.path, problem.count) == ("unknown code", str(path), 2)
+    assert "AU 1" in problem.text and "'7'" in problem.text and "frame 2" in problem.text
+
+
+def test_doubled_rows_that_agree_are_one_and_those_that_do_not_are_missing(table):
+    codes = read_table(table("frame,AU1,AU2", "3,1,1", "2,0,1", "2,0,1", "3,0,1", "2,0,1"), Coding())
+    assert codes.frames.tolist() == [2, 3]
+    assert column(codes, 1) == [-1, 0] and column(codes, 2) == [1, 1]
+    assert kinds(codes)["doubled row"].count == 2 and "frames 2 " in kinds(codes)["doubled row"].text
+    assert kinds(codes)["contradicting rows"].count == 1
+    assert "frames 3 " in kinds(codes)["contradicting rows"].text and "AU 1;" in kinds(codes)["contradicting rows"].text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_delimiters_marks_of_byte_order_and_decimals_are_understood(table, delimiter, encoding):
+    lines = ("frame,AU1,AU2", '"7",1.0,0.0', "8.0,0.0,1.0", "")
+    codes = read_table(table(*(line.replace(",", delimiter) for line in lines), encoding=encoding), Coding())
+    assert codes.frames.tolist() == [7, 8]
+    assert column(codes, 1) == [1, -1] and column(codes, 2) == [-1, 1]
+
+
+@pytest.mark.parametrize("header", ["frame,AU1,AU2", "frame,AU1,AU2,, "])
+def test_rows_of_another_length_or_without_a_number_are_left_out_and_counted(table, header):
+    codes = read_table(table(header, "1,1", "x,1,1", "2,1,0,5", "-4,1,1", "3,1,0,", "4,0,1"), Coding())
+    assert codes.frames.tolist() == [3, 4] and column(codes, 1) == [1, -1] and column(codes, 2) == [-1, 1]
+    assert kinds(codes)["row of another length"].count == 2
+    assert kinds(codes)["row without frame number"].count == 2
+
+
+def test_columns_of_other_aus_are_named_and_others_passed_over(table):
+    codes = read_table(table("timestamp,frame,AU1,AU05,AU_13,confidence", "0,1,1,1,1,1"), Coding())
+    assert codes.unused == ("au05", "au_13") and codes.aus == (1,)
+
+
+def test_columns_can_be_mapped(table):
+    path = table("picture,brow_in,AU1,smile", "4,1,0,0")
+    codes = read_table(path, Coding(columns={0: "picture", 1: "brow_in", 12: "smile"}))
+    assert codes.frames.tolist() == [4]
+    assert column(codes, 1) == [1] and column(codes, 12) == [-1] and codes.unused == ("au1",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ((), "is empty"),
+        (("frame,AU1",), "no row with a frame number and 2 cells"),
+        (("1,0,1", "2,0,1"), "no column 'frame' in its first line"),
+        (("AU1,AU2", "1,0"), "no column 'frame' in its first line"),
+        (("index,AU1", "1,0"), 'name what it is called, as in --config.data.columns="frame=index"'),
+        (("frame,AU3,smile", "1,0,1"), "no column of the 12 AUs 1, 2, 4"),
+        (("frame,AU1,AU01", "1,0,1"), "two columns for AU 1, 'au1' and 'au01'"),
+        (("frame,AU1,frame", "1,0,1"), "two columns 'frame'"),
+    ],
+)
+def test_unusable_tables_are_refused_in_one_line_with_the_path(table, lines, message):
+    path = table(*lines)
+    with pytest.raises(UserError, match=message) as caught:
+        read_table(path, Coding())
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "codes.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01frame")
+    with pytest.raises(UserError, match=r"codes.csv cannot be read as a table \(not UTF-8 text\)"):
+        read_table(path, Coding())
+
+
+def test_a_mapped_column_that_is_not_there_is_refused(table):
+    with pytest.raises(UserError, match="no column 'smile', which config.data.columns names"):
+        read_table(table("frame,AU1", "1,1"), Coding(columns={12: "smile"}))
+
+
+def test_files_of_single_aus_are_joined_by_frame(table):
+    paths = {
+        12: table("3,5", "1,0", "2,2", name="au12.txt"),
+        6: table("1,9", "2,1", name="au6.txt"),
+        25: table("rubbish", name="au25.txt"),
+    }
+    codes = read_intensities(paths, level=2)
+    assert codes.frames.tolist() == [1, 2, 3] and codes.aus == (6, 12) and codes.unused == ("au25",)
+    assert column(codes, 12) == [-1, 1, 1] and column(codes, 6) == [0, -1, 0]
+    assert kinds(codes)["row that one AU lacks"].count == 1
+
+
+def test_a_file_of_a_single_au_without_content_is_refused(table, tmp_path):
+    (tmp_path / "au12.txt").touch()
+    with pytest.raises(UserError, match=r"au12.txt has no row"):
+        read_intensities({6: table("1,1", name="au6.txt"), 12: tmp_path / "au12.txt"}, level=1)
+    with pytest.raises(UserError, match="no file of the 12 AUs"):
+        read_intensities({5: tmp_path / "au5.txt"}, level=1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], "none"), ([4], "4"), ([1, 2, 3, 9], "1 to 3, 9"), (list(range(0, 16, 2)), "0, 2, 4, 6, 8 and 3 more")],
+)
+def test_spans_of_numbers_read_as_text(numbers, text):
+    assert spans(np.array(numbers, np.int32)) == text
+
+
+SPELLINGS = {
+    1: ["1", "1.0", " 1"],
+    -1: ["0", "0.0", "0 "],
+    0: ["9", "999", "-999", "NaN", "", "nan"],
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_codes_written_in_any_order_and_spelling_are_read_back(tmp_path, data):
+    aus = data.draw(st.permutations(AUS).flatmap(lambda order: st.integers(1, 12).map(lambda n: order[:n])))
+    frames = data.draw(st.lists(st.integers(0, 99999), min_size=1, max_size=6, unique=True))
+    labels = {(frame, au): data.draw(st.sampled_from([1, -1, 0])) for frame in frames for au in aus}
+    names = {
+        au: data.draw(st.sampled_from(["{}", "AU{}", "AU{:02d}", "au{:02d}_OCC", "{:03d}"])).format(au) for au in aus
+    }
+    path = tmp_path / "codes.csv"
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream, delimiter=data.draw(st.sampled_from(",;\t")))
+        position = data.draw(st.integers(0, len(aus)))
+        header, padding = [names[au] for au in aus], data.draw(st.integers(1, 6))
+        writer.writerow([*header[:position], "frame", *header[position:]])
+        for frame in frames:
+            row = [data.draw(st.sampled_from(SPELLINGS[labels[frame, au]])) for au in aus]
+            writer.writerow([*row[:position], f"{frame:0{padding}d}", *row[position:]])
+    codes = read_table(path, Coding())
+    assert codes.frames.tolist() == sorted(frames) and codes.problems == ()
+    for row, frame in enumerate(codes.frames.tolist()):
+        assert codes.labels[row].tolist() == [labels.get((frame, au), 0) for au in AUS]

@@ -1,0 +1,178 @@
+"""What all readers of recordings share: names, faults of the config, chunks of faces, and being sent to a worker."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from au_jax.data.readers.base import parse_columns
+from au_jax.data.readers.layout import natural
+from au_jax.data.readers.survey import picture_flaw
+from au_jax.data.recordings import RecordingId, safe_name
+from au_jax.errors import UserError
+
+from ..conftest import write_picture, write_text, write_video
+
+CLIP = RecordingId("anna", "clip")
+
+
+@pytest.fixture
+def long_clip(raw):
+    """150 frames of which 5 to 140 are coded: AU 1 in even frames; 30 is black, 31 damaged, 32 has no row."""
+    for number in range(1, 151):
+        write_picture(raw / f"anna/clip/{number:03d}.jpg", number if number != 30 else 0)
+    (raw / "anna/clip/031.jpg").write_bytes(b"damaged")
+    rows = [f"{frame},{int(frame % 2 == 0)}" for frame in (*range(5, 32), *range(33, 141), 500)]
+    write_text(raw / "anna/clip.csv", "\n".join(["frame,AU1", *rows[:-1]]))
+
+
+def test_faces_come_in_chunks_with_the_problems_in_the_last(long_clip, reader, stand_in):
+    chunks = list(reader("folder").faces(CLIP))
+    assert [len(chunk.frames) for chunk in chunks] == [64, 64, 8]
+    assert [chunk.problems for chunk in chunks[:2]] == [(), ()]
+    frames = np.concatenate([chunk.frames for chunk in chunks])
+    assert frames.tolist() == list(range(5, 141)) and stand_in == list(range(5, 141))
+    first = chunks[0]
+    assert first.images.shape == (64, 8, 8, 3) and first.images.dtype == np.uint8
+    assert first.labels.shape == (64, 12) and first.labels.dtype == np.int8
+    assert first.landmarks.shape == (64, 49, 2) and first.landmarks.dtype == np.float32
+    assert first.frames.dtype == np.int32 and first.found.dtype == bool
+    found = {problem.kind: problem for problem in chunks[-1].problems}
+    assert {kind: problem.count for kind, problem in found.items()} == {"unreadable frame": 1, "frame without face": 1}
+    assert "frames 30 " in found["frame without face"].text and "frames 31 " in found["unreadable frame"].text
+
+
+def test_labels_are_missing_without_face_picture_or_row_and_right_elsewhere(long_clip, reader, stand_in):
+    chunks = list(reader("folder").faces(CLIP))
+    frames, labels, found = (
+        np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in ("frames", "labels", "found")
+    )
+    expected = np.where(frames % 2 == 0, 1, -1)
+    expected[np.isin(frames, [30, 31, 32])] = 0
+    np.testing.assert_array_equal(labels[:, 0], expected)
+    assert not labels[:, 1:].any()
+    np.testing.assert_array_equal(found, ~np.isin(frames, [30, 31]))
+
+
+def test_a_video_is_decoded_up_to_the_last_coded_frame(raw, reader, stand_in, monkeypatch):
+    write_video(raw / "anna/clip.mp4", 20)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n4,1\n9,0\n")
+    folder = reader("folder")
+    pictures, decoded = folder.pictures(CLIP), []
+    monkeypatch.setattr(folder, "pictures", lambda _: (decoded.append(p.number) or p for p in pictures))
+    (faces,) = folder.faces(CLIP)
+    assert faces.frames.tolist() == [4, 5, 6, 7, 8, 9] and decoded == list(range(1, 10))
+    found = {problem.kind: problem.count for problem in folder.examine(CLIP)[1]}
+    assert found == {"frame without label": 4, "frame outside the codes": 14}
+
+
+def test_codes_behind_the_end_of_a_video_are_refused_when_none_fits(raw, reader, stand_in):
+    write_video(raw / "anna/clip.mp4", 3)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n40,1\n41,0\n")
+    with pytest.raises(UserError, match=r"clip.mp4 has none of the frames 40 to 41 that have codes"):
+        list(reader("folder").faces(CLIP))
+
+
+def test_a_reader_takes_what_it_found_along_to_a_worker(long_clip, raw, reader, stand_in):
+    folder = reader("folder")
+    assert folder.recordings() == [CLIP]
+    (raw / "bert").mkdir()
+    write_text(raw / "bert/late.csv", "frame,AU1\n1,1\n")
+    copy = pickle.loads(pickle.dumps(folder))
+    assert copy.survey() == folder.survey() and copy.survey().unusable == ()
+    np.testing.assert_array_equal(next(copy.faces(CLIP)).labels, next(folder.faces(CLIP)).labels)
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "name"),
+    [
+        ("bp4d", {}, "bp4d_8px"),
+        ("gft", {"level": "B"}, "gft_8px"),
+        ("gft", {"level": "c", "image_size": 200}, "gft_C_200px"),
+        ("folder", {"name": "my lab/2"}, "my_lab_2_8px"),
+    ],
+)
+def test_the_name_comes_from_the_config_alone(reader, source, fields, name):
+    assert reader(source, raw="/nowhere", **fields).name == name
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"level": "F"}, "config.data.level is 'F'; choose one of A, B, C, D, E"),
+        ({"level": "AB"}, "config.data.level is 'AB'"),
+        ({"codes": "letters"}, "config.data.codes is 'letters'; choose auto, occurrence or intensity"),
+        ({"fps": 0.0}, "config.data.fps is 0.0"),
+        ({"columns": "3=dimple"}, "config.data.columns has '3=dimple'"),
+        ({"columns": "1"}, "config.data.columns has '1'"),
+        ({"columns": "1=a, 1=b"}, "config.data.columns has '1=b'"),
+        ({"columns": "1=a, 2=a"}, "config.data.columns has '2=a'"),
+    ],
+)
+def test_faults_of_the_config_are_told_at_once(reader, fields, message):
+    with pytest.raises(UserError, match=message):
+        reader("folder", **fields)
+
+
+def test_columns_are_parsed():
+    assert parse_columns("") == {}
+    assert parse_columns("1=Brow_In, AU12 = smile,frame=nr") == {1: "brow_in", 12: "smile", 0: "nr"}
+
+
+@pytest.mark.parametrize("source", ["bp4d", "disfa", "gft", "folder"])
+def test_no_root_or_an_empty_one_is_one_line(reader, raw, source):
+    remedy = r"; prepare it first: python -m au_jax\.prepare --config=\.\.\. --raw=FOLDER"
+    with pytest.raises(UserError, match=f"names no folder of {source} recordings{remedy}"):
+        reader(source, raw="").recordings()
+    with pytest.raises(UserError, match=f"there is no folder /nowhere of recordings{remedy}"):
+        reader(source, raw="/nowhere").recordings()
+    with pytest.raises(UserError, match=f"has no {source} recordings; it should hold "):
+        reader(source).recordings()
+
+
+def test_names_sort_by_their_numbers_and_become_safe():
+    assert sorted(["T10", "T2", "S1", "T1b"], key=natural) == ["S1", "T1b", "T2", "T10"]
+    assert [safe_name(name) for name in ("F001", "é-1", "all", "a.b")] == ["F001", "__1", "all_", "a_b"]
+
+
+def test_pictures_are_whole_when_their_ends_are(tmp_path):
+    for suffix in ("jpg", "png"):
+        path = tmp_path / f"1.{suffix}"
+        write_picture(path, 5)
+        content = path.read_bytes()
+        assert picture_flaw(path) == ""
+        path.write_bytes(content + b"\0" * 20)
+        assert picture_flaw(path) == ""
+        path.write_bytes(content[: len(content) // 2])
+        assert "ends too early" in picture_flaw(path)
+    path.write_bytes(b"")
+    assert picture_flaw(path) == "has no content"
+    path.write_bytes(b"GIF89a")
+    assert picture_flaw(path) == "is neither a JPEG nor a PNG"
+    assert "cannot be opened" in picture_flaw(tmp_path / "2.jpg")
+
+
+@pytest.mark.parametrize("lie", [1, 7, 1000, 2**31, 0])
+def test_a_header_that_lies_about_the_length_costs_no_frame_and_no_label(raw, reader, stand_in, lie):
+    av = pytest.importorskip("av")
+    (raw / "anna").mkdir()
+    path = raw / "anna/clip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(12):
+            picture = np.full((48, 64, 3), 100 + number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = bytearray(path.read_bytes())
+    for place in (data.index(b"avih") + 24, data.index(b"strh") + 40):
+        assert data[place : place + 4] == (12).to_bytes(4, "little")
+        data[place : place + 4] = lie.to_bytes(4, "little")
+    path.write_bytes(data)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n" + "\n".join(f"{n},{n % 2}" for n in range(1, 15)))
+    folder = reader("folder")
+    (faces,) = folder.faces(CLIP)
+    assert faces.frames.tolist() == list(range(1, 13)) and faces.labels[:, 0].tolist() == [1, -1] * 6
+    assert [problem.text for problem in faces.problems] == ["frames 13 to 14 have codes, but there is no such frame"]
+    told = {problem.kind for problem in folder.examine(CLIP)[1]}
+    assert ("label without frame" in told) == (0 < lie < 14)

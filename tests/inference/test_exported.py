@@ -1,0 +1,106 @@
+"""A detector as one file: the scores of the run's own detector, in a process that has neither Flax nor TensorFlow."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import zipfile
+
+import numpy as np
+import pytest
+
+from au_jax.errors import UserError
+from au_jax.export import export
+from au_jax.inference import exported
+from au_jax.inference.detector import Detector
+
+pytestmark = pytest.mark.optax
+
+
+@pytest.fixture(scope="module")
+def written(finished, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "detector.zip"
+    export(finished, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return np.random.default_rng(0).integers(0, 256, (75, 40, 40, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def expected(finished, faces):
+    """What the run's own detector says."""
+    return Detector.from_run(finished).score(faces)
+
+
+PROGRAM = """
+    import sys
+    import numpy as np
+    from au_jax import exported
+    detector = exported.load(sys.argv[1])
+    faces = np.load(sys.argv[2])
+    whole = detector.score(faces)
+    parts = list(detector.stream([faces[:40], faces[40:41], faces[41:]]))
+    np.savez(
+        sys.argv[3],
+        **{name: scores for name, scores in whole.items()},
+        **{f"{name} in parts": np.concatenate([part[name] for part in parts]) for name in detector.systems},
+    )
+    assert detector.aus == (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24) and detector.image_size == 40
+    heavy = {"flax", "tensorflow", "optax", "orbax", "ml_collections", "sklearn"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+
+
+def test_another_process_without_flax_and_tensorflow_gives_the_same_scores(written, faces, expected, tmp_path):
+    np.save(tmp_path / "faces.npy", faces)
+    program = [sys.executable, "-c", textwrap.dedent(PROGRAM), written, tmp_path / "faces.npy", tmp_path / "scores.npz"]
+    subprocess.run([*map(str, program)], check=True)
+    found = np.load(tmp_path / "scores.npz")
+    for name, scores in expected.items():
+        assert scores.shape == (75, 12) and np.ptp(scores) > 0.01
+        np.testing.assert_allclose(found[name], scores, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(found[f"{name} in parts"], scores, atol=1e-5, rtol=0)
+
+
+def test_one_fold_and_one_system_are_exported_alone(finished, faces, tmp_path):
+    manifest = export(finished, tmp_path / "cnn.zip", folds=[1], systems=["anet"])
+    assert manifest["notes"]["folds"] == [1] and manifest["folds"] == ["fold_00.npz"]
+    detector = exported.load(tmp_path / "cnn.zip")
+    scores = Detector.from_run(finished, [1], ["anet"]).score(faces[:5])
+    found = detector.score(faces[:5])
+    assert list(found) == ["anet"]
+    np.testing.assert_allclose(found["anet"], scores["anet"], atol=1e-5, rtol=0)
+
+
+def test_file_is_a_zip_of_json_npz_and_program(written):
+    with zipfile.ZipFile(written) as archive:
+        assert archive.namelist() == ["manifest.json", "program.jax_export", "fold_00.npz", "fold_01.npz"]
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["notes"]["trained_on"] == "synthfacs tiny" and manifest["systems"] == ["anet", "hybrid"]
+
+
+def test_wrong_faces_and_files_are_refused_with_the_remedy(written, faces, tmp_path):
+    detector = exported.load(written)
+    for wrong in (faces.astype(np.float32), faces[:, :39], faces[:0]):
+        with pytest.raises(UserError, match=r"takes uint8 \[T, 40, 40, 3\]"):
+            detector.score(wrong)
+    with pytest.raises(UserError, match="is not there; write it with python -m au_jax.export"):
+        exported.load(tmp_path / "none.zip")
+    (tmp_path / "half.zip").write_bytes(written.read_bytes()[:1000])
+    with pytest.raises(UserError, match="no whole detector"):
+        exported.load(tmp_path / "half.zip")
+
+
+def test_command_writes_the_file_and_says_what_it_holds(finished, tmp_path):
+    command = [sys.executable, "-m", "au_jax.export", f"--run={finished}", f"--out={tmp_path / 'd.zip'}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "holds anet, hybrid of 2 folds for faces of 40 x 40" in done.stdout
+    assert exported.load(tmp_path / "d.zip").notes["threshold"] == "calibrated"
+
+
+def test_probabilities_are_the_logistic_function():
+    found = exported.probabilities(np.array([[0.0, np.log(3.0), -1000.0]]))
+    np.testing.assert_allclose(found, [[0.5, 0.75, 0.0]], atol=1e-6)

@@ -1,0 +1,77 @@
+"""The table of a video as OpenFace and py-feat users read it, column by column."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from au_jax.errors import UserError
+from au_jax.inference.writers import CsvWriter, Detections, concatenate
+from au_jax.labels import AUS
+
+
+def detections(first=1, lost=()):
+    count = 3
+    success = np.array([number not in lost for number in range(first, first + count)])
+    landmarks = np.arange(count * 68 * 2, dtype=np.float32).reshape(count, 68, 2)
+    scores = np.tile(np.linspace(-1, 1, 12, dtype=np.float32), (count, 1))
+
+    def only_found(rows):
+        return np.where(success.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.nan).astype(np.float32)
+
+    return Detections(
+        frames=np.arange(first, first + count),
+        timestamps=np.arange(first - 1, first - 1 + count) / 30.0,
+        success=success,
+        confidence=np.where(success, np.float32(0.9), np.float32(0)),
+        boxes=only_found(np.full((count, 4), 10.0)),
+        landmarks=only_found(landmarks),
+        scores={"anet": only_found(-scores), "hybrid": only_found(scores)},
+    )
+
+
+def test_openface_columns_are_where_its_users_look():
+    columns = detections(lost=(2,)).columns("openface")
+    assert list(columns)[:5] == ["frame", "face_id", "timestamp", "confidence", "success"]
+    assert columns["frame"].tolist() == [1, 2, 3]
+    assert columns["success"].tolist() == [1, 0, 1]
+    np.testing.assert_allclose(columns["timestamp"], [0, 1 / 30, 2 / 30])
+    assert columns["x_0"].tolist() == [0, 0, 272] and columns["y_67"].tolist() == [135, 0, 407]
+    assert columns["AU01_c"].tolist() == [0, 0, 0]
+    assert columns["AU24_c"].tolist() == [1, 0, 1]  # 0 where there is no face, as in OpenFace
+    assert [name for name in columns if name.endswith("_c")] == [f"AU{au:02d}_c" for au in AUS]
+    # Nothing here estimates an intensity.
+    assert np.isnan(columns["AU12_r"]).all()
+    np.testing.assert_allclose(columns["AU24_anet"][[0, 2]], -1)
+
+
+def test_fex_columns_hold_probabilities_and_count_frames_from_0():
+    columns = detections(lost=(3,)).columns("fex")
+    assert list(columns)[:6] == ["frame", "FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
+    assert columns["frame"].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(columns["AU24"][:2], 1 / (1 + np.exp(-1.0)), rtol=1e-6)
+    np.testing.assert_allclose(columns["AU01"][:2], 1 / (1 + np.exp(1.0)), rtol=1e-6)
+    assert np.isnan([columns[name][2] for name in ("AU24", "FaceScore", "FaceRectX", "x_5")]).all()
+
+
+@pytest.mark.parametrize("form", ["openface", "fex"])
+def test_a_table_written_in_parts_is_read_back_whole(form):
+    parts = [detections(1, lost=(2,)), detections(4)]
+    stream = io.StringIO()
+    writer = CsvWriter(stream, form)
+    for part in parts:
+        writer.write(part)
+    rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
+    expected = concatenate(parts).columns(form)
+    assert len(rows) == 6 and list(rows[0]) == list(expected)
+    for name, column in expected.items():
+        read = np.array([float(row[name] or "nan") for row in rows])
+        np.testing.assert_allclose(read, column, atol=6e-5, err_msg=name)
+
+
+def test_no_frames_and_an_unknown_format_are_told():
+    with pytest.raises(UserError, match="no frame"):
+        concatenate([])
+    with pytest.raises(UserError, match="choose one of openface, fex"):
+        detections().columns("csv")

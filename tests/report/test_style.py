@@ -1,0 +1,46 @@
+"""Drawings on the page: ids of their own, the page's colours, and nothing that would hold for the rest of the page."""
+
+import importlib.resources
+import re
+import xml.etree.ElementTree as ElementTree
+
+from matplotlib.figure import Figure
+
+from au_jax.report import style
+from au_jax.report.style import COLOURS, inline_svg, page_colour
+
+
+def _drawn(title: str) -> bytes:
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    axes.plot([1, 2, 3], color=style.BLUE, marker="s")
+    axes.set_title(title)
+    with style.look():
+        return style.to_svg(style.Drawing(figure, "A line.", "It rises."), as_text=True)
+
+
+def test_ids_are_the_pictures_own_and_references_follow():
+    svg = inline_svg(_drawn("a"), "one")
+    ids = re.findall(r' id="([^"]*)"', svg)
+    assert len(ids) == len(set(ids)) and all(name.startswith("one-") for name in ids)
+    targets = re.findall(r' href="#([^"]*)"', svg) + re.findall(r"url\(#([^)]*)\)", svg)
+    assert targets and set(targets) <= set(ids)
+
+
+def test_colours_are_those_of_the_page_and_words_stay_text():
+    svg = inline_svg(_drawn("<b> & 被験者"), "one")
+    assert "var(--c-blue)" in svg and "var(--c-paper)" in svg and style.BLUE.lower() not in svg.lower()
+    root = ElementTree.fromstring(svg)
+    assert "<b> & 被験者" in "".join(root.itertext())
+    assert not {"style", "metadata", "title"} & {element.tag for element in root.iter()}
+    assert page_colour("#123456") == "#123456"
+
+
+def test_style_sheet_defines_every_colour_for_light_and_dark():
+    text = importlib.resources.files("au_jax.report").joinpath("page.css").read_text()
+    for name in COLOURS.values():
+        values = re.findall(rf"--c-{name}: (#[0-9a-f]{{6}});", text)
+        assert len(values) == 2 and values[0] != values[1], name
+    # What is light in the one is light in the drawing itself: no drawing changes for a light reader.
+    light = dict(re.findall(r"--c-(\w+): (#[0-9a-f]{6});", text.partition("@media")[0]))
+    assert light == {name: colour.lower() for colour, name in COLOURS.items()}
