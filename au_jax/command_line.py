@@ -1,39 +1,65 @@
-"""What all commands share: flags, quiet libraries, and mistakes told in one line."""
+"""What all commands share: flags, quiet libraries, and mistakes told in one line.
+
+A command module has a function `main` that defines its absl flags and calls `run_command`; importing the module defines none.
+"""
 
 import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from au_jax import console
-from au_jax.errors import UserError
+from au_jax.config import RENAMED, config_names, find_file
+from au_jax.errors import CommandError, ConfigError, UserError
+
+# A flag that is defined here belongs to the command that asks for it: --help lists it there.
+flags.disclaim_key_flags()
+
+_HELP = ("--help", "-help", "--helpshort", "-helpshort", "-h", "-?")
 
 
-def run_command(command: Callable[[], object]) -> None:
-    """Parses the flags and runs a command line; what a user can mend ends with one line and exit status 1.
+def define_config_flag() -> flags.FlagHolder:
+    """Defines the flags --config and --config.<field>; the value is a ConfigDict whose fields are fixed."""
+    config = config_flags.DEFINE_config_file(
+        "config",
+        None,
+        f"Config: {', '.join(config_names())} or a file, such as configs/demo.py, and after a colon its variant.",
+        lock_config=True,
+    )
+    flags.mark_flag_as_required("config")
+    return config
 
-    absl's --verbosity below 0 keeps bars and plans off the terminal; from 0 on the libraries tell what they do as well.
+
+def run_command(command: Callable[[], object], tensorflow: bool = False) -> None:
+    """Parses the flags and runs a command; a mistake that the user can mend ends with one line and exit status 1.
+
+    absl's --verbosity below 0 keeps bars and plans off the terminal; from 0 on the libraries' own messages are shown as well.
+
+    Args:
+      command: called after the flags have been parsed; the docstring of its module is the command's help.
+      tensorflow: whether the command uses TensorFlow, which then must not take the accelerators' memory.
     """
 
     def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
-            raise UserError(f"unknown argument {argv[1]!r}; options begin with --")
+            raise CommandError(f"unknown argument {argv[1]!r}; options begin with --")
         if not flags.FLAGS["verbosity"].present:
-            # TFDS and Orbax tell every file that they write.
+            # TFDS and Orbax report every file that they write.
             logging.set_verbosity(logging.WARNING)
         console.set_quiet(bool(flags.FLAGS["verbosity"].present) and flags.FLAGS.verbosity < 0)
-        # TensorFlow feeds the data only and must not take the accelerators' memory.
-        tf.config.set_visible_devices([], "GPU")
+        if tensorflow:
+            import tensorflow as tf
+
+            tf.config.set_visible_devices([], "GPU")
         command()
 
     sys.unraisablehook = _unraisable
     try:
-        app.run(main, flags_parser=_parse_flags)
+        app.run(main, flags_parser=lambda argv: _parse_flags(argv, command))
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -43,34 +69,56 @@ def run_command(command: Callable[[], object]) -> None:
         sys.exit("error: interrupted; finished work is kept, run again to go on")
 
 
-def _unraisable(found: Any) -> None:
+def _unraisable(hook: Any) -> None:
     # Where one of a checkpoint's files cannot be written, TensorStore reports the others to a loop that is gone.
-    if str(found.exc_value) != "Event loop is closed":
-        sys.__unraisablehook__(found)
+    if str(hook.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(hook)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
+def _parse_flags(argv: Sequence[str], command: Callable[[], object]) -> list[str]:
+    if any(word in _HELP for word in argv[1:]):
+        # absl ends --help as a failure, and knows only the module that Python was started with.
+        module = command.__module__
+        listed = flags.FLAGS.main_module_help() if module == "__main__" else flags.FLAGS.module_help(module)
+        print(f"{(sys.modules[module].__doc__ or '').strip()}\n{listed}\n\n--helpfull lists the libraries' flags too.")
+        sys.exit(0)
+    given = list(argv)
     if "config" in flags.FLAGS:
-        _refuse_absent_config(argv)
+        _refuse_former_names(argv)
+        given = [given[0], *_with_config_path(given[1:])]
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(given)
     except flags.Error as error:
-        raise UserError(_flag_mistake(error)) from None
+        # The config as it was written on the command line, not its path.
+        text = _flag_mistake(error)
+        for written, path in zip(argv, given, strict=True):
+            text = (
+                text.replace(path.removeprefix("--config="), written.removeprefix("--config="))
+                if path != written
+                else text
+            )
+        raise CommandError(text) from None
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(_config_mistake(error, argv)) from None
-    except SystemExit as ended:
-        # absl ends --help as a failure.
-        sys.exit(0 if ended.code == 1 else ended.code)
+        raise ConfigError(_config_mistake(error, argv)) from None
 
 
-def _refuse_absent_config(argv: Sequence[str]) -> None:
-    # ml_collections tells of an absent file in four lines, and only when the config is first used.
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if match := re.fullmatch("--?config(?:=(.*))?", word):
-            path = Path((following if match[1] is None else match[1]).partition(":")[0])
-            if not path.is_file():
-                place = "" if path.is_absolute() else f" in {Path.cwd()}"
-                raise UserError(f"there is no config file {path}{place}; run from the project's folder or give a path")
+def _with_config_path(words: list[str]) -> list[str]:
+    """The words of a command line with the path of a config file for its name: config_flags takes paths only."""
+    words = list(words)
+    for place, word in enumerate(words):
+        if match := re.fullmatch("(--?config)(?:=(.*))?", word):
+            if match[2] is not None:
+                words[place] = f"{match[1]}={find_file(match[2])}"
+            elif place + 1 < len(words):
+                words[place + 1] = find_file(words[place + 1])
+    return words
+
+
+def _refuse_former_names(argv: Sequence[str]) -> None:
+    for word in argv[1:]:
+        name = re.sub("^--?config[.]", "", word.partition("=")[0])
+        if word.startswith("-") and name in RENAMED:
+            raise ConfigError(f"config.{name} is called config.{RENAMED[name]} now")
 
 
 def _flag_mistake(error: flags.Error) -> str:
@@ -81,7 +129,7 @@ def _flag_mistake(error: flags.Error) -> str:
         # ml_collections prints the traceback of what the config file raised into the text.
         raised = error.__context__.__context__
         last = traceback.extract_tb(raised.__traceback__)[-1]
-        meant = (last.line or "").startswith("raise ")
+        meant = isinstance(raised, UserError) or (last.line or "").startswith("raise ")
         return f"{text.partition(': ')[0]}: {raised}" + ("" if meant else f" ({last.filename}, line {last.lineno})")
     return " ".join(text.split())
 
@@ -95,4 +143,4 @@ def _config_mistake(error: Exception, argv: Sequence[str]) -> str:
     if unknown is None or option is None:
         return f"config: {text}"
     nearest = f"did you mean {re.sub(part, f'.{unknown[2]}', option)}? " if unknown[2] else ""
-    return f"there is no field {option}; {nearest}python -m au_jax.main --config=... --fields lists them all"
+    return f"there is no field {option}; {nearest}au-jax train --config=... --fields lists them all"

@@ -1,13 +1,10 @@
-"""Finished runs and prepared datasets, opened by one call each."""
+"""Finished runs, opened by one call."""
 
 from pathlib import Path
 
 from au_jax import files
-from au_jax.config import Config
-from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.inference.streaming import read_config
-from au_jax.prepare import prepare
 from au_jax.run_dir import FinishedRun
 
 
@@ -22,12 +19,3 @@ def load_run(folder: str | Path) -> FinishedRun:
     if not (folder / "results.json").exists():
         raise UserError(f"{folder} has no results.json; finish it with au_jax.main on this workdir")
     return FinishedRun(folder, config, None, files.read_json(folder / "results.json"))
-
-
-def load_dataset(data: Config) -> FaceDataset:
-    """The registered faces that `config.data` describes; prepared where they are not on disk.
-
-    Raises:
-      UserError: as `au_jax.prepare.prepare`.
-    """
-    return FaceDataset(prepare(data))

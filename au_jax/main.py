@@ -1,36 +1,42 @@
-"""Trains and judges the systems of a config: `python -m au_jax.main --config=configs/demo.py --workdir=runs/demo`.
+"""Trains and evaluates the systems of a config: `au-jax train --config=demo --workdir=runs/demo`.
 
-With --fields it lists every field of the config, with its value and meaning, instead.
+The same command is `python -m au_jax.main`. With --fields it lists every field of the config instead, with its value and its
+meaning.
 """
 
 from absl import flags
-from ml_collections import config_flags
 
-from au_jax.command_line import run_command
-from au_jax.config_fields import describe
-from au_jax.errors import UserError
-from au_jax.run import run
-from au_jax.training import multihost
+from au_jax.command_line import define_config_flag, run_command
+from au_jax.config import describe
+from au_jax.errors import CommandError
 
 
-def _command() -> None:
-    if FIELDS.value:
-        print(describe(CONFIG.value))
-    elif WORKDIR.value is None:
-        raise UserError("flag --workdir must have a value: the folder of the run; made, or gone on with")
-    else:
-        if DISTRIBUTED.value or COORDINATOR.value:
-            multihost.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-        run(CONFIG.value, WORKDIR.value)
+def main() -> None:
+    """Runs the command line."""
+    config = define_config_flag()
+    workdir = flags.DEFINE_string("workdir", None, "Folder of the run; made, or continued.")
+    fields = flags.DEFINE_bool("fields", False, "List every field of the config with its value and meaning.")
+    distributed = flags.DEFINE_bool("distributed", False, "Train with the other processes that the scheduler started.")
+    coordinator = flags.DEFINE_string("coordinator", None, "Train with other processes: host:port of the first.")
+    processes = flags.DEFINE_integer("num_processes", None, "With --coordinator: how many there are.")
+    process = flags.DEFINE_integer("process_id", None, "With --coordinator: which this is, from 0.")
+
+    def train() -> None:
+        if fields.value:
+            print(describe(config.value))
+            return
+        if workdir.value is None:
+            raise CommandError("flag --workdir must have a value: the folder of the run; made, or continued")
+        # Only now: a list of fields does without.
+        from au_jax.run import run
+        from au_jax.training import multihost
+
+        if distributed.value or coordinator.value:
+            multihost.start(coordinator.value, processes.value, process.value)
+        run(config.value, workdir.value)
+
+    run_command(train, tensorflow=True)
 
 
 if __name__ == "__main__":
-    CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, such as configs/demo.py.", lock_config=True)
-    flags.mark_flag_as_required("config")
-    WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made, or gone on with.")
-    FIELDS = flags.DEFINE_bool("fields", False, "List every field of the config with its value and meaning.")
-    DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Train with the other processes that the scheduler started.")
-    COORDINATOR = flags.DEFINE_string("coordinator", None, "Train with other processes: host:port of the first.")
-    NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "With --coordinator: how many there are.")
-    PROCESS_ID = flags.DEFINE_integer("process_id", None, "With --coordinator: which this is, from 0.")
-    run_command(_command)
+    main()

@@ -1,21 +1,21 @@
 """The demo: synthetic faces at 72 pixels and small networks, end to end in about a quarter of an hour on two busy cores.
 
-    python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
+    au-jax train --config=demo --workdir=runs/demo
 
-`configs/demo.py:smoke` is the same on a handful of tiny videos, in about a minute: it shows that everything runs, not that it
+`demo:smoke` is the same on a handful of tiny videos, in about a minute: it shows that everything runs, not that it
 learns.
 """
 
 import ml_collections
 
-from configs import base
+import au_jax
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the demo's configuration; variant "" or "smoke"."""
     if variant not in ("", "smoke"):
         raise ValueError(f"configs/demo.py has no variant {variant!r}; choose smoke or none")
-    config = base.get_config()
+    config = au_jax.get_config()
     config.data.preset = "demo"
     config.data.image_size = 72
     config.data.crop_size = 68
@@ -77,7 +77,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.lstm.optimizer.schedule.arguments = ""
     config.lstm.optimizer.clip = 1.0
 
-    # Two calibrated streams, 48 numbers: all that two dozen validation subjects can teach.
+    # Two calibrated branches, 48 numbers: all that two dozen validation subjects can teach.
     config.fusion.variant = "mean"
     config.fusion.epochs = 15
     config.fusion.optimizer.learning_rate = 1e-2

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from au_jax.config import get_config
 from au_jax.evaluation import metrics
 from au_jax.models.cnn import AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import LSTMStack
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
-from configs import base
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def cnn_parts(sizes: Sizes, torch_networks: Any) -> list[Part]:
         return losses.cross_entropy(logits[0], example["labels"], "sum"), losses.labelled(example["labels"])
 
     one = jnp.zeros((1, *shape[1:]))
-    train = _training(lambda key: model.init(key, one), base.get_config().cnn.optimizer, loss, batch)
+    train = _training(lambda key: model.init(key, one), get_config().cnn.optimizer, loss, batch)
     (_, out), variables = jax.jit(model.init_with_output)(jax.random.key(0), one)
     forward = parallel.make_forward(lambda params, batch: model.apply({"params": params}, _pixels(batch["image"]))[0])
     infer = partial(forward, jax.device_put(variables["params"]), {"image": batch["image"]})
@@ -136,7 +136,7 @@ def lstm_parts(sizes: Sizes, torch_networks: Any) -> list[Part]:
         torch_train = partial(torch_networks.lstm_step(make()), batch["features"], batch["labels"])
         torch_stream = partial(torch_networks.stream, make().eval(), batch["features"][:1, : sizes.streamed])
     frames = sizes.sequences * sizes.steps
-    optimizer = base.get_config().lstm.optimizer
+    optimizer = get_config().lstm.optimizer
     trained = []
     for kernel in ("fused", "scan"):
         network = model.clone(kernel=kernel)
@@ -173,7 +173,7 @@ def fusion_parts(sizes: Sizes) -> list[Part]:
         logits = fusion.apply({"params": params}, *streams, train=True, rngs={"dropout": key})
         return losses.cross_entropy(logits[0], example["labels"], "sum"), losses.labelled(example["labels"])
 
-    train = _training(lambda key: fusion.init(key, scores, scores), base.get_config().fusion.optimizer, loss, batch)
+    train = _training(lambda key: fusion.init(key, scores, scores), get_config().fusion.optimizer, loss, batch)
 
     key = jax.random.key(0)
     cnn, lstm = AlexNet(sizes.variant), LSTMStack(sizes.layers, sizes.hidden)

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from au_jax.config import get_config
 from au_jax.data import device_cache
 from au_jax.models.cnn import AlexNet
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.prefetch import Prefetcher, StallTimer
-from configs import base
 from experiments.benchmark_parts import Sizes
 
 MOST_FRAMES = 40_000
@@ -82,7 +82,7 @@ def _share(sizes: Sizes, feed: InputPipeline) -> float:
     """Trains for a short epoch and a whole one, begun ahead as in `training.loop`, and measures the second."""
     batches, arrays, example = feed
     model = AlexNet(sizes.variant)
-    tx = make_optimizer(base.get_config().cnn.optimizer, 1, 1).tx
+    tx = make_optimizer(get_config().cnn.optimizer, 1, 1).tx
 
     def loss(params, arrays, drawn, key):
         frame = example(arrays, drawn)

@@ -18,10 +18,9 @@ from absl import flags
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.config import Config
+from au_jax.config import Config, get_config
 from au_jax.labels import NUM_AUS
 from au_jax.systems.cpm import model
-from configs import base
 from experiments.trained import optional_path
 
 PEOPLE_OF_BP4D = 41
@@ -46,7 +45,7 @@ class Size:
 
 
 BP4D = Size(training=4900, frames=900, features=300, people=8)
-"""98,000 training frames, every 20th; 3,600 frames a person, every fourth (configs/base.py)."""
+"""98,000 training frames, every 20th; 3,600 frames a person, every fourth (au_jax.config.CPMConfig)."""
 GROWTH: dict[str, tuple[int, ...]] = {
     "training": (500, 1000, 2000, 4000),
     "frames": (120, 240, 480, 960),
@@ -82,7 +81,7 @@ def cpm_cost(out: Path | None, full: bool) -> None:
 
 def measure(size: Size) -> tuple[float, float]:
     """Seconds to adapt to all people of a size, the fastest of a few rounds, and their mean number of CPM's own rounds."""
-    config: Config = base.get_config().cpm
+    config: Config = get_config().cpm
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
     config.tau = 0.0
     settings = model.Settings(**{name: config[name] for name in model.Settings.__dataclass_fields__})

@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from au_jax.config import get_config
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.prepare import prepare
-from configs import base
+from au_jax.data.preparation import prepare
 
 TIMES = 20
 """How often the few rendered faces are read in one stream, so that it is not its start that is timed."""
@@ -16,7 +16,7 @@ TIMES = 20
 def faces(folder: str, count: int, crop: int, total: int) -> FaceSet:
     """Renders about `count` faces of one subject a little larger than the crop, read again and again as about `total`."""
     tf.config.set_visible_devices([], "GPU")
-    data = base.get_config().data
+    data = get_config().data
     data.preset, data.subjects, data.videos, data.frames = "bp4d_like", 1, 1, count
     data.image_size, data.directory = crop * 200 // 176, folder
     dataset = FaceDataset(prepare(data))

@@ -22,9 +22,9 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
+from au_jax.data.preparation import check_copy, prepare
 from au_jax.errors import UserError
 from au_jax.evaluation.comparison import average, markdown, over_seeds
-from au_jax.prepare import check_copy, prepare
 from experiments import estimate, scales
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ python -m au_jax.main --config=experiments/scales.py:bp4d-3fold-smoke --workdir=
 
 import ml_collections
 
-from configs import bp4d, demo, gft
+from au_jax.config import load
 
-DATASETS = {"bp4d": bp4d, "gft": gft}
+DATASETS: tuple[str, ...] = ("bp4d", "gft")
 PROTOCOLS: tuple[str, ...] = ("3fold", "cross", "10fold")
 SCALES: dict[str, str] = {
     "smoke": "12 people, tiny networks: shows that everything runs, not that it learns",
@@ -37,13 +37,13 @@ def get_config(variant: str) -> ml_collections.ConfigDict:
             f"experiments/scales.py has no variant {variant!r}; it is made of {'|'.join(DATASETS)}, "
             f"{'|'.join(PROTOCOLS)} and {'|'.join(SCALES)}, as in bp4d-3fold-smoke"
         )
-    config = DATASETS[dataset].get_config(protocol)
+    config = load(f"{dataset}:{protocol}")
     other = "gft" if dataset == "bp4d" else "bp4d"
     for data, name in ((config.data, dataset), (config.transfer, other)):
         data.subjects, data.videos, data.frames = _SIZES[scale][name]
     if scale == "full":
         return config
-    small = demo.get_config("smoke" if scale == "smoke" else "")
+    small = load("demo:smoke" if scale == "smoke" else "demo")
     for section in _SECTIONS:
         config[section] = small[section]
     config.anet_transfer = small.hog_svm.copy_and_resolve_references()

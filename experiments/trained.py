@@ -12,10 +12,10 @@ import numpy as np
 from au_jax import files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
+from au_jax.data.preparation import prepare
 from au_jax.errors import UserError
 from au_jax.inference.streaming import read_config
 from au_jax.models.cnn import AlexNet
-from au_jax.prepare import prepare
 from au_jax.systems import anet
 from au_jax.training.trainer import best_params
 

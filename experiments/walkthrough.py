@@ -75,7 +75,7 @@ from au_jax.export import export  # noqa: E402
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "detector.zip"
     export(run.workdir, path, run.folds, systems)
-    single = au_jax.inference.exported.load(path)
+    single = au_jax.exported.load(path)
 again = single.score(faces)[systems[-1]]
 difference = float(np.abs(again - found).max())
 print(f"largest difference to the run's own detector: {difference:.1e}")
@@ -87,7 +87,7 @@ row = int(np.abs(np.diff(truth, axis=0)).sum(0).argmax())
 figure = Figure(figsize=(8, 2.5), layout="constrained")
 axes = figure.subplots()
 axes.fill_between(np.arange(len(truth)), truth[:, row] > 0, step="mid", color="#d0d0d0", label="truth")
-axes.plot(au_jax.inference.exported.probabilities(found[:, row]), label=systems[-1])
+axes.plot(au_jax.exported.probabilities(found[:, row]), label=systems[-1])
 axes.set(title=f"{video}: AU {AUS[row]}, {AU_NAMES[AUS[row]]}", xlabel="frame", ylim=(0, 1))
 axes.legend()
 figure.savefig(os.environ.get("AU_JAX_PICTURE", "walkthrough.png"))

@@ -114,9 +114,9 @@ def scene():
 @pytest.fixture
 def config(data_directory):
     """The smoke configuration on one small prepared dataset, shared by many tests."""
-    from configs import demo
+    from au_jax.config import load
 
-    config = demo.get_config("smoke")
+    config = load("demo:smoke")
     config.data.directory = str(data_directory)
     config.protocol.folds = 2
     config.evaluation.bootstrap = 20
@@ -126,11 +126,11 @@ def config(data_directory):
 @pytest.fixture(scope="session")
 def dataset(data_directory):
     """That dataset: six people."""
+    from au_jax.config import load
     from au_jax.data.dataset import FaceDataset
-    from au_jax.prepare import prepare
-    from configs import demo
+    from au_jax.data.preparation import prepare
 
-    config = demo.get_config("smoke")
+    config = load("demo:smoke")
     config.data.directory = str(data_directory)
     with jax.numpy_dtype_promotion("standard"):
         return FaceDataset(prepare(config.data))

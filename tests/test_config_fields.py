@@ -6,16 +6,16 @@ import sys
 
 import ml_collections
 import pytest
-
 from au_jax.config_fields import describe, fields
-from configs import base, demo
+
+from configs import demo
 
 
 def test_every_field_has_a_meaning_and_base_its_own_values():
-    listed = list(fields(base.get_config()))
+    listed = list(fields(get_config()))
     assert [field.name for field in listed if not field.meaning] == []
     assert not any(field.changed for field in listed)
-    as_read = ml_collections.ConfigDict(json.loads(base.get_config().to_json_best_effort()))
+    as_read = ml_collections.ConfigDict(json.loads(get_config().to_json_best_effort()))
     assert not any(field.changed for field in fields(as_read))
     names = [field.name for field in listed]
     assert len(names) == len(set(names)) > 120
@@ -38,7 +38,7 @@ def test_every_field_has_a_meaning_and_base_its_own_values():
     ],
 )
 def test_meaning_is_the_comment_above(name, beginning):
-    found = {field.name: field.meaning for field in fields(base.get_config())}
+    found = {field.name: field.meaning for field in fields(get_config())}
     assert found[name].startswith(beginning)
 
 

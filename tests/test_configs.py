@@ -7,7 +7,7 @@ from au_jax.run import check_config
 from au_jax.systems.anet import initial_params, make_cnn
 from au_jax.systems.lstm_trainer import initial_params as initial_lstm
 from au_jax.systems.lstm_trainer import make_lstm
-from configs import base, bp4d, demo, gft
+from configs import bp4d, demo, gft
 
 DATASETS = {"bp4d": bp4d, "gft": gft}
 
@@ -51,5 +51,5 @@ def test_an_unknown_variant_is_refused_with_the_choices(module):
 
 
 def test_base_and_demo_are_valid():
-    for config in (base.get_config(), demo.get_config(), demo.get_config("smoke")):
+    for config in (get_config(), demo.get_config(), demo.get_config("smoke")):
         check_config(config)

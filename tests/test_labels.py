@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from au_jax.config import with_defaults
+from au_jax.config import get_config, with_defaults
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.readers import make_reader
 from au_jax.errors import UserError
 from au_jax.labels import AU_NAMES, AUS, PAPER_AUS, check_aus
 from au_jax.run import check_config
-from configs import base
 
 OTHERS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
@@ -33,7 +32,7 @@ def test_aus_are_compared_in_their_order_and_those_of_before_are_the_papers():
 
 
 def test_a_run_of_other_aus_is_refused():
-    config = base.get_config()
+    config = get_config()
     check_config(config)
     resolved = json.loads(config.to_json_best_effort())
     assert with_defaults(resolved)["aus"] == list(AUS)
@@ -56,15 +55,15 @@ def test_a_dataset_keeps_its_aus_and_is_refused_under_others(dataset, monkeypatc
 def test_synthetic_faces_show_the_papers_aus_only(monkeypatch):
     monkeypatch.setattr("au_jax.data.readers.synthfacs.AUS", OTHERS)
     with pytest.raises(UserError, match="synthfacs draws the paper's AUs only"):
-        make_reader(base.get_config().data)
+        make_reader(get_config().data)
 
 
 @pytest.fixture(scope="module")
 def dataset(data_directory):
-    from au_jax.prepare import prepare
-    from configs import demo
+    from au_jax.config import load
+    from au_jax.data.preparation import prepare
 
-    config = demo.get_config("smoke")
+    config = load("demo:smoke")
     config.data.directory = str(data_directory)
     return FaceDataset(prepare(config.data))
 

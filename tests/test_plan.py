@@ -3,10 +3,10 @@
 import pytest
 
 from au_jax import files, plan
+from au_jax.config import get_config, load
 from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.preparation import prepare
 from au_jax.inference.streaming import read_config
-from au_jax.prepare import prepare
-from configs import base, demo
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_steps_are_those_of_the_run(finished, small):
     assert told["anet"] == f"CNN, 2 epochs of about {-(-rows // 16)} steps (16 frames)"
     assert told["hybrid"] == "the CNN of ANet; LSTM, 2 passes of 2 updates; fusion, 2 epochs"
     assert told["hog_svm"] == "HOG of every frame, 12 linear SVMs on every 4th frame"
-    config = demo.get_config("smoke")
+    config = load("demo:smoke")
     config.systems = ("hybrid",)
     config.fusion.train_on = "out_of_fold"
     told = plan.steps(config, FaceSet(dataset, tuple(fold["train"])))["hybrid"]
@@ -43,7 +43,7 @@ def test_room_on_disk_is_enough_for_the_run_and_not_far_more(finished, small):
 
 
 def test_full_networks_take_room_for_five_checkpoints_of_weights_and_momentum():
-    config = base.get_config()
+    config = get_config()
     config.systems = ("anet",)
     # 45,383,052 parameters and their momentum, 4 bytes each: the newest two, the best two, and the one that is being
     # written; the mean picture and the scores are small.

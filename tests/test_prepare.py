@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from au_jax import files
+from au_jax.config import get_config, load
 from au_jax.data.dataset import FaceDataset
+from au_jax.data.preparation import check_copy, prepare, refuse_stand_in
 from au_jax.data.recordings import Faces, RecordingId, write_recording
 from au_jax.errors import UserError
 from au_jax.labels import AUS
-from au_jax.prepare import check_copy, prepare, refuse_stand_in
-from configs import base, demo
 
 pytest.importorskip("dlib")
 pytest.importorskip("av")
@@ -58,7 +58,7 @@ def command(*options):
 
 
 def settings(recordings, directory, **changes):
-    data = base.get_config().data
+    data = get_config().data
     data.source, data.raw, data.directory, data.image_size, data.workers = (
         "folder",
         str(recordings[0]),
@@ -105,7 +105,7 @@ def test_preparing_goes_on_with_the_next_recording(recordings, tmp_path, monkeyp
             raise OSError(28, "No space left on device", str(folder))
         write_recording(folder, recording, parts, quality)
 
-    monkeypatch.setattr("au_jax.prepare.write_recording", dying)
+    monkeypatch.setattr("au_jax.data.preparation.write_recording", dying)
     data = settings(recordings, tmp_path)
     with pytest.raises(OSError, match="No space"):
         prepare(data)
@@ -134,7 +134,7 @@ def test_recordings_that_cannot_be_used_stop_before_any_work(recordings, tmp_pat
 
 def test_rendered_faces_have_no_copy_to_check():
     with pytest.raises(UserError, match="no copy to check"):
-        check_copy(demo.get_config().data)
+        check_copy(load("demo").data)
 
 
 def test_synthetic_faces_do_not_stand_in_for_prepared_recordings(recordings, tmp_path):

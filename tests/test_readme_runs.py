@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from au_jax import synthfacs
+from au_jax.config import load
 from au_jax.labels import AUS
-from configs import demo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -38,12 +38,12 @@ more = {{
 }}.get(module, [])
 if module in ("au_jax.main", "au_jax.prepare"):
     from experiments import scales
-    from configs import bp4d, demo, gft
+    from au_jax.config import load
     config = next(option.partition("=")[2] for option in sys.argv if option.startswith("--config="))
     name, _, variant = config.partition(":")
     name = name.removeprefix("configs/").removesuffix(".py")
-    whole = {{"bp4d": bp4d, "gft": gft, "demo": demo}}[name].get_config(*([variant] if variant else []))
-    small = demo.get_config("smoke") if name == "demo" else scales.get_config(f"{{name}}-{{variant or '3fold'}}-smoke")
+    whole = load(f"{{name}}:{{variant}}" if variant else name)
+    small = load("demo:smoke") if name == "demo" else scales.get_config(f"{{name}}-{{variant or '3fold'}}-smoke")
     given = {{option.partition("=")[0] for option in sys.argv}}
 
     def fields(config, prefix=""):
@@ -165,7 +165,7 @@ def test_every_command_of_the_readme_runs_in_its_order(place):
         if block.startswith("@"):
             continue
         if block.startswith("import "):
-            side = demo.get_config("smoke").data.image_size
+            side = load("demo:smoke").data.image_size
             faces = f"import numpy; faces = numpy.zeros((3, {side}, {side}, 3), numpy.uint8)"
             run(f"{shlex.quote(sys.executable)} -c {shlex.quote(faces + chr(10) + block)}", place)
             continue

@@ -25,8 +25,8 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from au_jax import config_fields, files
-from au_jax.config import Config
+from au_jax import files
+from au_jax.config import Config, fields, to_dict, with_defaults
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.labels import AU_NAMES, AUS
@@ -210,7 +210,7 @@ def _render(run: FinishedRun, pictures: list[ReportImage], viewer: dict[str, Any
         costs=tabulate.costs(costs),
         cost_details=costs,
         # As JSON has it, so that a page that is written again from config.json is the same.
-        fields=config_fields.fields(ConfigDict(json.loads(run.config.to_json_best_effort()))),
+        fields=fields(with_defaults(to_dict(run.config))),
         environment=_environment(),
     )
 

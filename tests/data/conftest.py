@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from au_jax.config import get_config
 from au_jax.data.readers import make_reader
 from au_jax.faces import tracking
 from au_jax.faces.tracking import Face, RegisteredFace
-from configs import base
 
 
 def write_picture(path, number=0):
@@ -59,7 +59,7 @@ def reader(tmp_path):
     """Makes a reader of the recordings below tmp_path/raw."""
 
     def make(source, **fields):
-        data = base.get_config().data
+        data = get_config().data
         data.source, data.raw, data.image_size = source, str(tmp_path / "raw"), 8
         data.update(fields)
         return make_reader(data)

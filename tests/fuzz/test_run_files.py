@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from au_jax import files
+from au_jax.config import load
 from au_jax.errors import UserError
 from au_jax.inference import streaming
 from au_jax.logs import read_metrics
 from au_jax.training.trainer import best_params
-from configs import demo
 
 from .conftest import amounts, mutate
 
@@ -23,7 +23,7 @@ METRICS = "".join(
 
 @amounts(usual=20, slow=150)
 def test_damaged_files_of_a_run_are_one_line_or_do_no_harm(tmp_path, seeds):
-    config = demo.get_config("smoke").to_json_best_effort()
+    config = load("demo:smoke").to_json_best_effort()
     for seed in seeds:
         generator = np.random.default_rng([seed, 41])
         (tmp_path / "logs").mkdir(exist_ok=True)

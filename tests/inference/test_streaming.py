@@ -9,10 +9,10 @@ import pytest
 from au_jax import files
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.preparation import prepare
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.inference import streaming
-from au_jax.prepare import prepare
 
 pytestmark = pytest.mark.optax
 

@@ -9,13 +9,12 @@ import pytest
 import tensorflow as tf
 
 from au_jax import files
+from au_jax.config import get_config, load
 from au_jax.data.dataset import Records, Video
 from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
 from au_jax.labels import AUS, NUM_AUS
-from configs import bp4d, gft
-from configs.base import get_config
 
 
 class DrawnFaces:
@@ -170,7 +169,7 @@ def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, 
 
     Systems are given with the level of their figures; always-present has 10.
     """
-    config = {"bp4d": bp4d, "gft": gft}[dataset].get_config(variant)
+    config = load(f"{dataset}:{variant}")
     document = json.loads(config.to_json_best_effort())
     document["data"] |= data
     number = config.protocol.folds

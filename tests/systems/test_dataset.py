@@ -9,9 +9,9 @@ from PIL import Image
 from au_jax import synthfacs
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.preparation import prepare
 from au_jax.data.recordings import encode_jpeg
 from au_jax.errors import UserError
-from au_jax.prepare import prepare
 
 TINY = synthfacs.get_preset("tiny")
 

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from au_jax.config import get_config
 from au_jax.systems import lstm_trainer
-from configs import base
 
 STEPS, WIDTH = 200, 8
 
 
 def compiled(remat):
     """The compiled gradient of a batch's loss, dropout included, and its arguments."""
-    config = base.get_config().lstm
+    config = get_config().lstm
     config.remat, config.hidden, config.layers = remat, 64, 1
     model = lstm_trainer.make_lstm(config)
     generator = np.random.default_rng(0)

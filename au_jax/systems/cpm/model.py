@@ -23,7 +23,7 @@ from au_jax.systems.cpm.sample_selection import class_radius, easy, relabel, vir
 
 @dataclass(frozen=True)
 class Settings:
-    """CPM's constants, as in configs/base.py."""
+    """CPM's constants, as in au_jax.config.CPMConfig."""
 
     gamma_s: float
     gamma_d: float

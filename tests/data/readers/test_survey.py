@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from au_jax.config import get_config
 from au_jax.data.readers import make_reader
 from au_jax.data.readers.survey import BP4D_COUNTS, check
 from au_jax.errors import UserError
 from au_jax.labels import AUS
-from configs import base
 
 HEADER = ",".join(str(number) for number in range(100))
 
@@ -41,7 +41,7 @@ def raw(tmp_path):
 
 
 def run(raw, source="bp4d", **fields):
-    data = base.get_config().data
+    data = get_config().data
     data.source, data.raw = source, str(raw)
     data.update(fields)
     return check(make_reader(data))

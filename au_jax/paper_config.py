@@ -1,16 +1,22 @@
-"""The paper's settings (FG 2017, section IV-B), each with where it comes from; configs/bp4d.py and gft.py start from here.
+"""The paper's settings (FG 2017, IV-B), each with where it comes from; the config files of datasets start from here.
 
 Paper: it says so. Inferred: it does not, and the reason stands beside the value. Unknown: no source says; ours.
 """
 
 import ml_collections
 
-from configs import base
+from au_jax.config import get_config as get_defaults
+from au_jax.errors import ConfigError
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the paper's networks and training; the caller chooses dataset and protocol (`set_protocol`)."""
-    config = base.get_config()
+    """The paper's networks and training; the caller chooses dataset and protocol (`set_protocol`).
+
+    Example:
+      >>> get_config().cnn.batch_size
+      196
+    """
+    config = get_defaults()
 
     # Paper: faces registered to 200 x 200, random crops of 176 x 176 and mirror images.
     config.data.image_size, config.data.crop_size = 200, 176
@@ -29,7 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
     cnn.pool_rounding = "ceil"
     # Paper: dropout. Inferred: its rate and place are AlexNet's.
     cnn.dropout = 0.5
-    # Inferred: the group's Caffe data layer subtracts the training set's mean picture from 0..255.
+    # Inferred: the group's Caffe data layer subtracts the training set's mean image from 0..255.
     cnn.mean = "image"
     # Paper.
     cnn.batch_size = 196
@@ -74,16 +80,16 @@ def get_config() -> ml_collections.ConfigDict:
     lstm.dropout, lstm.variational = 0.5, False
     # Paper: weights within +-0.08. Inferred: biases start at 0.
     lstm.init_range, lstm.forget_bias = 0.08, 0.0
-    # Paper: 10 subsequences of 1300 frames, 10 frames of burn-in, about 10 passes, 1.5 active AUs.
+    # Paper: 10 subsequences of 1300 frames, 10 frames of burn-in, about 10 epochs, 1.5 active AUs.
     lstm.batch_size, lstm.sequence_length, lstm.burn_in, lstm.epochs, lstm.min_active = 10, 1300, 10, 10, 1.5
-    # Inferred: a pass is as many subsequences as cover the training frames.
+    # Inferred: an epoch is as many subsequences as cover the training frames.
     lstm.steps_per_epoch = 0
     # Inferred: no recording of BP4D has 1300 frames (768 at most), so a subject's recordings stand end to end.
     lstm.concatenate = True
     # Paper: margin 0.5, and a gradient that stops at 1, which tanh outputs never reach. -1 in `grad_threshold` is the
     # gradient of the loss as it is written.
     lstm.margin, lstm.grad_threshold = 0.5, 1.0
-    # Paper: RMSProp, rate 1e-3, momentum 0.9, "weight decay 0.97". Inferred: that is the rate's factor per pass, as in
+    # Paper: RMSProp, rate 1e-3, momentum 0.9, "weight decay 0.97". Inferred: that is the rate's factor per epoch, as in
     # char-rnn, whose smoothing 0.95 and clipping at 5 we take.
     lstm.optimizer.name = "torch_rmsprop"
     lstm.optimizer.learning_rate = 1e-3
@@ -110,10 +116,16 @@ def set_protocol(config: ml_collections.ConfigDict, variant: str, *, published: 
       published: name of a published 3-fold list (`config.protocol.split`).
 
     Raises:
-      ValueError: another variant.
+      ConfigError: another variant.
+
+    Example:
+      >>> config = get_config()
+      >>> set_protocol(config, "10fold")
+      >>> config.protocol.folds
+      10
     """
     if variant not in ("3fold", "10fold", "cross"):
-        raise ValueError(f"there is no protocol {variant!r}; choose 3fold, 10fold or cross")
+        raise ConfigError(f"there is no protocol {variant!r}; choose 3fold, 10fold or cross")
     config.protocol.folds = 10 if variant == "10fold" else 3
     config.protocol.split = "random" if variant == "10fold" else published
     config.systems = (

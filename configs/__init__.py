@@ -1,1 +1,0 @@
-"""Configurations: `base` holds every field with its comment, the others change few of them."""
