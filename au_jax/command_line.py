@@ -80,7 +80,11 @@ def _parse_flags(argv: Sequence[str], command: Callable[[], object]) -> list[str
         # absl ends --help as a failure, and knows only the module that Python was started with.
         module = command.__module__
         listed = flags.FLAGS.main_module_help() if module == "__main__" else flags.FLAGS.module_help(module)
-        print(f"{(sys.modules[module].__doc__ or '').strip()}\n{listed}\n\n--helpfull lists the libraries' flags too.")
+        # Its first line is the name of the module.
+        options = listed.strip().partition("\n")[2]
+        print(
+            f"{(sys.modules[module].__doc__ or '').strip()}\n\n{options}\n\n--helpfull lists the libraries' flags too."
+        )
         sys.exit(0)
     given = list(argv)
     if "config" in flags.FLAGS:

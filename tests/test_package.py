@@ -1,5 +1,6 @@
 """`import au_jax`: what it offers, and that it costs nothing until it is used."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def test_every_name_is_there_and_comes_from_where_it_is_written():
     for name in au_jax.__all__:
         assert getattr(au_jax, name) is not None
     assert au_jax.Detector.__module__ == "au_jax.inference.detector"
-    assert au_jax.load_run.__module__ == "au_jax.loading"
+    assert au_jax.load_config.__module__ == "au_jax.config"
+    assert au_jax.load_dataset.__module__ == "au_jax.data.preparation"
     assert au_jax.metrics.__name__ == "au_jax.evaluation.metrics"
     with pytest.raises(AttributeError, match="'au_jax' has no attribute 'Detectors'"):
         _ = au_jax.Detectors
@@ -39,7 +41,26 @@ def test_what_imports_tensorflow_is_silent():
 def test_every_name_and_the_version_are_listed_without_importing_what_is_behind():
     program = "import sys, au_jax; print(*dir(au_jax)); assert not {'jax', 'tensorflow'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert {*au_jax.__all__, "__version__", "__doc__", "xla_flags"} <= set(done.stdout.split())
+    listed = {name for name in done.stdout.split() if not name.startswith("__")}
+    assert listed == set(au_jax.__all__) - {"__version__"}
+    assert sorted(au_jax.__all__) == au_jax.__all__ and set(au_jax._HOMES) == listed
+
+
+def test_errors_of_config_data_and_commands_are_mistakes_of_the_user():
+    assert {error.__mro__[1] for error in (au_jax.ConfigError, au_jax.DataError, au_jax.CommandError)} == {
+        au_jax.UserError
+    }
+    assert issubclass(au_jax.UserError, ValueError)
+
+
+@pytest.mark.parametrize("path", sorted((Path(au_jax.__file__).parent).rglob("*.py")), ids=lambda path: path.stem)
+def test_the_library_imports_no_folder_beside_it(path):
+    imported = [
+        node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = {name.name for node in imported if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module for node in imported if isinstance(node, ast.ImportFrom) and node.module}
+    assert not {name for name in names if name.partition(".")[0] in ("configs", "experiments", "tests")}
 
 
 def test_the_version_is_that_of_pyproject():

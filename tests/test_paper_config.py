@@ -1,15 +1,17 @@
-"""The configurations that the README names: protocols, and networks of the paper's size."""
+"""The config files of the package and the paper's settings: protocols, and networks of the paper's size."""
+
+from pathlib import Path
 
 import jax
 import pytest
 
-from au_jax.run import check_config
+from au_jax.config import check_config, config_names, find_file, load, typed
+from au_jax.errors import ConfigError
 from au_jax.systems.anet import initial_params, make_cnn
 from au_jax.systems.lstm_trainer import initial_params as initial_lstm
 from au_jax.systems.lstm_trainer import make_lstm
-from configs import bp4d, demo, gft
 
-DATASETS = {"bp4d": bp4d, "gft": gft}
+DATASETS = ("bp4d", "gft")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -22,7 +24,7 @@ DATASETS = {"bp4d": bp4d, "gft": gft}
     ],
 )
 def test_protocols_of_the_paper(dataset, variant, folds, systems):
-    config = DATASETS[dataset].get_config(variant)
+    config = load(f"{dataset}:{variant}")
     check_config(config)
     assert config.protocol.folds == folds
     assert config.systems == systems
@@ -34,7 +36,7 @@ def test_protocols_of_the_paper(dataset, variant, folds, systems):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_networks_have_the_papers_size(dataset):
-    config = DATASETS[dataset].get_config("3fold")
+    config = load(dataset)
 
     def size(init):
         return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(init, jax.random.key(0))))
@@ -44,12 +46,25 @@ def test_networks_have_the_papers_size(dataset):
     assert (config.cnn.batch_size, config.lstm.batch_size, config.lstm.sequence_length) == (196, 10, 1300)
 
 
-@pytest.mark.parametrize("module", [bp4d, gft, demo])
-def test_an_unknown_variant_is_refused_with_the_choices(module):
-    with pytest.raises(ValueError, match="choose"):
-        module.get_config("5fold")
+@pytest.mark.parametrize("name", config_names())
+def test_an_unknown_variant_is_refused_with_the_choices(name):
+    with pytest.raises(ConfigError, match=f"{name}:5fold: .*choose"):
+        load(f"{name}:5fold")
 
 
-def test_base_and_demo_are_valid():
-    for config in (get_config(), demo.get_config(), demo.get_config("smoke")):
-        check_config(config)
+@pytest.mark.parametrize("name", [*config_names(), "demo:smoke", "bp4d:cross", "configs/demo.py:smoke"])
+def test_every_config_file_is_valid(name, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    check_config(load(name))
+    check_config(typed(load(name)))
+
+
+def test_a_file_wins_over_a_name_and_its_mistakes_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_file("demo:x").endswith("configs/demo.py:x")
+    (tmp_path / "demo").write_text("import au_jax\n\ndef get_config():\n    return au_jax.get_config()\n")
+    assert find_file("demo") == "demo" and load("demo").cnn.epochs == 15
+    with pytest.raises(ConfigError, match="demo:x: get_config.. takes 0 positional"):
+        load("demo:x")
+    with pytest.raises(ConfigError, match="no config file nosuch.py in .*give a path, or one of bp4d, demo"):
+        load("nosuch.py")
