@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 from au_jax.errors import UserError
-from au_jax.labels import check_aus
 from configs import base
 
 Config: TypeAlias = Any
@@ -16,11 +15,14 @@ def with_defaults(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a run's config.json, with the fields that have come into configs/base.py since then at their defaults.
 
     Raises:
-      UserError: it holds no fields, or the run is of other AUs.
+      UserError: it holds no fields.
     """
     if not isinstance(resolved, Mapping):
         raise UserError(f"a run's config.json holds {type(resolved).__name__} and no fields; take another --workdir")
-    check_aus(resolved.get("aus"), "this run")
+    if "aus" in resolved:  # where data.aus was before
+        resolved = {name: value for name, value in resolved.items() if name != "aus"} | {
+            "data": {"aus": resolved["aus"], **resolved.get("data", {})}
+        }
     return _overlaid(json.loads(base.get_config().to_json_best_effort()), resolved)
 
 

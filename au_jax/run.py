@@ -16,20 +16,10 @@ from au_jax.config import Config, differing, with_defaults
 from au_jax.data import device_cache, input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.readers import make_reader
-from au_jax.data.splits import (
-    PUBLISHED,
-    SPLITS,
-    Fold,
-    make_folds,
-    partition,
-    published_partition,
-    split_document,
-    split_off,
-)
+from au_jax.data.splits import PUBLISHED, SPLITS, Fold, make_folds, partition_of, split_document, split_off
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES
-from au_jax.labels import check_aus
 from au_jax.logs import Costs, RunLog
 from au_jax.models import cnn, lstm
 from au_jax.prepare import prepare, refuse_stand_in
@@ -76,7 +66,7 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
         stack.callback(log.close)
         with costs.measure("prepare", has_bar=True):
             dataset = _prepared(config.data)
-        folds = _folds(config, dataset)
+        folds = make_folds(partition_of(config, dataset.subjects), config.protocol.validation, config.seed)
         multihost.broadcast_from_process_zero(lambda: _keep_split(workdir, split_document(folds, config.seed)))
         # JSON has no numbers as keys.
         todo = dict(multihost.broadcast_from_process_zero(lambda: list(_todo(workdir, config, len(folds)).items())))
@@ -113,7 +103,7 @@ def _prepared(data: Config) -> FaceDataset:
     """Prepares the dataset; of several processes the first does, and the others open it."""
     if jax.process_count() > 1:
         multihost.broadcast_from_process_zero(lambda: bool(prepare(data)))
-    return FaceDataset(prepare(data))
+    return FaceDataset(prepare(data), data.aus)
 
 
 def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
@@ -227,7 +217,6 @@ def check_config(config: Config) -> None:
     Raises:
       UserError: names the field and the choices.
     """
-    check_aus(config.aus, "config.aus")
     unknown = [name for name in config.systems if name not in SYSTEMS]
     if unknown or not config.systems:
         raise UserError(f"config.systems names {unknown or 'nothing'}; choose among {', '.join(SYSTEMS)}")
@@ -264,7 +253,8 @@ def check_config(config: Config) -> None:
         raise UserError(f"config.jpml.{empty[0]} is empty; give at least one weight")
     if config.protocol.split not in SPLITS:
         raise UserError(f"config.protocol.split is {config.protocol.split!r}; choose one of {', '.join(SPLITS)}")
-    if config.protocol.split in PUBLISHED and config.protocol.folds != len(PUBLISHED[config.protocol.split]):
+    listed = config.protocol.split in PUBLISHED and not config.protocol.subjects_file
+    if listed and config.protocol.folds != len(PUBLISHED[config.protocol.split]):
         raise UserError(
             f"config.protocol.split {config.protocol.split} has {len(PUBLISHED[config.protocol.split])} folds, "
             f"config.protocol.folds says {config.protocol.folds}"
@@ -295,14 +285,6 @@ def _claim(workdir: Path, config: Config) -> None:
         raise UserError(
             f"{workdir} was started with another config; take another --workdir or the same values ({'; '.join(told)})"
         )
-
-
-def _folds(config: Config, dataset: FaceDataset) -> list[Fold]:
-    if config.protocol.split == "random":
-        parts = partition(dataset.subjects, config.protocol.folds, config.seed)
-    else:
-        parts = published_partition(config.protocol.split, dataset.subjects)
-    return make_folds(parts, config.protocol.validation, config.seed)
 
 
 def _keep_split(workdir: Path, document: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ A configuration file is Python and is executed: use only files that you trust. T
 
 import ml_collections
 
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -20,8 +20,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.folds = ()
     # Rows of the table, in this order: any of hog_svm, cpm, jpml, anet_transfer, anet, hybrid.
     config.systems = ("hog_svm", "anet", "hybrid")
-    # AUs of this run, kept for those who read it: always those of au_jax/labels.py, where others are written.
-    config.aus = AUS
 
     # Folder of compiled programs, which make the next start quick; "" = `compiled` in data.directory.
     config.compiled = ""
@@ -33,6 +31,9 @@ def get_config() -> ml_collections.ConfigDict:
     # synthfacs: the real source that these faces stand in for. `au_jax.prepare --raw` then reads that one, and
     # `au_jax.main` asks which is meant once it has been prepared.
     data.stands_for = ""
+    # AUs by their FACS numbers, in the order of all arrays and tables: those of the paper, one, or as many as have codes.
+    # synthfacs draws the paper's twelve.
+    data.aus = PAPER_AUS
     # Recordings: their folder; needed by `au_jax.prepare` (or its flag --raw), not afterwards.
     data.raw = ""
     # Recordings: name of the prepared dataset; "" = the source's. Two copies or selections need two names.
@@ -90,6 +91,8 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.folds = 3
     # Who is in which fold: random (drawn from the seed), or a published list: bp4d_3fold, disfa_3fold.
     protocol.split = "random"
+    # A JSON file with a list of subjects for each fold, [["F001", "F002"], ["M001"], ...]; wins over split. "" = none.
+    protocol.subjects_file = ""
     # Share of a fold's training subjects that is kept for validation (paper: about 0.2).
     protocol.validation = 0.2
     # Decision threshold per AU: 'zero' (paper); by the fold's validation subjects, the highest F1-frame, 'validation', or the
