@@ -10,6 +10,9 @@ from configs import base
 Config: TypeAlias = Any
 """An `ml_collections.ConfigDict` as configs/base.py makes it; its fields are of any type to a type checker."""
 
+DataConfig: TypeAlias = Any
+"""Its part `data`."""
+
 
 def with_defaults(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a run's config.json, with the fields that have come into configs/base.py since then at their defaults.

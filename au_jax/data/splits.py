@@ -70,7 +70,10 @@ def partition_of(config: Config, subjects: Sequence[str]) -> list[tuple[str, ...
         parts = read_subjects_file(Path(protocol.subjects_file))
         _check_folds(f"{protocol.subjects_file}, which config.protocol.subjects_file names,", parts, protocol.folds)
         _check_fit(
-            protocol.subjects_file, parts, subjects, "complete the file or the dataset; a fold list names every subject once"
+            protocol.subjects_file,
+            parts,
+            subjects,
+            "complete the file or the dataset; a fold list names every subject once",
         )
         return parts
     if protocol.split == "random":
