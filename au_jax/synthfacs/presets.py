@@ -112,6 +112,10 @@ def get_preset(name: str) -> Preset:
 
     Raises:
       ValueError: there is none; the message lists the names.
+
+    Example:
+      >>> get_preset("bp4d_like").subjects
+      41
     """
     if name not in PRESETS:
         raise ValueError(f"synthfacs has no preset {name!r}; choose one of {', '.join(sorted(PRESETS))}")
