@@ -77,7 +77,9 @@ def draw_sample(dataset: FaceDataset, subjects: tuple[str, ...], people: int, pe
         half = (np.arange(len(rows)) >= len(rows) / 2).astype(int)
         whose = np.full(len(rows), len(kept))
         images = _pictures(dataset, subject, rows)
-        parts.append((images, records.landmarks[rows], records.labels[rows], whose, half, video, records.frame_numbers[rows]))
+        parts.append(
+            (images, records.landmarks[rows], records.labels[rows], whose, half, video, records.frame_numbers[rows])
+        )
         kept.append(subject)
     if not parts:
         raise UserError("none of these people's faces was found in two frames; there is nothing to describe")

@@ -102,7 +102,7 @@ def video_length(preset: Preset, seed: int, subject: str, video: str) -> int:
     Example:
       >>> from au_jax.synthfacs import get_preset
       >>> video_length(get_preset("tiny"), 0, "S001", "T1")
-      25
+      21
     """
     person, take = _places(preset, subject, video)
     spread = _generator(preset, seed, person, take, 1).uniform(-1, 1) * preset.length_spread
@@ -189,7 +189,7 @@ def video_intensities(
       >>> from au_jax.synthfacs import get_preset
       >>> intensities, missing = video_intensities(get_preset("tiny"), 0, "S001", "T1")
       >>> intensities.shape, missing.shape
-      ((25, 12), (25,))
+      ((21, 12), (21,))
     """
     person, take = _places(preset, subject, video)
     length = video_length(preset, seed, subject, video)
@@ -238,7 +238,7 @@ def render_video(
       >>> from au_jax.synthfacs import get_preset
       >>> chunk = next(render_video(get_preset("tiny"), 0, "S001", "T1"))  # doctest: +SKIP
       >>> chunk.frames.shape, chunk.labels.shape  # doctest: +SKIP
-      ((25, 40, 40, 3), (25, 12))
+      ((21, 40, 40, 3), (21, 12))
     """
     size = preset.size if size is None else size
     person, take = _places(preset, subject, video)
