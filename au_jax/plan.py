@@ -36,7 +36,7 @@ def plan(
       folds: all of them.
       todo: fold -> systems that have no scores of it yet.
     """
-    count = sum(len(records.frames) for records in dataset.load(dataset.subjects))
+    count = sum(len(records.frame_numbers) for records in dataset.load(dataset.subjects))
     chosen = list(config.folds) or list(range(len(folds)))
     lines = [
         f"plan of {folder}: {_several(len(chosen), 'fold')} of {len(folds)}, {_several(len(config.systems), 'system')}; "

@@ -17,16 +17,7 @@ from au_jax.data import device_cache, input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.preparation import prepare, refuse_stand_in
 from au_jax.data.readers import make_reader
-from au_jax.data.splits import (
-    PUBLISHED,
-    SPLITS,
-    Fold,
-    make_folds,
-    partition,
-    published_partition,
-    split_document,
-    split_off,
-)
+from au_jax.data.splits import PUBLISHED, SPLITS, Fold, make_folds, partition_of, split_document, split_off
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES
@@ -75,7 +66,7 @@ def _run(config: Config, workdir: Path) -> dict[str, Any]:
         stack.callback(log.close)
         with costs.measure("prepare", has_bar=True):
             dataset = _prepared(config.data)
-        folds = _folds(config, dataset)
+        folds = make_folds(partition_of(config, dataset.subjects), config.protocol.validation, config.seed)
         multihost.broadcast_from_process_zero(lambda: _keep_split(workdir, split_document(folds, config.seed)))
         # JSON has no numbers as keys.
         todo = dict(multihost.broadcast_from_process_zero(lambda: list(_todo(workdir, config, len(folds)).items())))
@@ -112,7 +103,7 @@ def _prepared(data: Config) -> FaceDataset:
     """Prepares the dataset; of several processes the first does, and the others open it."""
     if jax.process_count() > 1:
         multihost.broadcast_from_process_zero(lambda: bool(prepare(data)))
-    return FaceDataset(prepare(data))
+    return FaceDataset(prepare(data), data.aus)
 
 
 def _report(workdir: Path, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
@@ -262,7 +253,8 @@ def check_config(config: Config) -> None:
         raise UserError(f"config.jpml.{empty[0]} is empty; give at least one weight")
     if config.protocol.split not in SPLITS:
         raise UserError(f"config.protocol.split is {config.protocol.split!r}; choose one of {', '.join(SPLITS)}")
-    if config.protocol.split in PUBLISHED and config.protocol.folds != len(PUBLISHED[config.protocol.split]):
+    listed = config.protocol.split in PUBLISHED and not config.protocol.subjects_file
+    if listed and config.protocol.folds != len(PUBLISHED[config.protocol.split]):
         raise UserError(
             f"config.protocol.split {config.protocol.split} has {len(PUBLISHED[config.protocol.split])} folds, "
             f"config.protocol.folds says {config.protocol.folds}"
@@ -293,14 +285,6 @@ def _claim(workdir: Path, config: Config) -> None:
         raise UserError(
             f"{workdir} was started with another config; take another --workdir or the same values ({'; '.join(told)})"
         )
-
-
-def _folds(config: Config, dataset: FaceDataset) -> list[Fold]:
-    if config.protocol.split == "random":
-        parts = partition(dataset.subjects, config.protocol.folds, config.seed)
-    else:
-        parts = published_partition(config.protocol.split, dataset.subjects)
-    return make_folds(parts, config.protocol.validation, config.seed)
 
 
 def _keep_split(workdir: Path, document: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def reproduce(plan: Plan) -> None:
     frames = {}
     for dataset in scales.DATASETS:
         prepared = FaceDataset(prepare(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data))
-        frames[dataset] = sum(len(records.frames) for records in prepared.load(prepared.subjects))
+        frames[dataset] = sum(len(records.frame_numbers) for records in prepared.load(prepared.subjects))
     _tell_time(plan, frames)
     for seed in plan.seeds:
         for protocol in plan.protocols:

@@ -68,7 +68,7 @@ def draw_sample(dataset: FaceDataset, subjects: tuple[str, ...], people: int, pe
     parts, kept = [], []
     for subject in chosen:
         records = dataset.records(subject)
-        found = np.flatnonzero(records.found)
+        found = np.flatnonzero(records.face_detected)
         if len(found) < 2:
             continue
         rows = found[_spread(len(found), per_person)]
@@ -77,7 +77,9 @@ def draw_sample(dataset: FaceDataset, subjects: tuple[str, ...], people: int, pe
         half = (np.arange(len(rows)) >= len(rows) / 2).astype(int)
         whose = np.full(len(rows), len(kept))
         images = _pictures(dataset, subject, rows)
-        parts.append((images, records.landmarks[rows], records.labels[rows], whose, half, video, records.frames[rows]))
+        parts.append(
+            (images, records.landmarks[rows], records.labels[rows], whose, half, video, records.frame_numbers[rows])
+        )
         kept.append(subject)
     if not parts:
         raise UserError("none of these people's faces was found in two frames; there is nothing to describe")

@@ -15,7 +15,7 @@ from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import check_copy, prepare, refuse_stand_in
 from au_jax.data.recordings import Faces, RecordingId, write_recording
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 pytest.importorskip("dlib")
 pytest.importorskip("av")
@@ -37,14 +37,14 @@ def recordings(tmp_path_factory, scene):
             for row, picture in enumerate(pictures):
                 # Nobody is there in the fifth frame.
                 writer.write(np.full_like(picture, 90) if row == 4 else picture)
-        order = np.random.default_rng(number).permutation(len(AUS))
+        order = np.random.default_rng(number).permutation(len(PAPER_AUS))
         with open(root / subject / "talk.csv", "w", newline="") as stream:
             writer = csv.writer(stream)
-            writer.writerow(["frame", *(f"AU{AUS[index]:02d}" for index in order)])
+            writer.writerow(["frame", *(f"AU{PAPER_AUS[index]:02d}" for index in order)])
             rows = np.random.default_rng(number).permutation(len(labels))
             codes = {1: "1", -1: "0", 0: "9"}
             writer.writerows([row + 1, *(codes[int(labels[row, index])] for index in order)] for row in rows)
-            writer.writerow([len(labels) + 1] + ["1"] * len(AUS))
+            writer.writerow([len(labels) + 1] + ["1"] * len(PAPER_AUS))
         labels[4] = 0
         truth[subject] = labels
     return root, truth
@@ -88,9 +88,9 @@ def test_the_command_checks_prepares_and_reports(recordings, tmp_path):
     assert dataset.subjects == SUBJECTS
     for subject in SUBJECTS:
         records = dataset.records(subject)
-        np.testing.assert_array_equal(records.frames, np.arange(1, 11))
+        np.testing.assert_array_equal(records.frame_numbers, np.arange(1, 11))
         np.testing.assert_array_equal(records.labels, recordings[1][subject])
-        np.testing.assert_array_equal(np.flatnonzero(~records.found), [4])
+        np.testing.assert_array_equal(np.flatnonzero(~records.face_detected), [4])
         # The eyes are where the template has them, a third of 200 pixels apart.
         eyes = records.landmarks[0, 19:31].reshape(2, 6, 2).mean(1)
         np.testing.assert_allclose(eyes, np.array([[67.5, 65], [132.5, 65]]) * 0.32, atol=2)

@@ -8,16 +8,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from jaxtyping import Bool, Float32, Int, Int8, Int32, Shaped
 
 from au_jax.data.recordings import safe_name
 from au_jax.data.tfrecord_index import as_written, read
-from au_jax.errors import UserError
-from au_jax.labels import check_aus
+from au_jax.errors import DataError
+from au_jax.labels import PAPER_AUS, listed
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video's place in its subject: frames start..stop of the subject's records."""
+    """A video's place in its subject: frames start..stop of the subject's records.
+
+    Example:
+      >>> video = Video("F001", "T1", 10, 250)
+      >>> video.key, len(video)
+      ('F001/T1', 240)
+    """
 
     subject: str
     name: str
@@ -35,27 +42,60 @@ class Video:
 
 @dataclass(frozen=True)
 class Records:
-    """What is known of a subject's frames without decoding a picture.
+    """What is known of a subject's frames without decoding an image.
 
     Attributes:
-      labels: [N, 12] int8 in {-1, 0, +1}.
+      labels: [N, A] int8 in {-1, 0, +1}.
       landmarks: [N, 49, 2] float32 pixels of the registered frame.
-      frames: [N] int32 frame numbers in their videos.
-      found: [N] bool, False where the face was not found; the labels are then missing.
+      frame_numbers: [N] int32 frame numbers in their videos.
+      face_detected: [N] bool, False where no face was detected; the labels are then missing.
       videos: in order.
     """
 
-    labels: np.ndarray
-    landmarks: np.ndarray
-    frames: np.ndarray
-    found: np.ndarray
+    labels: Int8[np.ndarray, "N A"]
+    landmarks: Float32[np.ndarray, "N 49 2"]
+    frame_numbers: Int32[np.ndarray, " N"]
+    face_detected: Bool[np.ndarray, " N"]
     videos: tuple[Video, ...]
 
 
 class FaceDataset:
-    """The prepared dataset, read once for labels and landmarks; pictures are streamed by `au_jax.data.input_pipeline`."""
+    """The prepared dataset, read once for labels and landmarks; images are streamed by `au_jax.data.input_pipeline`.
 
-    def __init__(self, builder: tfds.core.DatasetBuilder):
+    Args:
+      builder: an `AuFaces` builder of a prepared dataset.
+      aus: which of the dataset's AUs the labels have, in this order; None: all, in the dataset's order.
+
+    Attributes:
+      subjects: names of all subjects, in order.
+      aus: AUs of the labels, in order of their columns.
+      image_size: side of a face in pixels.
+
+    Raises:
+      DataError: the dataset lacks one of the AUs, or has a subject whose name cannot be that of a file.
+
+    Example:
+      >>> import tempfile
+      >>> from pathlib import Path
+      >>> from au_jax.data.recordings import Faces, RecordingId, write_recording
+      >>> from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
+      >>> folder, clip = tempfile.mkdtemp(), RecordingId("anna", "clip")
+      >>> labels = np.array([[1, -1], [1, 1]], np.int8)
+      >>> zeros = np.zeros((2, 8, 8, 3), np.uint8), labels, np.zeros((2, 49, 2), np.float32)
+      >>> write_recording(Path(folder), clip, iter([Faces(*zeros, np.array([1, 2], np.int32), np.ones(2, bool))]), 95)
+      >>> config = AuFacesConfig(name="mine", image_size=8, aus=(6, 12), recordings=folder, ids=(clip,))
+      >>> builder = AuFaces(config=config, data_dir=folder)
+      >>> tfds.disable_progress_bar()
+      >>> builder.download_and_prepare(file_format="tfrecord")  # doctest: +ELLIPSIS
+      Downloading and preparing dataset ...
+      >>> dataset = FaceDataset(builder)
+      >>> dataset.subjects, dataset.aus, dataset.records("anna").labels.tolist()
+      (('anna',), (6, 12), [[1, -1], [1, 1]])
+      >>> FaceSet(FaceDataset(builder, aus=(12,)), ("anna",)).labels.tolist()
+      [[-1], [1]]
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, aus: Sequence[int] | None = None):
         self._builder = builder
         # A FeaturesDict; TFDS leaves the types of its entries open.
         self._features: Any = builder.info.features
@@ -63,11 +103,21 @@ class FaceDataset:
         # A run names files by them; a dataset from elsewhere may call them what it likes.
         strange = [subject for subject in self.subjects if safe_name(subject) != subject]
         if strange:
-            raise UserError(
+            raise DataError(
                 f"{builder.data_dir} has a subject called {strange[0]!r}; names hold letters, digits and underscores only: "
                 "prepare the dataset again"
             )
-        check_aus((builder.info.metadata or {}).get("aus"), f"the dataset in {builder.data_dir}")
+        # TFDS reads the file of metadata when the items are asked for. Datasets without one are of before it was written.
+        metadata = dict(builder.info.metadata.items()) if builder.info.metadata is not None else {}
+        stored = tuple(int(au) for au in metadata.get("aus", PAPER_AUS))
+        self.aus: tuple[int, ...] = stored if aus is None else tuple(int(au) for au in aus)
+        lacking = [au for au in self.aus if au not in stored]
+        if lacking:
+            raise DataError(
+                f"the dataset in {builder.data_dir} has AUs {listed(stored)} and lacks AU {listed(lacking)}; ask for AUs of "
+                "these with config.data.aus, or prepare the recordings again under a config.data.name of its own"
+            )
+        self._columns = None if self.aus == stored else [stored.index(au) for au in self.aus]
         self.image_size: int = self._features["image"].shape[0]
         self._records: dict[str, Records] = {}
 
@@ -76,7 +126,11 @@ class FaceDataset:
         return self.load((subject,))[0]
 
     def load(self, subjects: Sequence[str]) -> list[Records]:
-        """The records of several subjects, read in one stream: opening one for each would take longer than reading."""
+        """The records of several subjects, read in one stream: opening one for each would take longer than reading.
+
+        Raises:
+          DataError: a file is damaged, or a subject has no frames.
+        """
         missing = [subject for subject in subjects if subject not in self._records]
         if missing:
             self._records.update(self._read(missing))
@@ -87,20 +141,25 @@ class FaceDataset:
         return [str(path) for path in self._builder.info.splits[subject].filepaths]
 
     def parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Parses one serialized record; the picture stays encoded."""
-        return self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
+        """Parses one serialized record.
+
+        Returns:
+          image: string, the encoded JPEG; labels: [A] int8; landmarks: [49, 2] float32; video: string; frame: int32;
+          found: bool, whether a face was detected.
+        """
+        example = self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
+        if self._columns is None:
+            return example
+        return {**example, "labels": tf.gather(example["labels"], self._columns)}
 
     @as_written
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
-        names = ("subject", "labels", "landmarks", "frame", "found", "video")
+        names = ("labels", "landmarks", "frame", "found", "video")
 
         def columns(shard: tf.Tensor, subject: tf.Tensor) -> tf.data.Dataset:
             def row(record: tf.Tensor) -> dict[str, tf.Tensor]:
                 example = self.parse(record)
-                return {
-                    "subject": subject,
-                    **{name: example[name] for name in names[1:]},
-                }
+                return {"subject": subject, **{name: example[name] for name in names}}
 
             return tf.data.TFRecordDataset(shard).map(row)
 
@@ -110,13 +169,13 @@ class FaceDataset:
         # TensorFlow's annotations do not know that pairs are handed on as two arguments.
         stream = stream.interleave(columns, cycle_length=1)  # pyright: ignore[reportArgumentType]
         parts = list(read(stream.batch(1024).prefetch(2), paths))
-        rows = {name: np.concatenate([part[name] for part in parts] or [np.zeros(0)]) for name in names}
+        rows = {name: np.concatenate([part[name] for part in parts] or [np.zeros(0)]) for name in ("subject", *names)}
         bounds = np.searchsorted(rows["subject"], range(len(subjects) + 1))
         records = {}
         for number, subject in enumerate(subjects):
             part = slice(bounds[number], bounds[number + 1])
             if part.start == part.stop:
-                raise UserError(
+                raise DataError(
                     f"subject {subject} has no frames in {self.shards(subject)[0]}; remove it or prepare again"
                 )
             video = rows["video"][part]
@@ -137,6 +196,8 @@ class FaceSet:
       dataset: where they come from.
       subjects: whose faces these are, in order.
       has_labels: False for the view of test subjects that systems score.
+
+    Example: see `FaceDataset`.
     """
 
     dataset: FaceDataset
@@ -158,14 +219,19 @@ class FaceSet:
             raise ValueError(f"subjects {sorted(strangers)} are not in this set")
         return FaceSet(self.dataset, tuple(subjects), self.has_labels)
 
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """AUs of the labels, in order of their columns."""
+        return self.dataset.aus
+
     @cached_property
     def videos(self) -> tuple[Video, ...]:
         """All videos, in order of subject."""
         return tuple(video for records in self._records for video in records.videos)
 
     @cached_property
-    def labels(self) -> np.ndarray:
-        """Labels of all frames, [N, 12] int8.
+    def labels(self) -> Int8[np.ndarray, "N A"]:
+        """Labels of all frames, [N, A] int8.
 
         Raises:
           ValueError: these are test subjects.
@@ -175,24 +241,24 @@ class FaceSet:
         return np.concatenate([records.labels for records in self._records])
 
     @cached_property
-    def landmarks(self) -> np.ndarray:
+    def landmarks(self) -> Float32[np.ndarray, "N 49 2"]:
         """Landmarks of all frames, [N, 49, 2] float32 pixels of the registered frame."""
         return np.concatenate([records.landmarks for records in self._records])
 
     @cached_property
-    def frame_numbers(self) -> np.ndarray:
+    def frame_numbers(self) -> Int32[np.ndarray, " N"]:
         """Frame numbers of all frames, [N] int32."""
-        return np.concatenate([records.frames for records in self._records])
+        return np.concatenate([records.frame_numbers for records in self._records])
 
     @cached_property
-    def found(self) -> np.ndarray:
-        """Frames in which the face was found, [N] bool."""
-        return np.concatenate([records.found for records in self._records])
+    def face_detected(self) -> Bool[np.ndarray, " N"]:
+        """Frames in which a face was detected, [N] bool."""
+        return np.concatenate([records.face_detected for records in self._records])
 
     @cached_property
-    def lengths(self) -> np.ndarray:
+    def lengths(self) -> Int[np.ndarray, " subjects"]:
         """Frames of each subject, [subjects] int."""
-        return np.array([len(records.frames) for records in self._records])
+        return np.array([len(records.frame_numbers) for records in self._records])
 
     @cached_property
     def _records(self) -> list[Records]:
@@ -201,7 +267,7 @@ class FaceSet:
     def __len__(self) -> int:
         return int(self.lengths.sum())
 
-    def by_video(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def by_video(self, rows: Shaped[np.ndarray, "N ..."]) -> dict[str, np.ndarray]:
         """Splits [N, ...] of all frames into video key -> [T, ...]."""
         ends = np.cumsum([len(video) for video in self.videos])
         return dict(zip([video.key for video in self.videos], np.split(rows, ends[:-1]), strict=True))

@@ -91,6 +91,7 @@ def _builder(reader: Reader, folder: Path, size: int, ids: tuple[RecordingId, ..
         name=reader.name,
         description="Faces registered by au_jax.prepare.",
         image_size=size,
+        aus=reader.aus,
         recordings=str(folder / "recordings" / reader.name),
         ids=ids,
     )

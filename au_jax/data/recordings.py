@@ -1,45 +1,31 @@
-"""A recording: one video of one subject with its frame-level AU codes, as every reader yields it.
+"""A recording: one video of one subject with its AU codes per frame, as every reader yields it, and as it is kept on disk.
 
-A prepared recording on disk until the dataset is packed: its faces as JPEG, one after the other, and an index.
-
-Both are written and read frame by frame, so that memory does not grow with a recording's length. The index is written last:
-a recording that has one is finished.
+A prepared recording lies on disk until the dataset is packed: its faces as JPEG, one after the other, and an index. Both are
+written and read frame by frame, so that memory does not grow with a recording's length. The index is written last: a
+recording that has one is finished.
 """
 
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Bool, Float32, Int8, Int32, UInt8
 from PIL import Image
 
 from au_jax import files
-from au_jax.errors import UserError
+from au_jax.errors import DataError
+from au_jax.labels import PAPER_AUS
 
+_LISTED = 8
+"""A selection of at most so many AUs is listed in a dataset's name."""
 
-@dataclass(frozen=True)
-class Faces:
-    """Consecutive registered frames of a recording.
-
-    Attributes:
-      images: [T, S, S, 3] uint8 RGB, the registered faces.
-      labels: [T, 12] int8 in {-1, 0, +1}; 0 in every column where no face was found.
-      landmarks: [T, 49, 2] float32 pixels in the registered frame, x then y.
-      frames: [T] int32 frame numbers of the recording, increasing.
-      found: [T] bool; False where no face was found.
-      problems: what was found out while these frames were read.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    landmarks: np.ndarray
-    frames: np.ndarray
-    found: np.ndarray
-    problems: tuple["Problem", ...] = ()
+_COLUMNS = {"labels": "labels", "landmarks": "landmarks", "frames": "frame_numbers", "found": "face_detected"}
+"""Array of the index -> attribute of `Faces`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +46,27 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Faces:
+    """Consecutive registered frames of a recording.
+
+    Attributes:
+      images: [T, S, S, 3] uint8 RGB, the registered faces.
+      labels: [T, A] int8 in {-1, 0, +1}; 0 in every column where no face was detected.
+      landmarks: [T, 49, 2] float32 pixels in the registered frame, x then y.
+      frame_numbers: [T] int32 numbers of the frames in the recording, increasing.
+      face_detected: [T] bool; False where no face was detected.
+      problems: what was found out while these frames were read.
+    """
+
+    images: UInt8[np.ndarray, "T S S 3"]
+    labels: Int8[np.ndarray, "T A"]
+    landmarks: Float32[np.ndarray, "T 49 2"]
+    frame_numbers: Int32[np.ndarray, " T"]
+    face_detected: Bool[np.ndarray, " T"]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
 class RecordingId:
     """Names a recording: subject and video; the subject decides the fold."""
 
@@ -70,11 +77,14 @@ class RecordingId:
 class Reader(Protocol):
     """One raw layout.
 
-    A reader is also a name for what it reads: two readers with the same `name` yield the same faces.
+    A reader is also a name for what it reads: two readers with the same `name` yield the same faces with the same labels.
     """
 
     name: str
     """Identifier of the prepared dataset: letters, digits and underscores."""
+
+    aus: tuple[int, ...]
+    """AUs of the labels, in order of their columns."""
 
     def recordings(self) -> list[RecordingId]:
         """All recordings in order."""
@@ -85,22 +95,84 @@ class Reader(Protocol):
         ...
 
 
+def safe_name(name: str) -> str:
+    """A name as TFDS splits and files may have it: letters, digits and underscores.
+
+    Example:
+      >>> safe_name("a b/2"), safe_name("all")  # TFDS reads "all" as all splits together
+      ('a_b_2', 'all_')
+    """
+    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return "all_" if safe == "all" else safe
+
+
+def aus_suffix(aus: Sequence[int]) -> str:
+    """The end of a dataset's name that tells its AUs: the same recordings with other AUs are another dataset.
+
+    Args:
+      aus: AUs in the order of the columns.
+
+    Returns:
+      "" for the AUs of the paper; a list of few AUs; the number of many and the start of a checksum.
+
+    Example:
+      >>> aus_suffix((1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)), aus_suffix((5, 9, 12))
+      ('', '_aus5_9_12')
+      >>> aus_suffix(range(1, 26))
+      '_25aus_282ce608'
+    """
+    if tuple(aus) == PAPER_AUS:
+        return ""
+    if len(aus) <= _LISTED:
+        return "_aus" + "_".join(str(au) for au in aus)
+    return f"_{len(aus)}aus_{files.checksum(list(aus))[:8]}"
+
+
+def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
+    """Encodes a picture as JPEG with full colour resolution: lips and wrinkles are small.
+
+    Args:
+      image: [H, W, 3] uint8 RGB.
+      quality: 1 to 100.
+
+    Example:
+      >>> encode_jpeg(np.zeros((8, 8, 3), np.uint8), 95)[:3]
+      b'\\xff\\xd8\\xff'
+    """
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
 def is_finished(folder: Path, recording: RecordingId) -> bool:
     """Whether a recording has been prepared."""
-    return _index(folder, recording).exists()
+    return _file(folder, recording, "npz").exists()
 
 
 def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces], quality: int) -> None:
     """Writes a recording as its parts come.
 
+    Args:
+      folder: of the prepared recordings of a dataset.
+      recording: its names.
+      parts: its registered frames in order.
+      quality: of the JPEGs, 1 to 100.
+
     Raises:
-      UserError: it has no frames.
+      DataError: it has no frames.
       OSError: the disk is full or not writable; the recording then counts as not prepared.
+
+    Example:
+      >>> import tempfile
+      >>> folder, clip = Path(tempfile.mkdtemp()), RecordingId("anna", "clip")
+      >>> zeros = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 12), np.int8), np.zeros((2, 49, 2), np.float32)
+      >>> write_recording(folder, clip, iter([Faces(*zeros, np.array([1, 2], np.int32), np.ones(2, bool))]), 95)
+      >>> [row["frame"] for row in read_recording(folder, clip)], read_notes(folder, clip)
+      ([1, 2], (2, 2, []))
     """
-    path = _pictures(folder, recording)
+    path = _file(folder, recording, "jpegs")
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = ("labels", "landmarks", "frames", "found")
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", *names)}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", *_COLUMNS)}
     problems: list[Problem] = []
     # A name of its own until it is whole: a worker of a killed run may still write the same recording.
     partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -110,32 +182,37 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
                 encoded = [encode_jpeg(image, quality) for image in faces.images]
                 stream.writelines(encoded)
                 columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
-                for name in names:
-                    columns[name].append(getattr(faces, name))
+                for name, attribute in _COLUMNS.items():
+                    columns[name].append(getattr(faces, attribute))
                 problems.extend(faces.problems)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     if not sum(len(sizes) for sizes in columns["sizes"]):
-        raise UserError(
+        raise DataError(
             f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"
         )
-    files.write_json(_problems(folder, recording), [asdict(problem) for problem in problems])
-    files.write_npz(_index(folder, recording), {name: np.concatenate(arrays) for name, arrays in columns.items()})
+    files.write_json(_file(folder, recording, "json"), [asdict(problem) for problem in problems])
+    index = {name: np.concatenate(arrays) for name, arrays in columns.items()}
+    files.write_npz(_file(folder, recording, "npz"), index)
 
 
 def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
     """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found".
 
     Raises:
-      UserError: the index is damaged, or the pictures break off.
+      DataError: the pictures break off.
+      UserError: the index is damaged.
+
+    Example: see `write_recording`.
     """
-    index = files.read_npz(_index(folder, recording))
-    with open(_pictures(folder, recording), "rb") as stream:
+    place = _file(folder, recording, "npz")
+    index = files.read_npz(place)
+    with open(_file(folder, recording, "jpegs"), "rb") as stream:
         for row, size in enumerate(index["sizes"]):
             jpeg = stream.read(size)
             if len(jpeg) < size:
-                raise UserError(f"{stream.name} breaks off; delete {_index(folder, recording)} to have it made again")
+                raise DataError(f"{stream.name} breaks off; delete {place} to have it made again")
             yield {
                 "jpeg": jpeg,
                 "labels": index["labels"][row],
@@ -146,41 +223,19 @@ def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, A
 
 
 def read_notes(folder: Path, recording: RecordingId) -> tuple[int, int, list[Problem]]:
-    """The number of frames, that of frames in which a face was found, and the problems met."""
-    found = files.read_npz(_index(folder, recording))["found"]
-    problems = [Problem(**problem) for problem in files.read_json(_problems(folder, recording))]
-    return len(found), int(found.sum()), problems
+    """The number of frames, that of frames in which a face was detected, and the problems met.
 
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
-    """Encodes [H, W, 3] uint8 RGB as JPEG with full colour resolution: lips and wrinkles are small."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
-    return stream.getvalue()
-
-
-def _index(folder: Path, recording: RecordingId) -> Path:
-    return _file(folder, recording, "npz")
-
-
-def _pictures(folder: Path, recording: RecordingId) -> Path:
-    return _file(folder, recording, "jpegs")
-
-
-def _problems(folder: Path, recording: RecordingId) -> Path:
-    return _file(folder, recording, "json")
+    Example: see `write_recording`.
+    """
+    detected = files.read_npz(_file(folder, recording, "npz"))["found"]
+    problems = [Problem(**problem) for problem in files.read_json(_file(folder, recording, "json"))]
+    return len(detected), int(detected.sum()), problems
 
 
 def _file(folder: Path, recording: RecordingId, suffix: str) -> Path:
+    """A file of a recording: `jpegs` holds the faces, `npz` is the index, `json` lists the problems."""
     # Readers make names safe; one that does not must not write elsewhere.
     for name in (recording.subject, recording.video):
         if not name or safe_name(name) != name:
             raise ValueError(f"{name!r} is no name for a file; readers give letters, digits and underscores")
     return folder / recording.subject / f"{recording.video}.{suffix}"
-
-
-def safe_name(name: str) -> str:
-    """A name as TFDS splits and files may have it: letters, digits and underscores."""
-    safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    # TFDS reads "all" as all splits together.
-    return "all_" if safe == "all" else safe

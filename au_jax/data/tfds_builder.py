@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from au_jax.data.recordings import RecordingId, read_recording
-from au_jax.labels import AUS, NUM_AUS
+from au_jax.labels import PAPER_AUS
 
 
 @dataclass
@@ -17,17 +17,26 @@ class AuFacesConfig(tfds.core.BuilderConfig):
 
     Attributes:
       image_size: side of a face in pixels.
+      aus: AUs of the labels, in order of their columns; the dataset keeps them in its metadata.
       recordings: folder of prepared recordings (`au_jax.data.recordings`); needed to build, not to read.
       ids: the recordings in order; needed to build, not to read.
     """
 
     image_size: int = 200
+    aus: tuple[int, ...] = PAPER_AUS
     recordings: str = ""
     ids: tuple[RecordingId, ...] = ()
 
 
 class AuFaces(tfds.core.GeneratorBasedBuilder):
-    """Registered faces with AU labels and 49 landmarks; a split per subject: subject-exclusive folds are unions of splits."""
+    """Registered faces with AU labels and 49 landmarks; a split per subject: subject-exclusive folds are unions of splits.
+
+    Example:
+      >>> import tempfile
+      >>> builder = AuFaces(config=AuFacesConfig(name="mine", image_size=64, aus=(6, 12)), data_dir=tempfile.mkdtemp())
+      >>> builder.info.features["labels"].shape, builder.info.metadata["aus"]
+      ((2,), [6, 12])
+    """
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "Marks frames in which no face was found."}
@@ -43,14 +52,14 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                     "image": tfds.features.Image(
                         shape=(config.image_size, config.image_size, 3), dtype=np.uint8, encoding_format="jpeg"
                     ),
-                    "labels": tfds.features.Tensor(shape=(NUM_AUS,), dtype=np.int8),
+                    "labels": tfds.features.Tensor(shape=(len(config.aus),), dtype=np.int8),
                     "landmarks": tfds.features.Tensor(shape=(49, 2), dtype=np.float32),
                     "video": tfds.features.Text(),
                     "frame": tfds.features.Scalar(dtype=np.int32),
-                    "found": tfds.features.Scalar(dtype=np.bool_),
+                    "found": tfds.features.Scalar(dtype=np.bool_),  # whether a face was detected
                 }
             ),
-            metadata=tfds.core.MetadataDict(aus=list(AUS)),
+            metadata=tfds.core.MetadataDict(aus=list(config.aus)),
             # The temporal models need a subject's frames in their order.
             disable_shuffling=True,
         )
@@ -65,6 +74,6 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
             if recording.subject != subject:
                 continue
             for example in read_recording(Path(self.builder_config.recordings), recording):
-                picture = io.BytesIO(example.pop("jpeg"))
-                yield number, {"image": picture, "video": recording.video, **example}
+                image = io.BytesIO(example.pop("jpeg"))
+                yield number, {"image": image, "video": recording.video, **example}
                 number += 1

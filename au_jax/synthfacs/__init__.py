@@ -1,6 +1,6 @@
 """synthfacs: the embedded dataset of synthetic faces whose AUs, landmarks and identities are known exactly."""
 
-from au_jax.synthfacs.presets import PRESETS, Preset, get_preset
+from au_jax.synthfacs.presets import AUS, PRESETS, Preset, get_preset
 from au_jax.synthfacs.video import (
     VideoChunk,
     draw_face,
@@ -13,6 +13,7 @@ from au_jax.synthfacs.video import (
 )
 
 __all__ = [
+    "AUS",
     "PRESETS",
     "Preset",
     "VideoChunk",

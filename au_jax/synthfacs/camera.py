@@ -1,7 +1,6 @@
-"""What a camera makes of light: tone, colour, the blur of a frame and the noise of its sensor.
+"""The plane that faces are drawn in, and the camera that looks at it: tone, colour, blur and the noise of its sensor.
 
-The canonical face plane: the 200-px template's coordinates, a little beyond its borders, on grids of several steps.
-
+The canonical face plane has the 200-px template's coordinates, a little beyond its borders, on grids of several steps.
 Everything that belongs to a face (skin, relief, furrows, movements) is given in this plane. The mean person's landmarks
 at rest lie on the registration template. x grows to the right of the picture, y downwards, z towards the camera; one
 unit is one pixel of the 200-px template, about a millimetre.
@@ -12,6 +11,40 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+LEFT, TOP, RIGHT, BOTTOM = -30.0, -80.0, 230.0, 215.0
+"""Borders of the canonical plane."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A grid over the canonical plane: `texel` units between neighbours, row 0 at `TOP`, column 0 at `LEFT`."""
+
+    texel: float
+
+    @property
+    def width(self) -> int:
+        return int(round((RIGHT - LEFT) / self.texel)) + 1
+
+    @property
+    def height(self) -> int:
+        return int(round((BOTTOM - TOP) / self.texel)) + 1
+
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns x as [1, width] and y as [height, 1], float64 canonical units."""
+        x = LEFT + self.texel * np.arange(self.width)
+        y = TOP + self.texel * np.arange(self.height)
+        return x[None, :], y[:, None]
+
+    def points(self) -> np.ndarray:
+        """Returns [height * width, 2] float64, x then y."""
+        x, y = np.broadcast_arrays(*self.axes())
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+COARSE = Grid(5.0)
+"""The grid of depth and movement, which are smooth."""
+
 
 CAMERAS: dict[str, dict[str, float]] = {
     # gains of red, green, blue; black lift; contrast about mid grey; saturation
@@ -24,7 +57,15 @@ CAMERA_FIELDS = ("red", "green", "blue", "lift", "contrast", "saturation")
 
 
 def camera_vector(name: str) -> np.ndarray:
-    """Returns the [6] float32 numbers of a camera, in the order of `CAMERA_FIELDS`."""
+    """Returns the [6] float32 numbers of a camera, in the order of `CAMERA_FIELDS`.
+
+    Raises:
+      ValueError: no such camera; the message lists the names.
+
+    Example:
+      >>> camera_vector("lab").tolist()
+      [1.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+    """
     if name not in CAMERAS:
         raise ValueError(f"synthfacs has no camera {name!r}; choose one of {', '.join(CAMERAS)}")
     return np.array([CAMERAS[name][field] for field in CAMERA_FIELDS], np.float32)
@@ -65,44 +106,3 @@ def add_noise(image, key, sigma):
     normal = (total.astype(jnp.float32) - 510.0) / 147.8
     mixed = 0.87 * normal[..., :3] + 0.5 * normal[..., 3:]
     return image + sigma * (0.65 + 0.7 * jnp.clip(image, 0.0, 1.0)) * mixed
-
-
-LEFT, TOP, RIGHT, BOTTOM = -30.0, -80.0, 230.0, 215.0
-"""Borders of the canonical plane."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """A grid over the canonical plane: `texel` units between neighbours, row 0 at `TOP`, column 0 at `LEFT`."""
-
-    texel: float
-
-    @property
-    def width(self) -> int:
-        return int(round((RIGHT - LEFT) / self.texel)) + 1
-
-    @property
-    def height(self) -> int:
-        return int(round((BOTTOM - TOP) / self.texel)) + 1
-
-    def axes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns x as [1, width] and y as [height, 1], float64 canonical units."""
-        x = LEFT + self.texel * np.arange(self.width)
-        y = TOP + self.texel * np.arange(self.height)
-        return x[None, :], y[:, None]
-
-    def points(self) -> np.ndarray:
-        """Returns [height * width, 2] float64, x then y."""
-        x, y = np.broadcast_arrays(*self.axes())
-        return np.stack([x.ravel(), y.ravel()], axis=1)
-
-
-COARSE = Grid(5.0)
-"""The grid of depth and movement, which are smooth."""
-
-
-def mirror_blobs(blobs: np.ndarray) -> np.ndarray:
-    """Mirrors rows (cx, ...) about the midline x = 100; only the first column changes."""
-    out = np.array(blobs, np.float64)
-    out[..., 0] = 200.0 - out[..., 0]
-    return out

@@ -10,8 +10,8 @@ import numpy as np
 from absl import app, flags
 from PIL import Image, ImageDraw
 
-from au_jax.labels import AU_NAMES, AUS
-from au_jax.synthfacs.presets import get_preset
+from au_jax.labels import AU_NAMES
+from au_jax.synthfacs.presets import AUS, get_preset
 from au_jax.synthfacs.video import draw_face, draw_faces, render_video, subject_names
 
 COLUMNS = 7
@@ -74,7 +74,7 @@ def write_contact_sheet(out: str, people: list[str], size: int, intensity: float
 
 
 if __name__ == "__main__":
-    OUT = flags.DEFINE_string("out", None, "VideoFrame to write: .png or .jpg.", required=True)
+    OUT = flags.DEFINE_string("out", None, "Picture to write: .png or .jpg.", required=True)
     PEOPLE = flags.DEFINE_list("people", ["5", "17"], "Seeds of the people with all AUs.")
     SIZE = flags.DEFINE_integer("size", 168, "Side of one picture, pixels.", lower_bound=16)
     INTENSITY = flags.DEFINE_float("intensity", 4.5, "Intensity of the AUs.", lower_bound=0.0, upper_bound=5.0)

@@ -4,8 +4,8 @@ A latent Gaussian per AU, z = person + video + time, is correlated between AUs (
 Where z passes a threshold, an event of an intensity begins; the face follows with a limited speed, faster on the way
 up. An AU is present while its intensity is at least A (or B), so that every event has faint frames before and after its
 label.
-Sources: the base rates, correlations and durations of BP4D as published; section 10 of the project's notes on the
-paper.
+Arrays have an AU axis A in the order of `presets.AUS`.
+Source: the base rates, correlations and durations of BP4D as published.
 """
 
 import functools
@@ -14,8 +14,8 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from au_jax.labels import ABSENT, AUS, MISSING, NUM_AUS, PRESENT
-from au_jax.synthfacs.presets import Preset
+from au_jax.labels import ABSENT, MISSING, PRESENT
+from au_jax.synthfacs.presets import AUS, Preset
 
 LEVELS: dict[str, float] = {"A": 1.0, "B": 2.0, "C": 3.0, "D": 4.0, "E": 5.0}
 """FACS intensity letters as numbers."""
@@ -38,9 +38,9 @@ _STRETCH = np.array([0.88, 0.95, 0.88, 0.85, 0.74, 0.71, 1.08, 0.68, 0.72, 0.58,
 
 
 def latent_correlation() -> np.ndarray:
-    """Returns the [12, 12] float64 correlation matrix of the latent processes (positive definite, ones on the
+    """Returns the [A, A] float64 correlation matrix of the latent processes (positive definite, ones on the
     diagonal)."""
-    matrix = np.eye(NUM_AUS)
+    matrix = np.eye(len(AUS))
     for (a, b), value in _PAIRS.items():
         i, j = AUS.index(a), AUS.index(b)
         matrix[i, j] = matrix[j, i] = value
@@ -52,9 +52,9 @@ def latent_correlation() -> np.ndarray:
 
 
 def _smooth_noise(rng: np.random.Generator, length: int, time_constants: np.ndarray) -> np.ndarray:
-    """[T, 12] independent unit-variance processes: AR(1) smoothed by a second, quicker AR(1), so that crossings are
+    """[T, A] independent unit-variance processes: AR(1) smoothed by a second, quicker AR(1), so that crossings are
     few."""
-    out = np.empty((length, NUM_AUS))
+    out = np.empty((length, len(AUS)))
     for k, tau in enumerate(time_constants):
         slow, quick = np.exp(-1.0 / tau), np.exp(-1.0 / max(0.35 * tau, 1e-3))
         warm = int(6 * tau) + 1
@@ -68,7 +68,7 @@ def _smooth_noise(rng: np.random.Generator, length: int, time_constants: np.ndar
 
 
 def _follow(target: np.ndarray, fps: float, opening: np.ndarray) -> np.ndarray:
-    """[N, T, 12] intensities that follow [N, T, 12] targets with the speed of muscles, from rest at the opening's
+    """[N, T, A] intensities that follow [N, T, A] targets with the speed of muscles, from rest at the opening's
     end."""
     up = 1.0 / (_ONSET * fps)
     down = up / _OFFSET_RATIO
@@ -87,11 +87,11 @@ def _follow(target: np.ndarray, fps: float, opening: np.ndarray) -> np.ndarray:
 
 
 def _targets(latent: np.ndarray, thresholds: np.ndarray, level: float, strength: np.ndarray) -> np.ndarray:
-    """Intensity that the muscle is told to reach: `level` where the latent passes its threshold, rising beyond it."""
+    """Intensity that the muscle aims at: `level` where the latent passes its threshold, rising beyond it."""
     excess = latent - thresholds
-    told = level + 0.45 + 1.9 * strength * excess
+    aim = level + 0.45 + 1.9 * strength * excess
     below = np.maximum(0.0, 0.5 * level * (1.0 + 3.0 * excess))  # faint, unlabelled activity just under the threshold
-    return np.where(excess > 0, np.clip(told, 0.0, 5.0), below)
+    return np.where(excess > 0, np.clip(aim, 0.0, 5.0), below)
 
 
 def _time_constants(preset: Preset) -> np.ndarray:
@@ -101,7 +101,7 @@ def _time_constants(preset: Preset) -> np.ndarray:
 def _latents(
     rng: np.random.Generator, length: int, preset: Preset, person: np.ndarray, video: np.ndarray
 ) -> np.ndarray:
-    """[T, 12] correlated standard-normal latents from the correlated shifts of person and video and a wave of their
+    """[T, A] correlated standard-normal latents from the correlated shifts of person and video and a wave of their
     own."""
     within = 1.0 - preset.subject_effect - preset.video_effect
     wave = correlated(_smooth_noise(rng, length, _time_constants(preset)))
@@ -109,7 +109,7 @@ def _latents(
 
 
 def correlated(normal: np.ndarray) -> np.ndarray:
-    """Gives independent [..., 12] normal numbers the correlations of `latent_correlation`."""
+    """Gives independent [..., A] normal numbers the correlations of `latent_correlation`."""
     return normal @ np.linalg.cholesky(latent_correlation()).T
 
 
@@ -120,9 +120,9 @@ def people_effects(rng: np.random.Generator, preset: Preset) -> tuple[np.ndarray
     parts of it: a few dozen people then have the wanted base rates, as far as people decide them.
 
     Returns:
-      [subjects, 12] latent shifts (standard normal, correlated) and [subjects, 12] strengths (about 1).
+      [subjects, A] latent shifts (standard normal, correlated) and [subjects, A] strengths (about 1).
     """
-    shape = (preset.subjects, NUM_AUS)
+    shape = (preset.subjects, len(AUS))
     order = correlated(rng.standard_normal(shape)).argsort(axis=0).argsort(axis=0)
     shift = ndtri(np.clip((order + rng.random(shape)) / preset.subjects, 1e-4, 1 - 1e-4))
     return shift, np.exp(preset.amplitude_spread * rng.standard_normal(shape))
@@ -138,7 +138,7 @@ def _calibrated(
     rest: tuple[float, float],
     effects: tuple[float, float, float],
 ) -> np.ndarray:
-    """[12] thresholds at which the share of present frames is the wanted one, in spite of ramps and the opening at
+    """[A] thresholds at which the share of present frames is the wanted one, in spite of ramps and the opening at
     rest."""
     people, videos = 120, 3
     preset = Preset(
@@ -151,7 +151,7 @@ def _calibrated(
     # Antithetic people (the second half is the negative of the first) take the luck of the draw out of the thresholds.
     for shift, strong in zip(*people_effects(rng, preset), strict=True):
         for _ in range(videos):
-            z = _latents(rng, length, preset, shift, correlated(rng.standard_normal(NUM_AUS)))
+            z = _latents(rng, length, preset, shift, correlated(rng.standard_normal(len(AUS))))
             latent += [z, -z]
             strength += [strong, strong]
             opening += [_opening(rng, preset)] * 2
@@ -167,7 +167,7 @@ def _calibrated(
 
 
 def thresholds_for(preset: Preset) -> np.ndarray:
-    """Returns the [12] float64 latent thresholds of a preset (found once per process, about a second)."""
+    """Returns the [A] float64 latent thresholds of a preset (found once per process, about a second)."""
     return _calibrated(
         preset.rates,
         preset.event_seconds,
@@ -197,11 +197,11 @@ def simulate(
       rng: source of the video's own chance.
       length: number of frames.
       preset: rates, durations, level and effects.
-      person_shift, person_strength: [12], a row of `people_effects`.
-      video_shift: [12] correlated standard-normal shift of this video (what its task is about).
+      person_shift, person_strength: [A], a row of `people_effects`.
+      video_shift: [A] correlated standard-normal shift of this video (what its task is about).
 
     Returns:
-      [length, 12] float32 in 0..5: 0 none, 1 to 5 the FACS intensities A to E. The first frames are at rest.
+      [length, A] float32 in 0..5: 0 none, 1 to 5 the FACS intensities A to E. The first frames are at rest.
     """
     latent = _latents(rng, length, preset, person_shift, video_shift)
     opening = _opening(rng, preset)
@@ -228,12 +228,12 @@ def to_labels(intensities: np.ndarray, level: str, missing: np.ndarray | None = 
     """Turns intensities into labels.
 
     Args:
-      intensities: [T, 12] float, 0..5.
+      intensities: [T, A] float, 0..5.
       level: "A" to "E", the intensity from which an AU counts as present.
       missing: [T] bool, frames without labels.
 
     Returns:
-      [T, 12] int8 in {-1, 0, +1}.
+      [T, A] int8 in {-1, 0, +1}.
 
     Raises:
       ValueError: the level is not a FACS intensity letter.

@@ -8,14 +8,14 @@ Source: the appearance changes named in the FACS manual (Ekman, Friesen & Hager 
 
 import numpy as np
 
-from au_jax.labels import AUS
+from au_jax.synthfacs.presets import AUS
 
 IDENTITY_DRIVERS: tuple[str, ...] = (
     "eye_gap", "eye_height", "brow_height", "brow_inner", "brow_outer", "nose_width", "nose_length", "mouth_width",
     "mouth_height", "mouth_corner", "jaw_width", "chin_length", "face_width", "cheek_width", "forehead",
 )  # fmt: skip
 DRIVERS: tuple[str, ...] = (*(f"AU{au}" for au in AUS), "jaw", *IDENTITY_DRIVERS)
-"""What moves the face: the 12 AUs in the order of `labels.AUS`, the jaw's opening, and the person's shape."""
+"""What moves the face: the AUs in the order of `presets.AUS`, the jaw's opening, and the person's shape."""
 NUM_MOVING = len(AUS) + 1
 """The drivers that change within a video come first."""
 

@@ -1,4 +1,4 @@
-"""Eyes, mouth and glasses, drawn over the skin at every pixel from the curves of expression.py.
+"""Eyes, mouth and glasses, drawn over the skin at every pixel from the curves of expression.py, and things in front.
 
 All functions take canonical coordinates [S, S] of one frame and scalars, and return [S, S] layers. Colours are linear.
 """
@@ -150,4 +150,37 @@ def draw_glasses(rgb, light, x, y, centres, darkness, edge):
     rgb = [c + 0.018 * lens * present * light for c in rgb]
     return layer(
         rgb, [0.10 * (1.0 - darkness) + 0.01, 0.08 * (1.0 - darkness) + 0.01, 0.07 * (1.0 - darkness) + 0.01], frame
+    )
+
+
+def draw_occluder(x, y, capsules, edge):
+    """Draws a thing in front of the face.
+
+    Args:
+      x, y: [S, S] camera coordinates; capsules: [CAPSULES, 6], radii 0 for none; edge: softness of its border.
+
+    Returns:
+      cover: [S, S] 0..1; slope_x, slope_y: [S, S] gradient of its surface; crease: [S, S] 1, lower between its parts.
+    """
+    x0, y0, r0, x1, y1, r1 = (capsules[:, j][:, None, None] for j in range(6))
+    x, y = x[None], y[None]
+    ax, ay = x1 - x0, y1 - y0
+    along = jnp.clip(((x - x0) * ax + (y - y0) * ay) / jnp.maximum(ax * ax + ay * ay, 1e-3), 0.0, 1.0)
+    dx, dy = x - x0 - along * ax, y - y0 - along * ay
+    # A radius of zero must not divide: the object is simply not there.
+    radius = jnp.maximum(r0 + (r1 - r0) * along, 1e-3)
+    squared = dx * dx + dy * dy + 1e-6
+    ratio = jnp.minimum(squared / (radius * radius), 1.0)
+    there = jnp.where(r0 > 0.01, jnp.clip(0.5 + 0.5 * (radius - jnp.sqrt(squared)) / edge, 0.0, 1.0), 0.0)
+    rise = jnp.where(there > 0.0, jnp.sqrt(1.02 - ratio) * radius, -100.0)
+    top = rise.max(axis=0, keepdims=True)
+    front = rise >= top
+    second = jnp.where(front, -100.0, rise).max(axis=0)
+    tilt = jnp.where(front, jnp.sqrt(ratio / ((1.05 - ratio) * squared)), 0.0)
+    crease = 1.0 - 0.35 * jnp.exp(-(top[0] - second) / 2.5)
+    return (
+        there.max(axis=0),
+        -(tilt * dx).max(axis=0) - (tilt * dx).min(axis=0),
+        -(tilt * dy).max(axis=0) - (tilt * dy).min(axis=0),
+        crease,
     )

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from au_jax.labels import AUS, NUM_AUS
 from au_jax.synthfacs.expression import DRIVERS, IDENTITY_DRIVERS, NUM_MOVING
+from au_jax.synthfacs.presets import AUS
 from au_jax.synthfacs.relief import PARTS
 
 # Linear RGB albedo from the lightest to the darkest skin.
@@ -42,8 +42,8 @@ class Identity:
     shape: np.ndarray  # [len(IDENTITY_DRIVERS), 2 sides] weights of the shape drivers
     relief: np.ndarray  # [len(PARTS), 2] weights of the relief at rest
     scalars: dict[str, float]  # lids and lips at rest, see expression.py
-    au_strength: np.ndarray  # [12, 2] how far each AU moves each side of this face, about 1
-    furrowing: np.ndarray  # [12, 2] how deep each AU's furrows get, about 1 (grows with age)
+    au_strength: np.ndarray  # [A, 2] how far each AU moves each side of this face, about 1
+    furrowing: np.ndarray  # [A, 2] how deep each AU's furrows get, about 1 (grows with age)
     skin: np.ndarray  # [3]
     melanin: float  # 0 light .. 1 dark
     age: float  # 0 young .. 1 old
@@ -141,8 +141,8 @@ def draw_identity(rng: np.random.Generator, spread: float = 1.0, woman: bool | N
             ),
             "smile_teeth": float(np.clip(0.6 + 0.7 * rng.standard_normal(), 0.0, 1.6)),
         },
-        au_strength=np.clip(1.0 + 0.10 * _bounded(rng, (NUM_AUS, 2)), 0.6, 1.4),
-        furrowing=np.clip((0.75 + 0.5 * age) * (1.0 + 0.18 * _bounded(rng, (NUM_AUS, 2))), 0.35, 1.6),
+        au_strength=np.clip(1.0 + 0.10 * _bounded(rng, (len(AUS), 2)), 0.6, 1.4),
+        furrowing=np.clip((0.75 + 0.5 * age) * (1.0 + 0.18 * _bounded(rng, (len(AUS), 2))), 0.35, 1.6),
         skin=np.clip(skin, 0.04, 0.9),
         melanin=float(melanin),
         age=float(age),
@@ -188,7 +188,7 @@ def expression_drive(identity: Identity, intensities: np.ndarray, gain: float, j
 
     Args:
       identity: the person.
-      intensities: [T, 12] in 0..5.
+      intensities: [T, A] in 0..5.
       gain: factor on all AUs.
       jaw: [T] opening of the jaw, 0..1.
 
@@ -198,8 +198,8 @@ def expression_drive(identity: Identity, intensities: np.ndarray, gain: float, j
     drive = np.tile(shape_drive(identity), (len(intensities), 1, 1))
     strength = np.asarray(intensities, np.float64)[:, :, None] / 5.0 * gain * identity.au_strength
     # Beyond E the skin gives way no further: 1.35 is the most that any muscle reaches.
-    drive[:, :NUM_AUS] = np.where(strength > 0.9, 0.9 + 0.45 * np.tanh((strength - 0.9) / 0.45), strength)
-    drive[:, NUM_AUS] = np.asarray(jaw)[:, None]
+    drive[:, : len(AUS)] = np.where(strength > 0.9, 0.9 + 0.45 * np.tanh((strength - 0.9) / 0.45), strength)
+    drive[:, len(AUS)] = np.asarray(jaw)[:, None]
     return drive
 
 

@@ -6,8 +6,28 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from au_jax.synthfacs import occluders
 from au_jax.synthfacs.presets import Preset
+
+CAPSULES = 6
+"""Rounded cones that make up a thing in front of a face."""
+KINDS = ("hand", "cup", "lock")
+"""Things that pass in front of a face for some frames: a hand, a cup, a lock of hair."""
+
+# kind: rows of (x0, y0, r0, x1, y1, r1) about the object's own origin, camera units.
+_FORMS = {
+    "hand": [
+        (0, 30, 30, 2, 62, 27), (-21, 18, 10, -33, -38, 7.5), (-6, 10, 10, -11, -54, 8), (11, 10, 10, 12, -52, 8),
+        (26, 16, 9, 34, -36, 7), (26, 40, 11, 56, 6, 8.5),
+    ],
+    "cup": [
+        (0, -22, 30, 0, 36, 25), (38, -12, 6, 46, 6, 6), (46, 6, 6, 36, 24, 6), (-10, 44, 20, 6, 70, 22),
+        (-30, 4, 9, 22, 6, 9), (-28, 22, 9, 20, 25, 9),
+    ],
+    "lock": [
+        (-4, -70, 9, 2, -45, 10), (2, -45, 10, 8, -20, 11), (8, -20, 11, 9, 5, 10), (9, 5, 10, 4, 30, 8),
+        (4, 30, 8, -5, 52, 5), (-5, 52, 5, -16, 66, 2),
+    ],
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +43,7 @@ class Motion:
     key: np.ndarray  # [T] strength of the key light, about 1
     light: np.ndarray  # [T, 3] unit vector to the key light: x right, y down, z to the camera
     occluder: np.ndarray  # [T, CAPSULES, 6] camera coordinates; zeros where there is none
-    occluder_kind: np.ndarray  # [T] index into `occluders.KINDS`, 0 where there is none
+    occluder_kind: np.ndarray  # [T] index into `KINDS`, 0 where there is none
     error: np.ndarray  # [T, 49, 2] smooth standard-normal tracker error
     noise: np.ndarray  # [T] sensor noise
     blur: np.ndarray  # [T] canonical units
@@ -58,13 +78,13 @@ def _talk(rng: np.random.Generator, length: int, fps: float, share: float) -> np
 
 
 def _occlusions(rng: np.random.Generator, length: int, preset: Preset) -> tuple[np.ndarray, np.ndarray]:
-    out = np.zeros((length, occluders.CAPSULES, 6))
+    out = np.zeros((length, CAPSULES, 6))
     kinds = np.zeros(length, int)
     frame = np.arange(length)
     for _ in range(rng.poisson(preset.occlusion_rate * length / preset.fps)):
         frames = int(rng.integers(4, 14))
         start = int(rng.integers(0, max(1, length - frames)))
-        kind = occluders.KINDS[rng.choice(3, p=[0.45, 0.3, 0.25])]
+        kind = KINDS[rng.choice(3, p=[0.45, 0.3, 0.25])]
         if kind == "lock":
             goal, way, angle = rng.uniform((-45, -75), (45, -25)), rng.uniform(-0.6, 0.6), rng.uniform(-0.5, 0.5)
             way = way + (np.pi / 2)  # falls from above
@@ -73,7 +93,7 @@ def _occlusions(rng: np.random.Generator, length: int, preset: Preset) -> tuple[
             goal, way = rng.uniform((-45, -10), (45, 75)), rng.uniform(-0.2, np.pi + 0.2)
             enter = np.array([np.cos(way), np.sin(way)])  # comes from below or the sides
             angle = rng.uniform(-0.9, 0.9) if kind == "hand" else rng.uniform(-0.2, 0.2)
-        capsules = occluders.form(kind, angle, rng.uniform(0.75, 1.15))
+        capsules = occluder_form(kind, angle, rng.uniform(0.75, 1.15))
         t = np.clip((frame - start + 0.5) / frames, 0, 1)
         near = np.clip(3.0 * np.minimum(t, 1 - t), 0, 1)
         near = near * near * (3 - 2 * near)
@@ -83,7 +103,7 @@ def _occlusions(rng: np.random.Generator, length: int, preset: Preset) -> tuple[
         placed[:, :, 0:2] += position[:, None]
         placed[:, :, 3:5] += position[:, None]
         out[active] = placed[active]
-        kinds[active] = occluders.KINDS.index(kind)
+        kinds[active] = KINDS.index(kind)
     return out, kinds
 
 
@@ -137,9 +157,31 @@ def still_motion(length: int, yaw: float = 0.0, pitch: float = 0.0, roll: float 
         jaw=0 * one,
         key=one,
         light=np.tile(light / np.linalg.norm(light), (length, 1)),
-        occluder=np.zeros((length, occluders.CAPSULES, 6)),
+        occluder=np.zeros((length, CAPSULES, 6)),
         occluder_kind=np.zeros(length, int),
         error=np.zeros((length, 49, 2)),
         noise=0 * one,
         blur=0 * one,
     )
+
+
+def occluder_form(kind: str, angle: float, scale: float) -> np.ndarray:
+    """Returns [CAPSULES, 6] float64 rows (x0, y0, r0, x1, y1, r1) of an object turned by `angle` (radians) and
+    scaled."""
+    rows = np.array(_FORMS[kind], np.float64) * scale
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    for first in (0, 3):
+        rows[:, first : first + 2] = rows[:, first : first + 2] @ turn
+    return rows
+
+
+def covered(points: np.ndarray, capsules: np.ndarray) -> np.ndarray:
+    """Returns which points an object hides: [..., N] bool from [..., N, 2] points and [..., CAPSULES, 6] cones."""
+    start, end = capsules[..., None, :, 0:2], capsules[..., None, :, 3:5]
+    axis = end - start
+    along = ((points[..., None, :] - start) * axis).sum(-1) / np.maximum((axis**2).sum(-1), 1e-6)
+    along = np.clip(along, 0, 1)
+    radius = capsules[..., None, :, 2] * (1 - along) + capsules[..., None, :, 5] * along
+    distance = np.linalg.norm(points[..., None, :] - start - along[..., None] * axis, axis=-1)
+    return (distance < radius).any(-1)

@@ -2,8 +2,11 @@
 
 import dataclasses
 
+AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+"""The AUs that synthfacs can draw, in the order of its labels and intensities: those of the paper."""
+
 BP4D_RATES: tuple[float, ...] = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0.165, 0.151)
-"""Base rates of the 12 AUs in BP4D, in the order of `labels.AUS` (published counts)."""
+"""Base rates of `AUS` in BP4D, in their order (published counts)."""
 
 EVENT_SECONDS: tuple[float, ...] = (1.28, 1.36, 1.28, 3.28, 3.08, 3.48, 4.92, 2.48, 0.76, 0.8, 0.72, 0.96)
 """Median length of an event in BP4D, in seconds (frames of data_formats.md at 25 frames a second)."""
@@ -109,6 +112,10 @@ def get_preset(name: str) -> Preset:
 
     Raises:
       ValueError: there is none; the message lists the names.
+
+    Example:
+      >>> get_preset("bp4d_like").subjects
+      41
     """
     if name not in PRESETS:
         raise ValueError(f"synthfacs has no preset {name!r}; choose one of {', '.join(sorted(PRESETS))}")

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax.synthfacs import camera as camera_model
-from au_jax.synthfacs import occluders
 from au_jax.synthfacs.camera import COARSE, LEFT, TOP, Grid
 from au_jax.synthfacs.expression import NUM_MOVING, movement_basis
-from au_jax.synthfacs.features import draw_eyes, draw_glasses, draw_mouth, layer, soft_step
+from au_jax.synthfacs.features import draw_eyes, draw_glasses, draw_mouth, draw_occluder, layer, soft_step
 from au_jax.synthfacs.relief import PARTS, relief_basis
 
 PIVOT = (100.0, 75.0)
@@ -210,7 +209,7 @@ def _compose(frame, still, face, behind, cover, cx, cy):
     """Puts head and occluders before the background, and exposes: three [size, size] arrays of display values."""
     edge = 0.6 * still["unit"]
     rgb = layer(behind, face, jnp.clip(cover, 0.0, 1.0))
-    hidden, tilt_x, tilt_y, crease = occluders.draw(cx, cy, frame["occluder"], edge)
+    hidden, tilt_x, tilt_y, crease = draw_occluder(cx, cy, frame["occluder"], edge)
     lit, _ = _lit(tilt_x, tilt_y, frame, 1.0)
     rgb = layer(rgb, [frame["occluder_color"][i] * lit[i] * crease for i in range(3)], hidden)
     return [camera_model.tone(c * frame["exposure"], still["camera"][i]) for i, c in enumerate(rgb)]
@@ -279,8 +278,8 @@ def render_frames(
     """Draws a batch of frames.
 
     Args:
-      frames: dict of arrays with a leading axis of frames, from `video.frame_inputs`.
-      still: dict of the video's static arrays, from `video.still_inputs`.
+      frames: dict of arrays with a leading axis of frames, from `scene.frame_inputs`.
+      still: dict of the video's static arrays, from `scene.still_inputs`.
       shared: `constants(texel)`.
       size: side of the picture in pixels; texel: of the texture, canonical units; step: of the coarse grid, pixels.
       clean: no blur and no noise; registered: the faces lie on the template, which saves work.

@@ -5,20 +5,18 @@ import dataclasses
 import functools
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
-from scipy import ndimage
+from jaxtyping import Bool, Float32, Int8, Int32, UInt8
 
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE
-from au_jax.labels import AUS, NUM_AUS
-from au_jax.synthfacs import dynamics, geometry, occluders
-from au_jax.synthfacs.camera import COARSE, camera_vector
-from au_jax.synthfacs.expression import NUM_MOVING, movement_basis
-from au_jax.synthfacs.identity import Identity, draw_identity, expression_drive, relief_weights, shape_drive
-from au_jax.synthfacs.motion import Motion, draw_motion, still_motion
-from au_jax.synthfacs.presets import Preset
+from au_jax.labels import listed
+from au_jax.synthfacs import dynamics, scene
+from au_jax.synthfacs.identity import Identity, draw_identity, expression_drive
+from au_jax.synthfacs.motion import covered, draw_motion, still_motion
+from au_jax.synthfacs.presets import AUS, Preset
 from au_jax.synthfacs.renderer import constants, render_frames, texel_for
 from au_jax.synthfacs.skin import static_texture
 
@@ -29,14 +27,23 @@ _COVERED_TOO_FAR = 0.55  # share of hidden landmarks from which a tracker loses 
 
 @dataclasses.dataclass(frozen=True)
 class VideoChunk:
-    """Consecutive frames of one video."""
+    """Consecutive frames of one video; A stands for the AUs of `synthfacs.AUS`, in their order.
 
-    frames: np.ndarray  # [T, size, size, 3] uint8 RGB
-    labels: np.ndarray  # [T, 12] int8 in {-1, 0, +1}; 0 where not coded or not found
-    landmarks: np.ndarray  # [T, 49, 2] float32, x then y, pixels of `frames`, with the tracker's error
-    found: np.ndarray  # [T] bool, False where the tracker lost the face
-    intensities: np.ndarray  # [T, 12] float32, 0..5
-    frame_numbers: np.ndarray  # [T] int32, from 1
+    Attributes:
+      frames: [T, size, size, 3] uint8 RGB.
+      labels: [T, A] int8 in {-1, 0, +1}; 0 where not coded or not found.
+      landmarks: [T, 49, 2] float32, x then y, pixels of `frames`, with the tracker's error.
+      found: [T] bool, False where the tracker lost the face.
+      intensities: [T, A] float32, 0..5.
+      frame_numbers: [T] int32, from 1.
+    """
+
+    frames: UInt8[np.ndarray, "T S S 3"]
+    labels: Int8[np.ndarray, "T A"]
+    landmarks: Float32[np.ndarray, "T 49 2"]
+    found: Bool[np.ndarray, " T"]
+    intensities: Float32[np.ndarray, "T A"]
+    frame_numbers: Int32[np.ndarray, " T"]
 
 
 def _generator(preset: Preset, seed: int, *place: int) -> np.random.Generator:
@@ -46,7 +53,13 @@ def _generator(preset: Preset, seed: int, *place: int) -> np.random.Generator:
 
 
 def subject_names(preset: Preset) -> list[str]:
-    """Returns the subjects' names in order: S01.. , or F001.., M001.. in BP4D's proportions (23 women of 41)."""
+    """Returns the subjects' names in order: S001, ..., or F001.., M001.. in BP4D's proportions (23 women of 41).
+
+    Example:
+      >>> from au_jax.synthfacs import get_preset
+      >>> subject_names(get_preset("tiny")), subject_names(get_preset("bp4d_like"))[22:24]
+      (['S001', 'S002', 'S003', 'S004', 'S005', 'S006'], ['F023', 'M001'])
+    """
     if preset.subject_prefix == "FM":
         women = round(preset.subjects * 23 / 41)
         return [f"F{i + 1:03d}" for i in range(women)] + [f"M{i + 1:03d}" for i in range(preset.subjects - women)]
@@ -58,6 +71,11 @@ def video_names(preset: Preset, subject: str) -> list[str]:
 
     Raises:
       ValueError: the preset has no such subject.
+
+    Example:
+      >>> from au_jax.synthfacs import get_preset
+      >>> video_names(get_preset("tiny"), "S001")
+      ['T1', 'T2']
     """
     _index(subject_names(preset), subject, f"preset {preset.name!r} has no subject")
     return [f"T{i + 1}" for i in range(preset.videos_per_subject)]
@@ -76,7 +94,16 @@ def _places(preset: Preset, subject: str, video: str) -> tuple[int, int]:
 
 
 def video_length(preset: Preset, seed: int, subject: str, video: str) -> int:
-    """Returns the number of frames of a video."""
+    """Returns the number of frames of a video.
+
+    Raises:
+      ValueError: the preset has no such subject or video.
+
+    Example:
+      >>> from au_jax.synthfacs import get_preset
+      >>> video_length(get_preset("tiny"), 0, "S001", "T1")
+      21
+    """
     person, take = _places(preset, subject, video)
     spread = _generator(preset, seed, person, take, 1).uniform(-1, 1) * preset.length_spread
     return max(2, round(preset.frames_per_video * (1 + spread)))
@@ -95,99 +122,6 @@ def _texture(preset: Preset, seed: int, subject: str, texel: float) -> np.ndarra
     return static_texture(subject_identity(preset, seed, subject), texel)
 
 
-def _background(rng: np.random.Generator, plain: float) -> np.ndarray:
-    """[48, 48, 3] float32 linear colours of an out-of-focus room."""
-    picture = np.ones((48, 48, 3)) * rng.uniform(0.06, 0.45) * (1 + 0.25 * rng.uniform(-1, 1, 3) * (1 - 0.5 * plain))
-    for _ in range(rng.poisson(1.5 + 5 * (1 - plain))):
-        x0, y0 = rng.integers(0, 44, 2)
-        picture[y0 : y0 + rng.integers(5, 40), x0 : x0 + rng.integers(3, 20)] *= rng.uniform(0.4, 1.7) * (
-            1 + 0.2 * rng.uniform(-1, 1, 3)
-        )
-    picture *= 1 + 0.15 * ndimage.gaussian_filter(rng.standard_normal((48, 48, 1)), (6, 6, 0)) * 12
-    return np.clip(ndimage.gaussian_filter(picture, (1.1, 1.1, 0)), 0.01, 0.8).astype(np.float32)
-
-
-def still_inputs(
-    identity: Identity, texture: np.ndarray, rng: np.random.Generator, unit: float, camera: str, light: float
-) -> dict[str, np.ndarray]:
-    """Returns the static arrays of a video for `renderer.render_frames`.
-
-    Args:
-      identity: the person; texture: from `skin.static_texture`.
-      rng: draws room and clothes.
-      unit: canonical units of one output pixel; camera: name in `camera.CAMERAS`; light: factor on how lights differ.
-    """
-    rest = np.tensordot(shape_drive(identity), movement_basis(COARSE.points()), axes=([0, 1], [0, 1]))
-    still = {
-        "texture": texture,
-        "rest_move": rest,
-        "depth": geometry.rest_depth(identity).reshape(-1, 1),
-        "background": _background(rng, plain=0.8 if camera == "lab" else 0.1),
-        "torso": np.array([rng.normal(0, 4.0), 149.0 + rng.normal(0, 5.0)]),
-        "cloth": np.clip(rng.uniform(0.02, 0.5) * (1 + 0.7 * rng.uniform(-1, 1, 3)), 0.01, 0.8),
-        "neck": 42.0 + 3.0 * identity.shape[:, :].mean(1)[10],
-        "skin": identity.skin,
-        "iris": identity.iris,
-        "lashes": np.clip(identity.lashes, 0.2, 1.0),
-        "lips": identity.lip_color,
-        "glasses": identity.glasses,
-        "eye_centres": geometry.eye_centres_at_rest(identity),
-        "backlight": 1.0 + 0.3 * light * rng.uniform(-1, 1),
-        "camera": camera_vector(camera),
-        "unit": unit,
-    }
-    return {name: np.asarray(value, np.float32) for name, value in still.items()}
-
-
-def frame_inputs(
-    identity: Identity,
-    drive: np.ndarray,
-    motion: Motion,
-    tracks: geometry.Tracks,
-    to_camera: np.ndarray,
-    rng: np.random.Generator,
-    unit: float,
-    light: float,
-) -> dict[str, np.ndarray]:
-    """Returns the per-frame arrays of a video for `renderer.render_frames`, each with T rows."""
-    length = len(drive)
-    back = np.swapaxes(tracks.rotation, 1, 2)
-    key = rng.uniform(1.15, 1.45) - 0.15
-    fill = np.clip(rng.uniform(0.30, 0.50) * (1.0 - 0.25 * (light - 1.0)), 0.1, 0.8)
-    color = 1.0 + light * rng.normal(0, 0.05) * np.array([1.0, 0.1, -1.0])
-    # The operator opens the aperture for darker skin, not all the way.
-    brightness = identity.skin @ np.array([0.3, 0.6, 0.1])
-    exposure = 0.92 * (0.45 / brightness) ** 0.38 * np.exp(0.08 * light * rng.standard_normal())
-    # A hand is one's own or a neighbour's, a lock one's own; a cup can have any colour.
-    colors = np.stack([identity.skin * rng.uniform(0.75, 1.15), rng.uniform(0.03, 0.6, 3), identity.hair_color * 1.1])
-    frames = {
-        "to_camera": to_camera,
-        "pose_inverse": np.linalg.inv(tracks.linear),
-        "pose_depth": tracks.depth,
-        "pose_shift": tracks.shift,
-        "scale": motion.scale,
-        "neck_top": tracks.neck_top,
-        "chin": tracks.chin,
-        "drive": drive[:, :NUM_MOVING].reshape(length, -1),
-        "relief": relief_weights(identity, drive).reshape(length, -1),
-        "eyes": tracks.eyes,
-        "mouth": tracks.mouth,
-        "light": np.einsum("tij,tj->ti", back, motion.light),
-        "view": back[:, :, 2],
-        "key": key * motion.key,
-        "fill": np.full(length, fill),
-        "color": np.tile(color, (length, 1)),
-        "exposure": np.full(length, exposure),
-        "occluder": motion.occluder,
-        "occluder_color": colors[motion.occluder_kind],
-        "noise": motion.noise,
-        "blur": motion.blur / unit,
-    }
-    arrays: dict[str, np.ndarray] = {name: np.asarray(value, np.float32) for name, value in frames.items()}
-    arrays["noise_key"] = rng.integers(0, 2**32, (length, 2), dtype=np.uint32)
-    return arrays
-
-
 @dataclasses.dataclass(frozen=True)
 class _Plan:
     """How a view of a size is drawn."""
@@ -202,7 +136,7 @@ class _Plan:
 def _plan(size: int, view: str) -> _Plan:
     if view not in VIEWS:
         raise ValueError(f"synthfacs has no view {view!r}; choose one of {', '.join(VIEWS)}")
-    unit = (TEMPLATE_SIZE if view == "registered" else geometry.SCENE_WIDTH) / size
+    unit = (TEMPLATE_SIZE if view == "registered" else scene.SCENE_WIDTH) / size
     step = max(1, min(4, int(round(5.0 / unit))))
     return _Plan(size, unit, texel_for(unit), step, view == "registered")
 
@@ -210,8 +144,8 @@ def _plan(size: int, view: str) -> _Plan:
 def _to_picture(landmarks: np.ndarray, plan: _Plan) -> np.ndarray:
     """[T, 2, 3] maps from camera coordinates to pixels."""
     if plan.registered:
-        return geometry.registrations(landmarks, plan.size)
-    return geometry.scene_camera(len(landmarks), plan.size)
+        return scene.registrations(landmarks, plan.size)
+    return scene.scene_camera(len(landmarks), plan.size)
 
 
 def _render(inputs: dict, still: dict, plan: _Plan, where: str, clean: bool = False) -> np.ndarray:
@@ -234,14 +168,34 @@ def _render(inputs: dict, still: dict, plan: _Plan, where: str, clean: bool = Fa
     return pictures
 
 
-def video_intensities(preset: Preset, seed: int, subject: str, video: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a video's [T, 12] float32 AU intensities and its [T] bool frames without codes, without drawing a
-    face."""
+def video_intensities(
+    preset: Preset, seed: int, subject: str, video: str
+) -> tuple[Float32[np.ndarray, "T A"], Bool[np.ndarray, " T"]]:
+    """Draws what a video's face does, without drawing the face.
+
+    Args:
+      preset: what to draw.
+      seed: which world of people.
+      subject: name from `subject_names`.
+      video: name from `video_names`.
+
+    Returns:
+      [T, A] float32 AU intensities, 0..5, and [T] bool frames without codes.
+
+    Raises:
+      ValueError: the preset has no such subject or video.
+
+    Example:
+      >>> from au_jax.synthfacs import get_preset
+      >>> intensities, missing = video_intensities(get_preset("tiny"), 0, "S001", "T1")
+      >>> intensities.shape, missing.shape
+      ((21, 12), (21,))
+    """
     person, take = _places(preset, subject, video)
     length = video_length(preset, seed, subject, video)
     shifts, strengths = dynamics.people_effects(_generator(preset, seed, 0, 0, 1), preset)
     # Tasks come in opposite pairs, so that a person's few videos together show the person.
-    pair = dynamics.correlated(_generator(preset, seed, person, take // 2, 6).standard_normal(NUM_AUS))
+    pair = dynamics.correlated(_generator(preset, seed, person, take // 2, 6).standard_normal(len(AUS)))
     intensities = dynamics.simulate(
         _generator(preset, seed, person, take, 2),
         length,
@@ -265,8 +219,10 @@ def render_video(
     """Draws a video.
 
     Args:
-      preset: what to draw; seed: which world of people.
-      subject, video: names from `subject_names` and `video_names`.
+      preset: what to draw.
+      seed: which world of people.
+      subject: name from `subject_names`.
+      video: name from `video_names`.
       view: "registered" (the face as registration brings it onto the template, drawn there directly) or "scene".
       size: side of the pictures in pixels; the preset's when None.
       chunk: frames per chunk; the last chunk is shorter.
@@ -275,7 +231,14 @@ def render_video(
       VideoChunk, in order. The same arguments always give the same chunks; the frames do not depend on `chunk`.
 
     Raises:
-      ValueError: unknown view or name. FloatingPointError: a picture with pixels that are not finite.
+      ValueError: unknown view or name.
+      FloatingPointError: a picture with pixels that are not finite.
+
+    Example (skipped by the tests, as the renderer is compiled first, which takes some seconds):
+      >>> from au_jax.synthfacs import get_preset
+      >>> chunk = next(render_video(get_preset("tiny"), 0, "S001", "T1"))  # doctest: +SKIP
+      >>> chunk.frames.shape, chunk.labels.shape  # doctest: +SKIP
+      ((21, 40, 40, 3), (21, 12))
     """
     size = preset.size if size is None else size
     person, take = _places(preset, subject, video)
@@ -286,22 +249,22 @@ def render_video(
     intensities, missing = video_intensities(preset, seed, subject, video)
     motion = draw_motion(_generator(preset, seed, person, take, 4), length, preset)
     drive = expression_drive(identity, intensities, preset.au_gain, motion.jaw)
-    tracks = geometry.track(identity, drive, motion)
+    tracks = scene.track(identity, drive, motion)
 
-    hidden = occluders.covered(tracks.landmarks, motion.occluder).mean(1)
+    hidden = covered(tracks.landmarks, motion.occluder).mean(1)
     found = hidden < _COVERED_TOO_FAR
     error = preset.tracker_error * 65.0 * motion.error * (1.0 + 3.0 * hidden[:, None, None])
     tracked = tracks.landmarks + error + _tracker_bias(preset, seed, person)
     to_picture = _to_picture(tracked, plan)
-    landmarks = geometry.applied(to_picture, tracked).astype(np.float32)
+    landmarks = scene.applied(to_picture, tracked).astype(np.float32)
     labels = dynamics.to_labels(intensities, preset.level, missing | ~found)
 
     world = _generator(preset, seed, person, take, 5)
-    still = still_inputs(
+    still = scene.still_inputs(
         identity, _texture(preset, seed, subject, plan.texel), world, plan.unit, preset.camera, preset.light
     )
-    inputs = frame_inputs(
-        identity, drive, motion, tracks, geometry.inverted(to_picture), world, plan.unit, preset.light
+    inputs = scene.frame_inputs(
+        identity, drive, motion, tracks, scene.inverted(to_picture), world, plan.unit, preset.light
     )
     still = jax.device_put(still)
 
@@ -334,7 +297,7 @@ def _tracker_bias(preset: Preset, seed: int, person: int) -> np.ndarray:
     return bias - fitted.reshape(49, 2)
 
 
-def _ahead(draw, starts: range) -> Iterator[VideoChunk]:
+def _ahead(draw: Callable[[int], VideoChunk], starts: range) -> Iterator[VideoChunk]:
     """Draws chunks on all cores, a few ahead of the reader, and hands them out in order."""
     workers = max(1, os.cpu_count() or 1)
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -361,43 +324,50 @@ def draw_faces(
     camera: str = "lab",
     world: int = 0,
     steady: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[UInt8[np.ndarray, "N S S 3"], Float32[np.ndarray, "N 49 2"]]:
     """Draws clean pictures of a person with given expressions.
 
     Args:
       identity: the person, or a seed to draw one from.
       expressions: for each picture, AU number -> intensity 0..5; an empty dict is a neutral face.
-      size, view: as in `render_video`.
-      gain: factor on the AUs; yaw, pitch, roll: radians; jaw, blink: 0..1.
-      camera: name in `camera.CAMERAS`; world: seed of room, clothes and light.
+      size: as in `render_video`.
+      view: as in `render_video`.
+      gain: factor on the AUs.
+      yaw: radians, as pitch and roll.
+      pitch: nodding.
+      roll: tilting.
+      jaw: 0 closed, 1 open.
+      blink: 0 open, 1 closed.
+      camera: name in `camera.CAMERAS`.
+      world: seed of room, clothes and light.
       steady: register all pictures by the landmarks of the first, so that only what the AUs move moves.
 
     Returns:
       [N, size, size, 3] uint8 RGB and the true landmarks in them, [N, 49, 2] float32.
 
     Raises:
-      ValueError: unknown view or camera, or an AU that is not one of the twelve.
+      ValueError: unknown view or camera, or an AU that is not in `synthfacs.AUS`.
     """
     if isinstance(identity, int):
         identity = draw_identity(np.random.Generator(np.random.Philox(np.random.SeedSequence([identity, 77]))))
     count = len(expressions)
-    rows = np.zeros((count, NUM_AUS))
+    rows = np.zeros((count, len(AUS)))
     for row, expression in zip(rows, expressions, strict=True):
         for au, value in expression.items():
             if au not in AUS:
-                raise ValueError(f"synthfacs cannot draw AU {au}; it has {', '.join(map(str, AUS))}")
+                raise ValueError(f"synthfacs cannot draw AU {au}; it has {listed(AUS)}")
             row[AUS.index(au)] = value
     motion = dataclasses.replace(still_motion(count, yaw, pitch, roll), blink=np.full(count, blink))
     drive = expression_drive(identity, rows, gain, np.full(count, jaw))
-    tracks = geometry.track(identity, drive, motion)
+    tracks = scene.track(identity, drive, motion)
     plan = _plan(size, view)
     anchors = np.repeat(tracks.landmarks[:1], count, axis=0) if steady else tracks.landmarks
     to_picture = _to_picture(anchors, plan)
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([world, 78])))
-    still = still_inputs(identity, static_texture(identity, plan.texel), rng, plan.unit, camera, 1.0)
-    inputs = frame_inputs(identity, drive, motion, tracks, geometry.inverted(to_picture), rng, plan.unit, 0.0)
+    still = scene.still_inputs(identity, static_texture(identity, plan.texel), rng, plan.unit, camera, 1.0)
+    inputs = scene.frame_inputs(identity, drive, motion, tracks, scene.inverted(to_picture), rng, plan.unit, 0.0)
     pictures = _render(inputs, still, plan, "draw_faces", clean=True)
-    return pictures, geometry.applied(to_picture, tracks.landmarks).astype(np.float32)
+    return pictures, scene.applied(to_picture, tracks.landmarks).astype(np.float32)
 
 
 def draw_face(
@@ -406,7 +376,13 @@ def draw_face(
     size: int = 200,
     view: str = "registered",
     **options,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws one picture, [size, size, 3] uint8, and its landmarks, [49, 2] float32; options as in `draw_faces`."""
+) -> tuple[UInt8[np.ndarray, "S S 3"], Float32[np.ndarray, "49 2"]]:
+    """Draws one picture, [size, size, 3] uint8 RGB, and its landmarks, [49, 2] float32; options as in `draw_faces`.
+
+    Example (skipped by the tests, as the renderer is compiled first, which takes some seconds):
+      >>> picture, landmarks = draw_face(5, {6: 3.0, 12: 4.0}, size=200, yaw=0.2)  # doctest: +SKIP
+      >>> picture.shape, landmarks.shape  # doctest: +SKIP
+      ((200, 200, 3), (49, 2))
+    """
     pictures, landmarks = draw_faces(identity, [intensities or {}], size, view, **options)
     return pictures[0], landmarks[0]

@@ -8,7 +8,7 @@ import pytest
 
 from au_jax.data.annotations.table import Coding, read_intensities, read_table
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from .conftest import amounts, mutate
 
@@ -16,7 +16,7 @@ FRAMES = 40
 
 
 def occurrence(generator):
-    aus = generator.permutation(AUS)
+    aus = generator.permutation(PAPER_AUS)
     header = ",".join(["frame", *(f"AU{au:02d}" for au in aus)])
     rows = [",".join([str(n), *generator.choice(["0", "1", "9"], 12)]) for n in range(1, FRAMES + 1)]
     return "\n".join([header, *rows]) + "\n"
@@ -28,7 +28,7 @@ def bp4d(generator):
 
 
 def intensity(generator):
-    header = ",".join(["frame", *(f"AU{au:02d}_r" for au in AUS)])
+    header = ",".join(["frame", *(f"AU{au:02d}_r" for au in PAPER_AUS)])
     rows = [",".join([str(n), *map(str, generator.integers(0, 6, 12))]) for n in range(1, FRAMES + 1)]
     return "\n".join([header, *rows]) + "\n"
 
@@ -84,11 +84,15 @@ def test_a_damaged_table_states_every_label_that_is_read(tmp_path, form, seeds):
         there = stated(content.decode("utf-8-sig"), frame_name)
         threshold = 2 if form is intensity else 1
         for row, column in zip(*np.nonzero(codes.labels), strict=True):
-            values = there[float(codes.frames[row]), AUS[column]]
+            values = there[float(codes.frames[row]), PAPER_AUS[column]]
             wanted = {value >= threshold for value in values if 0 <= value <= 5}
             label = bool(codes.labels[row, column] > 0)
             # An open quotation mark swallows lines, which may have contradicted others.
-            assert label in wanted if b'"' in content else wanted == {label}, (seed, codes.frames[row], AUS[column])
+            assert label in wanted if b'"' in content else wanted == {label}, (
+                seed,
+                codes.frames[row],
+                PAPER_AUS[column],
+            )
     # Most damage is local.
     assert read > len(seeds) // 3
 
@@ -103,7 +107,7 @@ def test_damaged_files_of_single_aus_state_every_label_that_is_read(tmp_path, se
             paths[au], texts[au] = tmp_path / f"au{au}.txt", mutate(text, generator) if au == 12 else text
             paths[au].write_bytes(texts[au])
         try:
-            codes = read_intensities(paths, level=2)
+            codes = read_intensities(paths, Coding(level=2))
         except UserError as error:
             assert "\n" not in str(error) and "au12.txt" in str(error)
             continue
@@ -111,7 +115,7 @@ def test_damaged_files_of_single_aus_state_every_label_that_is_read(tmp_path, se
             header = b"frame,%d\n" % au
             # Without a header, the first line's delimiter is the file's.
             there = stated((header + texts[au]).decode("utf-8-sig", errors="replace"), "frame")
-            for row in np.flatnonzero(codes.labels[:, AUS.index(au)]):
+            for row in np.flatnonzero(codes.labels[:, PAPER_AUS.index(au)]):
                 values = there.get((float(codes.frames[row]), au), set())
                 wanted = {value >= 2 for value in values if 0 <= value <= 5}
-                assert bool(codes.labels[row, AUS.index(au)] > 0) in wanted, (seed, codes.frames[row], au)
+                assert bool(codes.labels[row, PAPER_AUS.index(au)] > 0) in wanted, (seed, codes.frames[row], au)

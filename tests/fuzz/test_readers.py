@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from ..data.conftest import raw, reader, stand_in, write_picture, write_text, write_video
 from .conftest import amounts, mutate
@@ -36,7 +36,7 @@ def make_bp4d(root):
 
 def make_disfa(root):
     write_video(root / "LeftVideoSN001_comp.avi", FRAMES)
-    for au in AUS:
+    for au in PAPER_AUS:
         lines = [f"{frame},{5 * codes(frame, au)}" for frame in range(1, FRAMES + 1)]
         write_text(root / f"SN001/SN001_au{au}.txt", "\n".join(lines) + "\n")
 
@@ -78,10 +78,10 @@ def test_one_damaged_file_of_a_copy_costs_no_more_than_itself(raw, reader, stand
             continue
         assert all("\n" not in problem.text for problem in told)
         for faces in parts:
-            assert (np.diff(faces.frames) > 0).all() and set(np.unique(faces.labels)) <= {-1, 0, 1}
-            assert not faces.labels[~faces.found].any()
+            assert (np.diff(faces.frame_numbers) > 0).all() and set(np.unique(faces.labels)) <= {-1, 0, 1}
+            assert not faces.labels[~faces.face_detected].any()
             if hit.suffix in (".csv", ".txt"):
                 continue  # see test_codes.py
-            for frame, labels in zip(faces.frames, faces.labels, strict=True):
-                truth = [1 if codes(frame, au) else -1 for au in AUS]
+            for frame, labels in zip(faces.frame_numbers, faces.labels, strict=True):
+                truth = [1 if codes(frame, au) else -1 for au in PAPER_AUS]
                 assert labels.any() == (labels == truth).all(), (seed, hit, frame)

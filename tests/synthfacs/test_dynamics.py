@@ -3,8 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from au_jax.labels import AUS
-from au_jax.synthfacs import dynamics
+from au_jax.synthfacs import AUS, dynamics
 from au_jax.synthfacs.presets import BP4D_RATES, PRESETS, get_preset
 from au_jax.synthfacs.video import subject_names, video_intensities, video_names
 

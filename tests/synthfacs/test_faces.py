@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from au_jax.faces.registration import TEMPLATE
-from au_jax.labels import AUS
-from au_jax.synthfacs import draw_face, draw_faces, geometry, occluders
+from au_jax.synthfacs import AUS, draw_face, draw_faces, scene
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
 from au_jax.synthfacs.identity import draw_identity, expression_drive
-from au_jax.synthfacs.motion import still_motion
+from au_jax.synthfacs.motion import covered, occluder_form, still_motion
 
 SIZE = 40
 PEOPLE = (5, 7, 11)
@@ -31,12 +30,12 @@ def _points(intensities, spread=1.0, seed=0):
         for au, value in expression.items():
             row[AUS.index(au)] = value
     drive = expression_drive(identity, rows, 1.0, np.zeros(len(rows)))
-    return geometry.track(identity, drive, still_motion(len(rows))).landmarks
+    return scene.track(identity, drive, still_motion(len(rows))).landmarks
 
 
 def test_the_mean_person_at_rest_lies_on_the_template():
     points = np.mean([_points([{}], spread=0.0, seed=seed)[0] for seed in range(20)], axis=0)
-    assert np.abs(points + geometry.PIVOT - TEMPLATE).max() < 2.0
+    assert np.abs(points + scene.PIVOT - TEMPLATE).max() < 2.0
 
 
 def _moves(au):
@@ -128,7 +127,7 @@ def test_unknown_names_are_refused():
 
 
 def test_occluders_cover_what_they_pass():
-    capsules = occluders.form("cup", 0.0, 1.0)
+    capsules = occluder_form("cup", 0.0, 1.0)
     points = np.array([[0.0, 0.0], [200.0, 0.0]])
-    np.testing.assert_array_equal(occluders.covered(points, capsules), [True, False])
-    assert not occluders.covered(points, np.zeros((6, 6))).any()
+    np.testing.assert_array_equal(covered(points, capsules), [True, False])
+    assert not covered(points, np.zeros((6, 6))).any()

@@ -1,3 +1,5 @@
+"""Videos: the same seed gives the same frames, and labels, landmarks and pixels belong together."""
+
 import dataclasses
 import functools
 
@@ -5,7 +7,7 @@ import numpy as np
 import pytest
 
 from au_jax.faces.registration import TEMPLATE, similarity
-from au_jax.synthfacs import get_preset, render_video, video_length
+from au_jax.synthfacs import get_preset, render_video, scene, video_length
 from au_jax.synthfacs import video as video_module
 
 TINY = get_preset("tiny")
@@ -105,13 +107,13 @@ def test_identity_spread_zero_gives_everybody_the_mean_shape():
 
 
 def test_a_picture_that_is_not_finite_raises(monkeypatch):
-    honest = video_module.still_inputs
+    honest = scene.still_inputs
 
     def broken(*args, **kwargs):
         still = honest(*args, **kwargs)
         return {**still, "iris": still["iris"] * np.nan}
 
-    monkeypatch.setattr(video_module, "still_inputs", broken)
+    monkeypatch.setattr(scene, "still_inputs", broken)
     with pytest.raises(FloatingPointError, match="not finite"):
         _all()
 

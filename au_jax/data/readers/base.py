@@ -1,119 +1,27 @@
-"""What the readers of recordings on disk share: their config, the recordings that can be used, their codes and faces.
-
-Registered faces with their codes: the frames from the first to the last coded one, in parts.
-"""
+"""What the readers of recordings on disk share: their config, the recordings that can be used, their codes and faces."""
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from au_jax.config import Config
-from au_jax.data.annotations.table import (
-    INTENSITY,
-    LEVELS,
-    OCCURRENCE,
-    Codes,
-    Coding,
-    read_intensities,
-    read_table,
-    spans,
-)
+from au_jax.config import DataConfig
+from au_jax.data.annotations.codes import Codes, spans
+from au_jax.data.annotations.table import INTENSITY, LEVELS, OCCURRENCE, Coding, read_intensities, read_table
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
-from au_jax.data.recordings import Faces, Problem, RecordingId, safe_name
-from au_jax.errors import UserError
-from au_jax.labels import AUS, MISSING
+from au_jax.data.recordings import Faces, Problem, RecordingId, aus_suffix, safe_name
+from au_jax.errors import ConfigError, DataError
+from au_jax.labels import MISSING, check_aus, listed
 
 if TYPE_CHECKING:
     from au_jax.faces.decoding import VideoFrame
     from au_jax.faces.tracking import RegisteredFace
 
 _CHUNK = 64  # frames
-
-
-def coded_faces(pictures: Iterable["VideoFrame"], codes: Codes, size: int, place: Path) -> Iterator[Faces]:
-    """Registers the frames from the first to the last coded one; decoding stops behind it.
-
-    A frame has labels 0 where it has no row of codes, cannot be read or shows no face.
-
-    Args:
-      pictures: the frames of a recording in order of number.
-      codes: their codes.
-      size: side of a registered face in pixels.
-      place: video or folder, for messages.
-
-    Yields:
-      Faces of up to 64 frames; the last has the problems met.
-
-    Raises:
-      UserError: no frame has codes.
-    """
-    from au_jax.faces.tracking import register_pictures
-
-    first, last = codes.frames[0], codes.frames[-1]
-    unreadable: list[int] = []
-
-    def coded() -> Iterator["VideoFrame"]:
-        for picture in pictures:
-            if picture.number >= first:
-                if picture.image is None:
-                    unreadable.append(picture.number)
-                yield picture
-            if picture.number >= last:
-                return
-
-    numbers: list[int] = []
-    unfound: list[int] = []
-    rows: list[RegisteredFace] = []
-    for face in register_pictures(coded(), size):
-        if len(rows) == _CHUNK:
-            yield _chunk(rows, codes)
-            rows = []
-        # Whole frames of a chunk would fill the memory.
-        rows.append(dataclasses.replace(face, picture=None))
-        numbers.append(face.number)
-        if face.face is None:
-            unfound.append(face.number)
-    lacking = np.setdiff1d(codes.frames, numbers)
-    if len(lacking) == len(codes.frames):
-        raise UserError(f"{place} has none of the frames {spans(codes.frames)} that have codes; mend their numbers")
-    problems = (
-        ("label without frame", "have codes, but there is no such frame", lacking),
-        ("unreadable frame", "cannot be read", unreadable),
-        ("frame without face", "show no face that was found", np.setdiff1d(unfound, unreadable)),
-    )
-    yield _chunk(
-        rows,
-        codes,
-        tuple(
-            Problem(kind, str(place), f"frames {spans(np.asarray(frames))} {text}", len(frames))
-            for kind, text, frames in problems
-            if len(frames)
-        ),
-    )
-
-
-def _chunk(rows: list["RegisteredFace"], codes: Codes, problems: tuple[Problem, ...] = ()) -> Faces:
-    frames = np.array([row.number for row in rows], np.int32)
-    found = np.array([row.face is not None for row in rows])
-    places = np.minimum(np.searchsorted(codes.frames, frames), len(codes.frames) - 1)
-    coded = found & (codes.frames[places] == frames)
-    return Faces(
-        images=np.stack([row.image for row in rows]),
-        labels=np.where(coded[:, None], codes.labels[places], np.int8(MISSING)),
-        landmarks=np.stack([row.landmarks for row in rows]).astype(np.float32),
-        frames=frames,
-        found=found,
-        problems=problems,
-    )
-
-
-if TYPE_CHECKING:
-    from au_jax.faces.decoding import VideoFrame
 
 # au_jax.main, which comes here where nothing has been prepared, has no --raw.
 _PREPARE = "prepare it first: python -m au_jax.prepare --config=... --raw=FOLDER"
@@ -124,8 +32,20 @@ class RawReader(abc.ABC):
 
     The disk is looked at when recordings are first asked for, and once: a pickled reader takes along what was found.
 
+    Args:
+      data: `config.data`.
+
+    Attributes:
+      name: identifier of the prepared dataset.
+      aus: AUs of the labels, in order of their columns.
+      level: intensity from which an AU counts as present, A to E.
+      root: folder of the recordings.
+      coding: how codes are read; its `unmarked` may be "auto".
+
     Raises:
-      UserError: a field of `config.data` has a value that cannot be used.
+      ConfigError: a field of `config.data` has a value that cannot be used.
+
+    Example: see `FolderReader`.
     """
 
     source: ClassVar[str]
@@ -134,24 +54,27 @@ class RawReader(abc.ABC):
     layout: ClassVar[str]
     """What is expected below the root, for messages."""
 
-    def __init__(self, data: Config):
+    def __init__(self, data: DataConfig):
+        self.aus: tuple[int, ...] = check_aus(data.aus)
         self.level: str = (data.level or self.default_level).upper()
         if self.level not in tuple(LEVELS):
-            raise UserError(f"config.data.level is {data.level!r}; choose one of {', '.join(LEVELS)}")
+            raise ConfigError(f"config.data.level is {data.level!r}; choose one of {', '.join(LEVELS)}")
         if data.codes not in ("auto", OCCURRENCE, INTENSITY):
-            raise UserError(f"config.data.codes is {data.codes!r}; choose auto, {OCCURRENCE} or {INTENSITY}")
+            raise ConfigError(f"config.data.codes is {data.codes!r}; choose auto, {OCCURRENCE} or {INTENSITY}")
         if not data.fps > 0:
-            raise UserError(f"config.data.fps is {data.fps}; give the frames a second of the frame folders")
+            raise ConfigError(f"config.data.fps is {data.fps}; give the frames a second of the frame folders")
         self.root = Path(data.raw)
         self.coding = Coding(
             level=LEVELS.index(self.level) + 1,
             unmarked=data.codes,
             # Who asks for a level wants the columns that have levels.
             preferred=INTENSITY if data.level else OCCURRENCE,
-            columns=parse_columns(data.columns),
+            columns=parse_columns(data.columns, self.aus),
+            aus=self.aus,
         )
         level = "" if self.level == self.default_level else f"_{self.level}"
-        self.name: str = f"{safe_name(data.name or self.source)}{level}_{data.image_size}px"
+        own = safe_name(data.name or self.source)
+        self.name: str = f"{own}{level}{aus_suffix(self.aus)}_{data.image_size}px"
         self._named_root = bool(data.raw)
         self._fps = float(data.fps)
         self._size = int(data.image_size)
@@ -162,7 +85,7 @@ class RawReader(abc.ABC):
         """Yields the recordings, and what there is of those that lack pictures or codes.
 
         Raises:
-          UserError: the root does not have this layout.
+          DataError: the root does not have this layout.
         """
 
     def reading(self) -> str:
@@ -174,32 +97,37 @@ class RawReader(abc.ABC):
         """The recordings that can be used, in order of subject and video.
 
         Raises:
-          UserError: as `survey`, or none can be used.
+          DataError: as `survey`, or none can be used.
         """
         survey = self.survey()
         if not survey.usable:
             number, first = len(survey.unusable), survey.unusable[0]
-            raise UserError(f"none of the {number} recordings below {self.root} can be used; the first: {first.text}")
+            raise DataError(f"none of the {number} recordings below {self.root} can be used; the first: {first.text}")
         return list(survey.usable)
 
     def survey(self) -> Survey:
         """Looks at all recordings: opens the videos, lists the frames, reads the codes.
 
         Raises:
-          UserError: no root, no recordings below it, two of one name, or another layout.
+          DataError: no root, no recordings below it, two of one name, or another layout.
         """
         if self._survey is None:
             if not self._named_root:
-                raise UserError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
+                raise DataError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
             if not self.root.is_dir():
-                raise UserError(f"there is no folder {self.root} of recordings; {_PREPARE}")
+                raise DataError(f"there is no folder {self.root} of recordings; {_PREPARE}")
             tree = Tree(self.root)
-            found = list(self.find(tree))
-            if not found:
+            on_disk = list(self.find(tree))
+            if not on_disk:
                 refused = f" ({tree.problems[0].path}: {tree.problems[0].text})" if tree.problems else ""
-                raise UserError(f"{self.root} has no {self.source} recordings{refused}; it should hold {self.layout}")
-            self._survey = take_survey(self.source, tree, found, self.coding, self._read_codes)
+                raise DataError(f"{self.root} has no {self.source} recordings{refused}; it should hold {self.layout}")
+            self._survey = take_survey(self.source, tree, on_disk, self.coding, self._read_codes)
         return self._survey
+
+    def codes(self, recording: RecordingId) -> Codes:
+        """The codes of a recording."""
+        survey = self.survey()
+        return self._read_codes(survey.usable[recording], dataclasses.replace(self.coding, unmarked=survey.unmarked))
 
     def pictures(self, recording: RecordingId) -> Iterator["VideoFrame"]:
         """All frames of a recording, coded or not."""
@@ -208,17 +136,12 @@ class RawReader(abc.ABC):
         path = self._pictures(recording)
         return read_folder(path, self._fps) if path.is_dir() else read_video(path)
 
-    def codes(self, recording: RecordingId) -> Codes:
-        """The codes of a recording."""
-        survey = self.survey()
-        return self._read_codes(survey.usable[recording], dataclasses.replace(self.coding, unmarked=survey.unmarked))
-
     def faces(self, recording: RecordingId) -> Iterator[Faces]:
         """The registered frames from the first to the last coded one; see `coded_faces`."""
         codes = self.codes(recording)
         path = self._pictures(recording)
-        pictures = self._coded_frames(path, codes) if path.is_dir() else self.pictures(recording)
-        return coded_faces(pictures, codes, self._size, path)
+        frames = self._coded_frames(path, codes) if path.is_dir() else self.pictures(recording)
+        return coded_faces(frames, codes, self._size, path)
 
     def examine(self, recording: RecordingId) -> tuple[Codes, list[Problem]]:
         """The codes of a recording, and what is wrong with it as far as it shows without decoding."""
@@ -226,8 +149,8 @@ class RawReader(abc.ABC):
         on_disk = self.survey().usable[recording]
         path = str(on_disk.codes_path)
         problems = list(codes.problems)
-        if absent := [str(au) for au in self.survey().aus if au not in codes.aus]:
-            problems.append(Problem("AU absent", path, f"has no AU {', '.join(absent)}", len(absent)))
+        if absent := [au for au in self.survey().aus if au not in codes.aus]:
+            problems.append(Problem("AU absent", path, f"has no AU {listed(absent)}", len(absent)))
         if blank := int((~codes.labels.any(1)).sum()):
             problems.append(Problem("row without codes", path, f"{blank} frames have a row, but no code", blank))
         return codes, [*problems, *frame_problems(on_disk, codes.frames)]
@@ -248,7 +171,7 @@ class RawReader(abc.ABC):
     def _read_codes(self, on_disk: OnDisk, coding: Coding) -> Codes:
         if on_disk.table is not None:
             return read_table(on_disk.table, coding)
-        return read_intensities(on_disk.intensities, coding.level)
+        return read_intensities(on_disk.intensities, coding)
 
     def _coded_frames(self, folder: Path, codes: Codes) -> Iterator["VideoFrame"]:
         """The frames of a folder from the first to the last coded one: BP4D has more pictures outside than inside."""
@@ -260,24 +183,108 @@ class RawReader(abc.ABC):
                 yield VideoFrame(number, (number - next(iter(files))) / self._fps, read_picture(path))
 
 
-def parse_columns(text: str) -> dict[int, str]:
-    """Parses `config.data.columns`, such as "1=brow_in, 12=smile, frame=picture".
+def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
+    """Parses `config.data.columns`.
+
+    Args:
+      text: AUs, or "frame", with the names of their columns.
+      aus: AUs that may be named.
 
     Returns:
       AU, or 0 for the frame number -> the column's name in lower case.
 
     Raises:
-      UserError: a part has another form, or names an AU that is not among the 12, or comes twice.
+      ConfigError: a part has another form, names another AU, or comes twice.
+
+    Example:
+      >>> parse_columns("1=Brow_In, AU12=smile, frame=picture", (1, 12))
+      {1: 'brow_in', 12: 'smile', 0: 'picture'}
     """
     columns: dict[int, str] = {}
     for part in (part.strip() for part in text.lower().split(",") if part.strip()):
         key, _, name = (piece.strip() for piece in part.partition("="))
         number = "0" if key == "frame" else key.removeprefix("au")
         au = int(number) if number.isdecimal() else -1
-        if au not in (0, *AUS) or not name or au in columns or name in columns.values():
-            aus = ", ".join(str(au) for au in AUS)
-            raise UserError(
-                f"config.data.columns has {part!r}; write AU=column as in '1=brow_in, 12=smile', each AU once, of {aus}"
+        if au not in (0, *aus) or not name or au in columns or name in columns.values():
+            raise ConfigError(
+                f"config.data.columns has {part!r}; write AU=column as in '1=brow_in, 12=smile', each AU once, of those of "
+                f"config.data.aus ({listed(aus)})"
             )
         columns[au] = name
     return columns
+
+
+def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path) -> Iterator[Faces]:
+    """Registers the frames from the first to the last coded one; decoding stops behind it.
+
+    A frame has labels 0 where it has no row of codes, cannot be read or shows no face.
+
+    Args:
+      frames: of a recording in order of number.
+      codes: their codes.
+      size: side of a registered face in pixels.
+      place: video or folder, for messages.
+
+    Yields:
+      Faces of up to 64 frames; the last has the problems met.
+
+    Raises:
+      DataError: no frame has codes.
+    """
+    from au_jax.faces.tracking import register_pictures
+
+    first, last = codes.frames[0], codes.frames[-1]
+    unreadable: list[int] = []
+
+    def coded() -> Iterator["VideoFrame"]:
+        for frame in frames:
+            if frame.number >= first:
+                if frame.image is None:
+                    unreadable.append(frame.number)
+                yield frame
+            if frame.number >= last:
+                return
+
+    numbers: list[int] = []
+    undetected: list[int] = []
+    chunk: list[RegisteredFace] = []
+    for face in register_pictures(coded(), size):
+        if len(chunk) == _CHUNK:
+            yield _with_labels(chunk, codes)
+            chunk = []
+        # Whole frames of a chunk would fill the memory.
+        chunk.append(dataclasses.replace(face, picture=None))
+        numbers.append(face.number)
+        if face.face is None:
+            undetected.append(face.number)
+    lacking = np.setdiff1d(codes.frames, numbers)
+    if len(lacking) == len(codes.frames):
+        raise DataError(f"{place} has none of the frames {spans(codes.frames)} that have codes; mend their numbers")
+    problems = (
+        ("label without frame", "have codes, but there is no such frame", lacking),
+        ("unreadable frame", "cannot be read", np.array(unreadable, int)),
+        ("frame without face", "show no face that was found", np.setdiff1d(undetected, unreadable)),
+    )
+    faces = _with_labels(chunk, codes)
+    yield dataclasses.replace(
+        faces,
+        problems=tuple(
+            Problem(kind, str(place), f"frames {spans(which)} {text}", len(which))
+            for kind, text, which in problems
+            if len(which)
+        ),
+    )
+
+
+def _with_labels(faces: list["RegisteredFace"], codes: Codes) -> Faces:
+    numbers = np.array([face.number for face in faces], np.int32)
+    detected = np.array([face.face is not None for face in faces])
+    rows = np.minimum(np.searchsorted(codes.frames, numbers), len(codes.frames) - 1)
+    coded = detected & (codes.frames[rows] == numbers)
+    return Faces(
+        images=np.stack([face.image for face in faces]),
+        labels=np.where(coded[:, None], codes.labels[rows], np.int8(MISSING)),
+        landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
+        frame_numbers=numbers,
+        face_detected=detected,
+    )

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from au_jax.config import Config
+from au_jax.config import DataConfig
 from au_jax.data.annotations.table import OCCURRENCE
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.recordings import Problem, RecordingId
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 
 _SUBJECT = re.compile(r"[FM][0-9]{3}", re.IGNORECASE)
 _TASK = re.compile(r"T[0-9]+", re.IGNORECASE)
@@ -23,12 +23,15 @@ _DEPTH = 2  # folders between the root and the subjects
 
 
 class Bp4dReader(RawReader):
-    """Sequences of frames of a subject in a task; subjects and labels lie at the root or one or two folders below."""
+    """Sequences of frames of a subject in a task; subjects and labels lie at the root or one or two folders below.
+
+    Example: see `FolderReader`.
+    """
 
     source = "bp4d"
     layout = "F001/T1/<frame>.jpg and AU_OCC/F001_T1.csv, each up to two folders deeper"
 
-    def __init__(self, data: Config):
+    def __init__(self, data: DataConfig):
         super().__init__(data)
         # The header is 0,1,2,...,99: the frame number, then the AUs.
         self.coding = dataclasses.replace(
@@ -58,8 +61,8 @@ class Bp4dReader(RawReader):
         if not frames and not labels:
             return
         if len(labels) != 1:
-            found = f"two folders {wanted}: {labels[0]} and {labels[1]}" if labels else f"no folder {wanted}"
-            raise UserError(f"{tree.root} has {found}; there must be one, at the root or up to two folders below")
+            which = f"two folders {wanted}: {labels[0]} and {labels[1]}" if labels else f"no folder {wanted}"
+            raise DataError(f"{tree.root} has {which}; there must be one, at the root or up to two folders below")
         files = self._label_files(tree, labels[0])
         for key in frames.keys() | files.keys():
             subject, task = key
@@ -92,7 +95,7 @@ class Bp4dReader(RawReader):
                     continue
                 of_task = files.setdefault((match[1].upper(), match[2].upper()), {})
                 if au in of_task:
-                    raise UserError(f"{of_task[au]} and {entry.path} are codes of the same task; remove one")
+                    raise DataError(f"{of_task[au]} and {entry.path} are codes of the same task; remove one")
                 of_task[au] = Path(entry.path)
         return files
 

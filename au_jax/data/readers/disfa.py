@@ -13,7 +13,10 @@ _LABELS = re.compile(r"(sn[0-9]{3})_au0*([0-9]+)\.txt", re.IGNORECASE)
 
 
 class DisfaReader(RawReader):
-    """A video of every subject, that of the left camera where it is there; files may lie anywhere below the root."""
+    """A video of every subject, that of the left camera where it is there; files may lie anywhere below the root.
+
+    Example: see `FolderReader`.
+    """
 
     source = "disfa"
     # Most published work counts an intensity of 2 and above as present.

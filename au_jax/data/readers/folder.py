@@ -6,11 +6,27 @@ from pathlib import Path
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree, is_video
 from au_jax.data.recordings import Problem, RecordingId, safe_name
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 
 
 class FolderReader(RawReader):
-    """Videos or folders of frames with a table each, in a folder for each subject."""
+    """Videos or folders of frames with a table each, in a folder for each subject.
+
+    Example:
+      >>> import tempfile
+      >>> from pathlib import Path
+      >>> from types import SimpleNamespace
+      >>> from PIL import Image
+      >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
+      >>> clip.mkdir(parents=True)
+      >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
+      >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
+      >>> data = SimpleNamespace(raw=str(clip.parents[1]), name="", level="", codes="auto", columns="", fps=25.0)
+      >>> data.aus, data.image_size = (5, 12), 200
+      >>> reader = FolderReader(data)
+      >>> reader.name, reader.recordings(), reader.codes(reader.recordings()[0]).labels.tolist()
+      ('folder_aus5_12_200px', [RecordingId(subject='anna', video='clip')], [[1, 0]])
+    """
 
     source = "folder"
     layout = "<subject>/<video>.mp4 (avi, mov, mkv) or <subject>/<video>/<frame>.jpg (png), and <subject>/<video>.csv"
@@ -22,17 +38,17 @@ class FolderReader(RawReader):
             if not entry.is_dir():
                 tree.problems.append(Problem("file without use", entry.path, "lies in no subject's folder"))
                 continue
-            found = list(_of_subject(tree, Path(entry.path)))
+            recordings = list(_of_subject(tree, Path(entry.path)))
             # Two people under one name would let a fold test on faces that it was trained on.
             other = subjects.setdefault(safe_name(entry.name), entry.path)
-            if found and other != entry.path:
-                raise UserError(f"{other} and {entry.path} would both be subject {safe_name(entry.name)}; rename one")
-            if not found:
+            if recordings and other != entry.path:
+                raise DataError(f"{other} and {entry.path} would both be subject {safe_name(entry.name)}; rename one")
+            if not recordings:
                 text = "has no video and no table"
                 if tree.has_pictures(Path(entry.path)):
                     text += "; its pictures belong in a folder for each video, <subject>/<video>/<frame>.jpg"
                 tree.problems.append(Problem("folder without recordings", entry.path, text))
-            yield from found
+            yield from recordings
 
 
 def _of_subject(tree: Tree, subject: Path) -> Iterator[OnDisk]:

@@ -12,11 +12,14 @@ from au_jax.data.annotations.table import OCCURRENCE, read_table
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree, is_video
 from au_jax.data.recordings import Problem, RecordingId, safe_name
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 
 
 class GftReader(RawReader):
-    """A video of every participant, whose name is the video's; level B and above is present."""
+    """A video of every participant, whose name is the video's; level B and above is present.
+
+    Example: see `FolderReader`.
+    """
 
     source = "gft"
     default_level = "B"
@@ -49,7 +52,7 @@ class GftReader(RawReader):
         """Whether a table without a video is one of codes; there may be others among the participants' files."""
         try:
             read_table(table, dataclasses.replace(self.coding, unmarked=OCCURRENCE))
-        except UserError as error:
+        except DataError as error:
             tree.problems.append(Problem("file without use", str(table), f"belongs to no video, and {error}"))
             return False
         return True

@@ -1,8 +1,8 @@
 """A look at all recordings before any is decoded: which can be used, and where codes and frames do not fit.
 
-Whether picture files are whole, by their first and last bytes: a few microseconds a file instead of a decoding.
-
-What a user's copy of recordings holds, beside what it should: before hours go into preparing it.
+`take_survey` opens videos, lists frames and reads codes. `frame_problems` compares codes and frames of one recording, and
+judges picture files by their first and last bytes: a few microseconds a file instead of a decoding. `check` counts what a
+user's copy holds, beside what it should hold, before hours go into preparing it.
 """
 
 import dataclasses
@@ -11,46 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from au_jax import console
-from au_jax.data.annotations.table import INTENSITY, OCCURRENCE, Codes, Coding, spans
+from au_jax.data.annotations.codes import Codes, spans
+from au_jax.data.annotations.table import INTENSITY, OCCURRENCE, Coding
 from au_jax.data.readers.layout import OnDisk, Tree, natural
 from au_jax.data.recordings import Problem, RecordingId
-from au_jax.errors import UserError
-from au_jax.labels import ABSENT, AU_NAMES, AUS, PRESENT
+from au_jax.errors import DataError, UserError
+from au_jax.labels import ABSENT, AU_NAMES, PRESENT, listed
+from au_jax.synthfacs.presets import AUS as BP4D_AUS
 from au_jax.synthfacs.presets import BP4D_RATES
-
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_TAIL = 64
-
-
-def picture_flaw(path: Path) -> str:
-    """Says why a JPEG or PNG file cannot be read, as far as its ends show; "" where they are in order."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(8)
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - _TAIL))
-            tail = stream.read(_TAIL)
-    except OSError as error:
-        return f"cannot be opened ({error.strerror})"
-    if not size:
-        return "has no content"
-    if head.startswith(b"\xff\xd8\xff"):
-        # Some cameras fill the last block up with zeros.
-        return "" if tail.rstrip(b"\0\r\n ").endswith(b"\xff\xd9") else "ends too early (a JPEG without end marker)"
-    if head == _PNG_MAGIC:
-        return "" if b"IEND" in tail else "ends too early (a PNG without end marker)"
-    return "is neither a JPEG nor a PNG"
-
 
 if TYPE_CHECKING:
     from au_jax.data.readers.base import RawReader
+
+BP4D_COUNTS: dict[str, int] = {"subjects": 41, "sequences": 328, "coded frames": 146_847}
+"""What a whole copy of BP4D has."""
 
 UNUSABLE = "recording that cannot be used"
 """Kind of the problems of `Survey.unusable`; their text names the file at fault."""
 
 _MOST_NAMED = 20  # unreadable pictures of a recording that are named; the others are counted
+_SHOWN = 3  # problems of a kind that are printed
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_TAIL = 64  # bytes at the end of a picture file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +47,7 @@ class Survey:
       unusable: those that cannot, and why.
       problems: what was refused or left aside, and what concerns the dataset as a whole.
       unmarked: what AU columns hold that do not say it: "occurrence" or "intensity".
-      aus: those of the 12 AUs that any recording has codes for.
+      aus: those of `config.data.aus` that any recording has codes for.
     """
 
     usable: dict[RecordingId, OnDisk]
@@ -75,23 +60,26 @@ class Survey:
 def take_survey(
     source: str,
     tree: Tree,
-    found: Iterable[OnDisk],
+    recordings: Iterable[OnDisk],
     coding: Coding,
     read_codes: Callable[[OnDisk, Coding], Codes],
 ) -> Survey:
     """Opens the videos, lists the frames and reads the codes of all recordings.
 
     Args:
-      source: for the progress bar; tree: the root; found: what a layout made of it.
+      source: for the progress bar.
+      tree: the root.
+      recordings: what a layout made of it.
       coding: its `unmarked` may be "auto": intensity if any such column holds a code above 1.
       read_codes: reads the codes of a recording.
 
     Raises:
-      UserError: two recordings have one name, or there are videos and nothing to decode them.
+      DataError: two recordings have one name.
+      UserError: there are videos and nothing to decode them.
     """
     from au_jax.faces.decoding import pyav
 
-    ordered = _in_order(found)
+    ordered = _in_order(recordings)
     if any(on_disk.pictures and on_disk.pictures.is_file() for on_disk in ordered):
         pyav()
     usable: dict[RecordingId, OnDisk] = {}
@@ -104,7 +92,7 @@ def take_survey(
             opened, numbers = _open(on_disk, tree)
             codes = read_codes(opened, dataclasses.replace(coding, unmarked=OCCURRENCE))
             if numbers and numbers.isdisjoint(codes.frames.tolist()):
-                raise UserError(
+                raise DataError(
                     f"{opened.pictures} has none of the frames {spans(codes.frames)} that {opened.codes_path} codes; "
                     "mend their numbers"
                 )
@@ -116,18 +104,17 @@ def take_survey(
         aus.update(codes.aus)
         unused.update(dict.fromkeys(codes.unused))
     auto = INTENSITY if graded else OCCURRENCE
-    problems = [*tree.problems, *_column_problems(tree.root, aus, unused)] if usable else tree.problems
+    problems = [*tree.problems, *_column_problems(tree.root, coding.aus, aus, unused)] if usable else tree.problems
     unmarked = auto if coding.unmarked == "auto" else coding.unmarked
-    in_order = tuple(au for au in AUS if au in aus)
-    return Survey(usable, tuple(unusable), tuple(problems), unmarked, in_order)
+    return Survey(usable, tuple(unusable), tuple(problems), unmarked, tuple(au for au in coding.aus if au in aus))
 
 
-def _in_order(found: Iterable[OnDisk]) -> list[OnDisk]:
-    ordered = sorted(found, key=lambda on_disk: [natural(name) for name in dataclasses.astuple(on_disk.recording)])
+def _in_order(recordings: Iterable[OnDisk]) -> list[OnDisk]:
+    ordered = sorted(recordings, key=lambda on_disk: [natural(name) for name in dataclasses.astuple(on_disk.recording)])
     for one, other in zip(ordered, ordered[1:], strict=False):
         if one.recording == other.recording:
             subject, video = dataclasses.astuple(one.recording)
-            raise UserError(f"{one.place} and {other.place} would both be called {subject}/{video} here; rename one")
+            raise DataError(f"{one.place} and {other.place} would both be called {subject}/{video} here; rename one")
     return ordered
 
 
@@ -140,27 +127,28 @@ def _open(on_disk: OnDisk, tree: Tree) -> tuple[OnDisk, Set[int]]:
     from au_jax.faces.decoding import frame_files, probe
 
     if on_disk.flaw:
-        raise UserError(on_disk.flaw)
+        raise DataError(on_disk.flaw)
     if on_disk.pictures is None or on_disk.codes_path is None:
-        raise UserError(f"{on_disk.place} stands alone: there is no {on_disk.lacks}; add it, or remove this")
+        raise DataError(f"{on_disk.place} stands alone: there is no {on_disk.lacks}; add it, or remove this")
     if on_disk.pictures.is_file():
         return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames), frozenset()
     if tree.links_out(on_disk.pictures):
-        raise UserError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
+        raise DataError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
     files = frame_files(on_disk.pictures)
     if not files:
-        raise UserError(f"{on_disk.pictures} holds no frames: no .jpg or .png whose name ends in a number; add them")
+        raise DataError(f"{on_disk.pictures} holds no frames: no .jpg or .png whose name ends in a number; add them")
     return on_disk, files.keys()
 
 
-def _column_problems(root: Path, aus: set[int], unused: Iterable[str]) -> list[Problem]:
+def _column_problems(root: Path, wanted: tuple[int, ...], aus: set[int], unused: Iterable[str]) -> list[Problem]:
     problems = []
-    if absent := [str(au) for au in AUS if au not in aus]:
-        text = f"no label file has AU {', '.join(absent)}; these labels are missing"
+    if absent := [au for au in wanted if au not in aus]:
+        text = f"no label file has AU {listed(absent)}; these labels are missing"
         problems.append(Problem("AU absent", str(root), text, len(absent)))
     if names := sorted(unused, key=natural):
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        text = f"{', '.join(names[:_MOST_NAMED])}{more}: not among the 12 AUs, not used"
+        named = ", ".join(names[:_MOST_NAMED])
+        text = f"{named}{more}: not among the AUs of config.data.aus ({listed(wanted)}), not used"
         problems.append(Problem("column without use", str(root), text, len(names)))
     return problems
 
@@ -202,18 +190,32 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
     return problems
 
 
+def picture_flaw(path: Path) -> str:
+    """Says why a JPEG or PNG file cannot be read, as far as its ends show; "" where they are in order."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(8)
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - _TAIL))
+            tail = stream.read(_TAIL)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})"
+    if not size:
+        return "has no content"
+    if head.startswith(b"\xff\xd8\xff"):
+        # Some cameras fill the last block up with zeros.
+        return "" if tail.rstrip(b"\0\r\n ").endswith(b"\xff\xd9") else "ends too early (a JPEG without end marker)"
+    if head == _PNG_MAGIC:
+        return "" if b"IEND" in tail else "ends too early (a PNG without end marker)"
+    return "is neither a JPEG nor a PNG"
+
+
 def _unreadable(paths: Iterable[Path]) -> list[Problem]:
     flaws = [(path, flaw) for path in paths if (flaw := picture_flaw(path))]
     problems = [Problem("unreadable frame", str(path), flaw) for path, flaw in flaws[:_MOST_NAMED]]
     if (more := len(flaws) - _MOST_NAMED) > 0:
         problems.append(Problem("unreadable frame", str(flaws[-1][0].parent), f"{more} more that are not whole", more))
     return problems
-
-
-BP4D_COUNTS: dict[str, int] = {"subjects": 41, "sequences": 328, "coded frames": 146_847}
-"""What a whole copy of BP4D has."""
-
-_SHOWN = 3  # problems of a kind that are printed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,8 +226,11 @@ class Check:
       title: source and folder.
       reading: how codes become labels.
       counts: subjects, sequences and coded frames of the recordings that can be used.
-      present, absent: [12] frames in which each AU is coded as present and as absent.
-      known_counts, known_rates: those of a whole copy ([12] shares), where they are known.
+      aus: AUs of `config.data.aus`, in order of the arrays.
+      present: [A] frames in which each AU is coded as present.
+      absent: [A] frames in which each AU is coded as absent.
+      known_counts: those of a whole copy, where they are known.
+      known_rates: [A] base rates of a whole copy, NaN of an AU where it is not known; None where none is.
       unusable: recordings that cannot be used.
       problems: what else was found, without decoding whole videos.
     """
@@ -233,22 +238,23 @@ class Check:
     title: str
     reading: str
     counts: dict[str, int]
-    present: np.ndarray
-    absent: np.ndarray
+    aus: tuple[int, ...]
+    present: Int[np.ndarray, " A"]
+    absent: Int[np.ndarray, " A"]
     known_counts: dict[str, int] | None
-    known_rates: np.ndarray | None
+    known_rates: Float[np.ndarray, " A"] | None
     unusable: tuple[Problem, ...]
     problems: tuple[Problem, ...]
 
     @property
-    def base_rates(self) -> np.ndarray:
-        """[12] share of the frames with a code of the AU in which it is present; NaN where there are none."""
+    def base_rates(self) -> Float[np.ndarray, " A"]:
+        """[A] share of the frames with a code of the AU in which it is present; NaN where there are none."""
         coded = self.present + self.absent
         return np.where(coded > 0, self.present / np.maximum(coded, 1), np.nan)
 
     @property
-    def always_present(self) -> np.ndarray:
-        """[12] F1 of calling the AU present in every frame: 2p / (1 + p) at base rate p."""
+    def always_present(self) -> Float[np.ndarray, " A"]:
+        """[A] F1 of calling the AU present in every frame: 2p / (1 + p) at base rate p."""
         return 2 * self.base_rates / (1 + self.base_rates)
 
     def raise_if_unusable(self, skip: bool) -> None:
@@ -258,11 +264,11 @@ class Check:
           skip: leave them out instead (`config.data.skip_unusable`), if any can be used.
 
         Raises:
-          UserError: how many they are, the first of them, and what to do.
+          DataError: how many they are, the first of them, and what to do.
         """
         total = self.counts["sequences"] + len(self.unusable)
         if self.unusable and not (skip and self.counts["sequences"]):
-            raise UserError(
+            raise DataError(
                 f"{len(self.unusable)} of {total} recordings cannot be used, the first because {self.unusable[0].text}; "
                 "mend them (--check_only lists all), or leave them out with --config.data.skip_unusable=True"
             )
@@ -293,10 +299,12 @@ class Check:
                 str(au): {
                     "coded_frames": int(self.present[index] + self.absent[index]),
                     "base_rate": round(100 * float(self.base_rates[index]), 3),
-                    "known_base_rate": None if rates is None else round(100 * float(rates[index]), 3),
+                    "known_base_rate": None
+                    if rates is None or np.isnan(rates[index])
+                    else round(100 * float(rates[index]), 3),
                     "always_present_f1": round(100 * float(self.always_present[index]), 3),
                 }
-                for index, au in enumerate(AUS)
+                for index, au in enumerate(self.aus)
             },
             "unusable": [dataclasses.asdict(problem) for problem in self.unusable],
             "problems": [dataclasses.asdict(problem) for problem in self.problems],
@@ -306,10 +314,10 @@ class Check:
         rates = self.known_rates
         beside = ["known %", "difference"] if rates is not None else []
         rows = [["AU", "coded frames", "base rate %", *beside, "F1 of always present %"]]
-        for index, au in enumerate(AUS):
+        for index, au in enumerate(self.aus):
             rate = 100 * self.base_rates[index]
             if rates is not None:
-                beside = [f"{100 * rates[index]:.1f}", _percent(rate - 100 * rates[index], "+.1f")]
+                beside = [_percent(100 * rates[index]), _percent(rate - 100 * rates[index], "+.1f")]
             coded = f"{self.present[index] + self.absent[index]:,}"
             always = _percent(100 * self.always_present[index])
             rows.append([f"{au:2d} {AU_NAMES[au]}", coded, _percent(rate), *beside, always])
@@ -320,28 +328,44 @@ def check(reader: "RawReader") -> Check:
     """Looks through a copy of recordings: names, headers and codes; no picture is decoded but the first of each video.
 
     Raises:
-      UserError: no folder, no recordings in it, or two of one name.
+      DataError: no folder, no recordings in it, or two of one name.
+
+    Example:
+      >>> import tempfile
+      >>> from types import SimpleNamespace
+      >>> from PIL import Image
+      >>> from au_jax.data.readers.folder import FolderReader
+      >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
+      >>> clip.mkdir(parents=True)
+      >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
+      >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
+      >>> data = SimpleNamespace(raw=str(clip.parents[1]), name="", level="", codes="auto", columns="", fps=25.0)
+      >>> data.aus, data.image_size = (5,), 200
+      >>> check(FolderReader(data)).counts
+      {'subjects': 1, 'sequences': 1, 'coded frames': 1}
     """
     survey = reader.survey()
     problems = list(survey.problems)
-    present, absent = np.zeros(len(AUS), np.int64), np.zeros(len(AUS), np.int64)
+    present, absent = np.zeros(len(reader.aus), np.int64), np.zeros(len(reader.aus), np.int64)
     coded = 0
     for recording in console.bar(survey.usable, desc=f"check {reader.source}", unit="video"):
-        codes, found = reader.examine(recording)
-        problems += found
+        codes, met = reader.examine(recording)
+        problems += met
         present += (codes.labels == PRESENT).sum(0)
         absent += (codes.labels == ABSENT).sum(0)
         coded += int(codes.labels.any(1).sum())
     subjects = len({recording.subject for recording in survey.usable})
     known = reader.source == "bp4d" and reader.level == reader.default_level
+    rates = dict(zip(BP4D_AUS, BP4D_RATES, strict=True))
     return Check(
         title=f"{reader.source} in {reader.root}",
         reading=reader.reading(),
         counts=dict(zip(BP4D_COUNTS, (subjects, len(survey.usable), coded), strict=True)),
+        aus=reader.aus,
         present=present,
         absent=absent,
         known_counts=BP4D_COUNTS if known else None,
-        known_rates=np.array(BP4D_RATES) if known else None,
+        known_rates=np.array([rates.get(au, np.nan) for au in reader.aus]) if known else None,
         unusable=survey.unusable,
         problems=tuple(problems),
     )

@@ -101,7 +101,7 @@ class Cpm:
         """Every n-th frame of each subject, filled up to as many subjects and rows as make few different shapes."""
         step = self._config.adaptation_step
         video = np.repeat(np.arange(len(faces.videos)), [len(video) for video in faces.videos])
-        video = np.where(faces.found, video, -1).astype(np.int32)
+        video = np.where(faces.face_detected, video, -1).astype(np.int32)
         ends = np.cumsum(faces.lengths)[:-1]
         longest = max(-(-length // step) for length in faces.lengths)
         shape = (_round_up(len(faces.subjects), 8), _round_up(longest, 8))

@@ -5,7 +5,7 @@ import pytest
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
 from au_jax.faces import decoding
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from ..conftest import write_picture, write_text
 
@@ -19,14 +19,14 @@ def occurrence(rows):
     for frame, present in rows.items():
         cells = ["9"] * 100
         cells[0] = str(frame)
-        for au in AUS:
+        for au in PAPER_AUS:
             cells[au] = "9" if au == 23 else str(int(au in present))
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"
 
 
 def labels(codes, au):
-    return dict(zip(codes.frames.tolist(), codes.labels[:, AUS.index(au)].tolist(), strict=True))
+    return dict(zip(codes.frames.tolist(), codes.labels[:, PAPER_AUS.index(au)].tolist(), strict=True))
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def test_columns_are_aus_by_number(copy, reader):
     codes = reader("bp4d").codes(T1)
     assert labels(codes, 1) == {9: 1, 10: -1, 11: -1} and labels(codes, 12) == {9: 1, 10: -1, 11: 1}
     assert labels(codes, 23) == {9: 0, 10: 0, 11: 0}
-    assert codes.aus == AUS and len(codes.unused) == 99 - 12
+    assert codes.aus == PAPER_AUS and len(codes.unused) == 99 - 12
 
 
 def test_frames_are_matched_by_value_whatever_their_padding(copy, reader, stand_in):
     (faces,) = reader("bp4d").faces(T2)
-    assert faces.frames.tolist() == [8, 9] and faces.problems == ()
+    assert faces.frame_numbers.tolist() == [8, 9] and faces.problems == ()
     # The grey value of a picture is its number.
     assert abs(faces.images.mean((1, 2, 3)) - [8, 9]).max() < 0.6
-    assert faces.labels[:, AUS.index(6)].tolist() == [1, 1]
+    assert faces.labels[:, PAPER_AUS.index(6)].tolist() == [1, 1]
 
 
 def test_uncoded_frames_around_the_coded_ones_are_not_decoded(copy, reader, stand_in, monkeypatch):
@@ -88,8 +88,8 @@ def test_labels_without_frames_and_frames_without_labels_are_told_and_not_fatal(
     assert found["label without frame"].count == 3 and "frames 13 to 14, 20 " in found["label without frame"].text
     assert found["frame without label"].count == 2  # 10 and 11
     (faces,) = reader("bp4d").faces(T1)
-    assert faces.frames.tolist() == [9, 10, 11, 12]
-    assert faces.labels[:, AUS.index(1)].tolist() == [1, 0, 0, 1]
+    assert faces.frame_numbers.tolist() == [9, 10, 11, 12]
+    assert faces.labels[:, PAPER_AUS.index(1)].tolist() == [1, 0, 0, 1]
     assert not faces.labels[1:3].any()
     assert [(p.kind, p.count) for p in faces.problems] == [("label without frame", 3)]
 
@@ -165,9 +165,9 @@ def test_pictures_that_are_not_whole_are_named_and_get_no_labels(copy, reader, s
     (problem,) = [p for p in reader("bp4d").examine(T1)[1] if p.kind == "unreadable frame"]
     assert problem.path == str(path) and text in problem.text
     (faces,) = reader("bp4d").faces(T1)
-    assert faces.frames.tolist() == [9, 10, 11]
+    assert faces.frame_numbers.tolist() == [9, 10, 11]
     if "early" not in text:  # what is left of a cut picture may be shown
-        assert faces.found.tolist() == [True, False, True] and not faces.labels[1].any()
+        assert faces.face_detected.tolist() == [True, False, True] and not faces.labels[1].any()
         assert [(p.kind, p.count) for p in faces.problems] == [("unreadable frame", 1)]
 
 
@@ -198,4 +198,4 @@ def test_files_of_other_names_among_the_labels_are_told(copy, reader):
 
 
 def test_columns_of_other_sources_do_not_concern_bp4d(copy, reader):
-    assert reader("bp4d", columns="1=brow_in", codes="intensity").codes(T1).aus == AUS
+    assert reader("bp4d", columns="1=brow_in", codes="intensity").codes(T1).aus == PAPER_AUS

@@ -3,7 +3,7 @@
 import pytest
 
 from au_jax.data.recordings import RecordingId
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from ..conftest import write_text, write_video
 
@@ -28,20 +28,20 @@ def copy(raw):
 def test_an_intensity_of_2_is_present_and_another_level_can_be_chosen(copy, reader):
     codes = reader("disfa").codes(SN001)
     assert codes.frames.tolist() == [1, 2, 3, 4, 5] and codes.aus == (1, 12) and codes.unused == ("au5",)
-    assert codes.labels[:, AUS.index(1)].tolist() == [-1, -1, 1, 1, 1]
-    assert codes.labels[:, AUS.index(12)].tolist() == [-1, -1, 0, -1, 1]
+    assert codes.labels[:, PAPER_AUS.index(1)].tolist() == [-1, -1, 1, 1, 1]
+    assert codes.labels[:, PAPER_AUS.index(12)].tolist() == [-1, -1, 0, -1, 1]
     level_a = reader("disfa", level="A")
-    assert level_a.codes(SN001).labels[:, AUS.index(1)].tolist() == [-1, 1, 1, 1, 1]
+    assert level_a.codes(SN001).labels[:, PAPER_AUS.index(1)].tolist() == [-1, 1, 1, 1, 1]
     assert (reader("disfa").name, level_a.name) == ("disfa_8px", "disfa_A_8px")
     assert level_a.reading() == "intensities, present from level A"
 
 
 def test_the_first_frame_of_the_video_has_the_label_of_frame_1(copy, reader, stand_in):
     (faces,) = reader("disfa").faces(SN001)
-    assert faces.frames.tolist() == [1, 2, 3, 4, 5]
+    assert faces.frame_numbers.tolist() == [1, 2, 3, 4, 5]
     brightness = faces.images.mean((1, 2, 3))
     assert (brightness[1:] > brightness[:-1]).all()
-    assert faces.labels[:, AUS.index(1)].tolist() == [-1, -1, 1, 1, 1]
+    assert faces.labels[:, PAPER_AUS.index(1)].tolist() == [-1, -1, 1, 1, 1]
 
 
 def test_the_right_camera_stands_in_where_the_left_is_missing(copy, reader):
@@ -71,7 +71,7 @@ def test_labels_beyond_the_video_are_told_before_and_after_decoding(copy, reader
     (before,) = [p for p in reader("disfa").examine(SN001)[1] if p.kind == "label without frame"]
     assert before.count == 2 and "frames 6 to 7 " in before.text and "1 to 5 by its header" in before.text
     (faces,) = reader("disfa").faces(SN001)
-    assert len(faces.frames) == 5
+    assert len(faces.frame_numbers) == 5
     assert [(problem.kind, problem.count) for problem in faces.problems] == [("label without frame", 2)]
 
 

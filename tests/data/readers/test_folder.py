@@ -7,7 +7,7 @@ import pytest
 
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from ..conftest import write_picture, write_text, write_video
 
@@ -40,14 +40,14 @@ def test_videos_of_all_kinds_are_read(raw, reader, stand_in, suffix):
     folder = reader("folder")
     assert folder.recordings() == [RecordingId("anna", "smile")]
     (faces,) = folder.faces(RecordingId("anna", "smile"))
-    assert faces.frames.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
+    assert faces.frame_numbers.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
 
 
 def test_folders_of_frames_are_read(raw, reader, stand_in):
     write_frames(raw, "bert/take.1")
     write_text(raw / "bert/take.1.csv", CODES)
     (faces,) = reader("folder").faces(RecordingId("bert", "take_1"))
-    assert faces.frames.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
+    assert faces.frame_numbers.tolist() == [1, 2, 3] and faces.labels[:, 0].tolist() == [-1, 1, -1]
     assert reader("folder").pictures(RecordingId("bert", "take_1")).__next__().number == 1
 
 
@@ -100,7 +100,7 @@ def test_a_video_without_table_and_a_table_without_video_are_one_line_each(raw, 
     [
         ("", "clip.csv is empty"),
         ("1,0\n2,1\n", "clip.csv has no column 'frame' in its first line"),
-        ("frame,AU3,AU99\n1,0,0\n", "clip.csv has no column of the 12 AUs"),
+        ("frame,AU3,AU99\n1,0,0\n", "clip.csv has no column of the AUs of config.data.aus"),
     ],
 )
 def test_unusable_tables_are_one_line_each(raw, reader, content, message):
@@ -147,7 +147,7 @@ def test_labels_are_right_after_shuffling_columns_and_rows(raw, reader, stand_in
     (faces,) = reader("folder").faces(RecordingId("anna", "clip"))
     for au, codes in truth.items():
         expected = [{0: -1, 1: 1, 9: 0}[code] for code in codes]
-        assert faces.labels[:, AUS.index(au)].tolist() == expected
+        assert faces.labels[:, PAPER_AUS.index(au)].tolist() == expected
 
 
 def test_without_a_decoder_videos_are_one_line_and_not_one_each(raw, reader, monkeypatch):

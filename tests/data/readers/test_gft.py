@@ -4,7 +4,7 @@ import pytest
 
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 from ..conftest import write_text, write_video
 
@@ -32,8 +32,8 @@ def test_a_table_fits_by_its_name_or_by_one_name_within_the_other(raw, reader, v
     assert recording == person(video.partition(".")[0])
     codes = gft.codes(recording)
     # Level B: intensities from 2; the codes above 1 give them away.
-    assert codes.labels[:, AUS.index(12)].tolist() == [-1, 1, 0]
-    assert codes.labels[:, AUS.index(1)].tolist() == [1, -1, -1]
+    assert codes.labels[:, PAPER_AUS.index(12)].tolist() == [-1, 1, 0]
+    assert codes.labels[:, PAPER_AUS.index(1)].tolist() == [1, -1, -1]
 
 
 def test_an_equal_name_goes_before_a_longer_one(raw, reader):
@@ -42,7 +42,7 @@ def test_an_equal_name_goes_before_a_longer_one(raw, reader):
         write_text(raw / f"{name}.csv", CODES.replace("2,2,1", "2,1,0") if name == "10" else CODES)
     gft = reader("gft")
     assert gft.recordings() == [person("1"), person("10")]
-    assert gft.codes(person("10")).labels[1, AUS.index(1)] == -1
+    assert gft.codes(person("10")).labels[1, PAPER_AUS.index(1)] == -1
     assert gft.survey().unusable == ()
 
 
@@ -84,7 +84,9 @@ def test_columns_are_mapped_by_the_config(raw, reader):
     write_video(raw / "001.mp4", 3)
     write_text(raw / "001.csv", "nr;Brow_In;smile\n1;1;0\n2;0;1\n")
     codes = reader("gft", columns="frame=nr, 1=brow_in, 12=smile").codes(person("001"))
-    assert codes.labels[:, AUS.index(1)].tolist() == [1, -1] and codes.labels[:, AUS.index(12)].tolist() == [-1, 1]
+    assert codes.labels[:, PAPER_AUS.index(1)].tolist() == [1, -1] and codes.labels[
+        :, PAPER_AUS.index(12)
+    ].tolist() == [-1, 1]
 
 
 def test_a_table_without_video_is_one_line_and_other_tables_are_left_aside(raw, reader):

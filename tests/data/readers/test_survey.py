@@ -8,9 +8,11 @@ from PIL import Image
 
 from au_jax.config import get_config
 from au_jax.data.readers import make_reader
-from au_jax.data.readers.survey import BP4D_COUNTS, check
+from au_jax.data.readers.survey import BP4D_COUNTS, check, picture_flaw
 from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
+
+from ..conftest import write_picture
 
 HEADER = ",".join(str(number) for number in range(100))
 
@@ -21,7 +23,7 @@ def write_table(path, rows, missing=()):
     for frame, present in rows:
         cells = ["9"] * 100
         cells[0] = str(frame)
-        for au in AUS:
+        for au in PAPER_AUS:
             cells[au] = "9" if au in missing else str(int(au in present))
         lines.append(",".join(cells))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,10 +56,10 @@ def kinds(found):
 def test_counts_and_base_rates_are_those_of_the_files(raw):
     found = run(raw)
     assert found.counts == {"subjects": 2, "sequences": 2, "coded frames": 8}
-    rates = dict(zip(AUS, found.base_rates, strict=True))
+    rates = dict(zip(PAPER_AUS, found.base_rates, strict=True))
     assert rates[1] == 1 / 8 and rates[12] == 2 / 4 and rates[24] == 0
     # 2p / (1 + p)
-    always = dict(zip(AUS, found.always_present, strict=True))
+    always = dict(zip(PAPER_AUS, found.always_present, strict=True))
     assert always[1] == pytest.approx(2 / 9) and always[12] == pytest.approx(2 / 3)
     assert found.unusable == () and set(kinds(found)) == {"column without use"}
 
@@ -77,7 +79,7 @@ def test_the_table_sets_the_known_figures_beside_those_found(raw):
 
 @pytest.mark.parametrize(("au", "rate", "always"), [(1, "21.1", "34.9"), (10, "59.4", "74.6"), (24, "15.1", "26.3")])
 def test_the_known_rates_are_bp4ds(raw, au, rate, always):
-    index = AUS.index(au)
+    index = PAPER_AUS.index(au)
     known = run(raw).known_rates[index]
     assert f"{100 * known:.1f}" == rate
     # SavedFigure beside it; the rate is rounded there.
@@ -89,7 +91,7 @@ def test_figures_of_another_level_or_source_have_nothing_known_beside_them(raw):
     (raw / "AU_INT/AU06/F001_T1_AU06.csv").write_text("1,0\n2,3\n")
     found = run(raw, level="C")
     assert found.known_counts is None and "known" not in found.text()
-    assert found.base_rates[AUS.index(6)] == 0.5 and np.isnan(found.base_rates[0])
+    assert found.base_rates[PAPER_AUS.index(6)] == 0.5 and np.isnan(found.base_rates[0])
     row = next(line for line in found.text().splitlines() if line.startswith(" 1 inner brow raiser"))
     assert row.split()[-3:] == ["0", "-", "-"]
 
@@ -125,7 +127,7 @@ def test_an_au_that_no_file_has_is_told_once(tmp_path):
         kinds(found)["AU absent"].text.startswith("no label file has AU 2, 4, 6") and found.counts["coded frames"] == 1
     )
     assert kinds(found)["row without codes"].count == 1
-    assert "au25: not among the 12 AUs" in kinds(found)["column without use"].text
+    assert "au25: not among the AUs of config.data.aus (1, 2, 4, " in kinds(found)["column without use"].text
     assert "hold occurrence" in found.reading
 
 
@@ -166,3 +168,30 @@ def test_nothing_to_use_stops_in_any_case(raw):
 def test_no_recordings_are_one_line(tmp_path):
     with pytest.raises(UserError, match="has no bp4d recordings"):
         run(tmp_path)
+
+
+def test_pictures_are_whole_when_their_ends_are(tmp_path):
+    for suffix in ("jpg", "png"):
+        path = tmp_path / f"1.{suffix}"
+        write_picture(path, 5)
+        content = path.read_bytes()
+        assert picture_flaw(path) == ""
+        path.write_bytes(content + b"\0" * 20)
+        assert picture_flaw(path) == ""
+        path.write_bytes(content[: len(content) // 2])
+        assert "ends too early" in picture_flaw(path)
+    path.write_bytes(b"")
+    assert picture_flaw(path) == "has no content"
+    path.write_bytes(b"GIF89a")
+    assert picture_flaw(path) == "is neither a JPEG nor a PNG"
+    assert "cannot be opened" in picture_flaw(tmp_path / "2.jpg")
+
+
+def test_known_rates_are_those_of_the_aus_asked_for(raw):
+    found = run(raw, aus=(12, 5))
+    assert found.aus == (12, 5) and found.known_rates[0] == 0.562 and np.isnan(found.known_rates[1])
+    assert found.base_rates[0] == 2 / 4 and np.isnan(found.base_rates[1])
+    row = next(line for line in found.text().splitlines() if line.startswith(" 5 upper lid raiser"))
+    assert row.split()[-5:] == ["0", "-", "-", "-", "-"]
+    document = json.loads(json.dumps(found.document()))
+    assert list(document["aus"]) == ["12", "5"] and document["aus"]["5"]["known_base_rate"] is None

@@ -1,14 +1,18 @@
-"""Where the landmarks are: a person's points at rest, moved by the expression, turned with the head, seen by the
-camera."""
+"""What the renderer is handed: where a person's points are in every frame, and the arrays of a video for `render_frames`.
+
+Points lie at rest, are moved by the expression, turned with the head, and seen by the camera.
+"""
 
 import dataclasses
 
 import numpy as np
+from scipy import ndimage
 
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE
 from au_jax.synthfacs import expression
-from au_jax.synthfacs.expression import EYE_CORNERS, MOUTH_POINTS, movement_basis
-from au_jax.synthfacs.identity import Identity, shape_drive
+from au_jax.synthfacs.camera import COARSE, camera_vector
+from au_jax.synthfacs.expression import EYE_CORNERS, MOUTH_POINTS, NUM_MOVING, movement_basis
+from au_jax.synthfacs.identity import Identity, relief_weights, shape_drive
 from au_jax.synthfacs.motion import Motion
 from au_jax.synthfacs.relief import coarse_parts, depth_at
 from au_jax.synthfacs.renderer import PIVOT
@@ -129,3 +133,96 @@ def inverted(matrices: np.ndarray) -> np.ndarray:
 def applied(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Applies [T, 2, 3] affine maps to [T, N, 2] points."""
     return np.einsum("tij,tnj->tni", matrices[:, :, :2], points) + matrices[:, None, :, 2]
+
+
+def _background(rng: np.random.Generator, plain: float) -> np.ndarray:
+    """[48, 48, 3] float32 linear colours of an out-of-focus room."""
+    picture = np.ones((48, 48, 3)) * rng.uniform(0.06, 0.45) * (1 + 0.25 * rng.uniform(-1, 1, 3) * (1 - 0.5 * plain))
+    for _ in range(rng.poisson(1.5 + 5 * (1 - plain))):
+        x0, y0 = rng.integers(0, 44, 2)
+        picture[y0 : y0 + rng.integers(5, 40), x0 : x0 + rng.integers(3, 20)] *= rng.uniform(0.4, 1.7) * (
+            1 + 0.2 * rng.uniform(-1, 1, 3)
+        )
+    picture *= 1 + 0.15 * ndimage.gaussian_filter(rng.standard_normal((48, 48, 1)), (6, 6, 0)) * 12
+    return np.clip(ndimage.gaussian_filter(picture, (1.1, 1.1, 0)), 0.01, 0.8).astype(np.float32)
+
+
+def still_inputs(
+    identity: Identity, texture: np.ndarray, rng: np.random.Generator, unit: float, camera: str, light: float
+) -> dict[str, np.ndarray]:
+    """Returns the static arrays of a video for `renderer.render_frames`.
+
+    Args:
+      identity: the person; texture: from `skin.static_texture`.
+      rng: draws room and clothes.
+      unit: canonical units of one output pixel; camera: name in `camera.CAMERAS`; light: factor on how lights differ.
+    """
+    rest = np.tensordot(shape_drive(identity), movement_basis(COARSE.points()), axes=([0, 1], [0, 1]))
+    still = {
+        "texture": texture,
+        "rest_move": rest,
+        "depth": rest_depth(identity).reshape(-1, 1),
+        "background": _background(rng, plain=0.8 if camera == "lab" else 0.1),
+        "torso": np.array([rng.normal(0, 4.0), 149.0 + rng.normal(0, 5.0)]),
+        "cloth": np.clip(rng.uniform(0.02, 0.5) * (1 + 0.7 * rng.uniform(-1, 1, 3)), 0.01, 0.8),
+        "neck": 42.0 + 3.0 * identity.shape[:, :].mean(1)[10],
+        "skin": identity.skin,
+        "iris": identity.iris,
+        "lashes": np.clip(identity.lashes, 0.2, 1.0),
+        "lips": identity.lip_color,
+        "glasses": identity.glasses,
+        "eye_centres": eye_centres_at_rest(identity),
+        "backlight": 1.0 + 0.3 * light * rng.uniform(-1, 1),
+        "camera": camera_vector(camera),
+        "unit": unit,
+    }
+    return {name: np.asarray(value, np.float32) for name, value in still.items()}
+
+
+def frame_inputs(
+    identity: Identity,
+    drive: np.ndarray,
+    motion: Motion,
+    tracks: Tracks,
+    to_camera: np.ndarray,
+    rng: np.random.Generator,
+    unit: float,
+    light: float,
+) -> dict[str, np.ndarray]:
+    """Returns the per-frame arrays of a video for `renderer.render_frames`, each with T rows."""
+    length = len(drive)
+    back = np.swapaxes(tracks.rotation, 1, 2)
+    key = rng.uniform(1.15, 1.45) - 0.15
+    fill = np.clip(rng.uniform(0.30, 0.50) * (1.0 - 0.25 * (light - 1.0)), 0.1, 0.8)
+    color = 1.0 + light * rng.normal(0, 0.05) * np.array([1.0, 0.1, -1.0])
+    # The operator opens the aperture for darker skin, not all the way.
+    brightness = identity.skin @ np.array([0.3, 0.6, 0.1])
+    exposure = 0.92 * (0.45 / brightness) ** 0.38 * np.exp(0.08 * light * rng.standard_normal())
+    # A hand is one's own or a neighbour's, a lock one's own; a cup can have any colour.
+    colors = np.stack([identity.skin * rng.uniform(0.75, 1.15), rng.uniform(0.03, 0.6, 3), identity.hair_color * 1.1])
+    frames = {
+        "to_camera": to_camera,
+        "pose_inverse": np.linalg.inv(tracks.linear),
+        "pose_depth": tracks.depth,
+        "pose_shift": tracks.shift,
+        "scale": motion.scale,
+        "neck_top": tracks.neck_top,
+        "chin": tracks.chin,
+        "drive": drive[:, :NUM_MOVING].reshape(length, -1),
+        "relief": relief_weights(identity, drive).reshape(length, -1),
+        "eyes": tracks.eyes,
+        "mouth": tracks.mouth,
+        "light": np.einsum("tij,tj->ti", back, motion.light),
+        "view": back[:, :, 2],
+        "key": key * motion.key,
+        "fill": np.full(length, fill),
+        "color": np.tile(color, (length, 1)),
+        "exposure": np.full(length, exposure),
+        "occluder": motion.occluder,
+        "occluder_color": colors[motion.occluder_kind],
+        "noise": motion.noise,
+        "blur": motion.blur / unit,
+    }
+    arrays: dict[str, np.ndarray] = {name: np.asarray(value, np.float32) for name, value in frames.items()}
+    arrays["noise_key"] = rng.integers(0, 2**32, (length, 2), dtype=np.uint32)
+    return arrays

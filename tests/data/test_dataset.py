@@ -1,17 +1,17 @@
 """The prepared dataset: order, streams that see every frame, and nothing of a test subject for a system."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
+import tensorflow_datasets as tfds
 
 from au_jax import synthfacs
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.preparation import prepare
-from au_jax.data.recordings import encode_jpeg
-from au_jax.errors import UserError
+from au_jax.data.recordings import Faces, RecordingId, write_recording
+from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
+from au_jax.errors import DataError, UserError
+from au_jax.labels import PAPER_AUS
 
 TINY = synthfacs.get_preset("tiny")
 
@@ -21,7 +21,7 @@ def test_subjects_are_splits_and_frames_are_in_order(dataset):
     records = dataset.records("S001")
     assert [video.name for video in records.videos] == synthfacs.video_names(TINY, "S001")
     for video in records.videos:
-        numbers = records.frames[video.start : video.stop]
+        numbers = records.frame_numbers[video.start : video.stop]
         np.testing.assert_array_equal(numbers, np.arange(1, len(video) + 1))
 
 
@@ -130,13 +130,6 @@ def test_rows_are_split_by_video(dataset):
     assert all(len(parts[video.key]) == len(video) for video in faces.videos)
 
 
-def test_jpeg_keeps_small_coloured_detail():
-    image = np.zeros((16, 16, 3), np.uint8)
-    image[8, 8] = (255, 0, 0)
-    back = np.asarray(Image.open(io.BytesIO(encode_jpeg(image, 95)))).astype(int)
-    assert back[8, 8, 0] > 200 and back[8, 8, 2] < 60
-
-
 def test_a_truncated_record_is_named_with_its_remedy(config, tmp_path):
     config.data.directory = str(tmp_path)
     broken = FaceDataset(prepare(config.data))
@@ -147,3 +140,51 @@ def test_a_truncated_record_is_named_with_its_remedy(config, tmp_path):
         broken.records("S002")
     with pytest.raises(UserError, match=r"S002.*is damaged"):
         list(input_pipeline.ordered_batches(FaceSet(broken, ("S001", "S002")), batch_size=16, crop_size=36))
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """Makes a dataset of one clip with these AUs: the label of AU n is 1 in frame 1 where n is even, and -1 elsewhere."""
+
+    def make(aus):
+        clip = RecordingId("anna", "clip")
+        labels = np.array([[1 if au % 2 == 0 else -1 for au in aus], [-1] * len(aus)], np.int8)
+        faces = Faces(
+            np.zeros((2, 8, 8, 3), np.uint8), labels, np.zeros((2, 49, 2), np.float32), np.array([1, 2], np.int32),
+            np.ones(2, bool),
+        )  # fmt: skip
+        write_recording(tmp_path, clip, iter([faces]), 95)
+        config = AuFacesConfig(name="mine", image_size=8, aus=aus, recordings=str(tmp_path), ids=(clip,))
+        builder = AuFaces(config=config, data_dir=str(tmp_path))
+        builder.download_and_prepare(file_format="tfrecord")
+        return builder
+
+    return make
+
+
+def test_a_dataset_keeps_its_aus_and_hands_out_those_that_are_asked_for(packed):
+    builder = packed((5, 9, 12, 26))
+    dataset = FaceDataset(builder)
+    assert dataset.aus == (5, 9, 12, 26) and dataset.records("anna").labels.tolist() == [[-1, -1, 1, 1], [-1] * 4]
+    some = FaceSet(FaceDataset(builder, [12, 5]), ("anna",))
+    assert some.aus == (12, 5) and some.labels.tolist() == [[1, -1], [-1, -1]]
+    (batch,) = input_pipeline.training_batches(
+        some, batch_size=2, crop_size=8, seed=0, epoch=0, frame_step=1, shuffle_buffer=4
+    )
+    assert sorted(batch["labels"].tolist()) == [[-1, -1], [1, -1]]
+    with pytest.raises(DataError, match=r"mine/1.1.0 has AUs 5, 9, 12, 26 and lacks AU 1, 6; ask for AUs of these"):
+        FaceDataset(builder, (1, 5, 6))
+
+
+def test_the_aus_are_those_on_disk_and_before_they_were_written_the_papers(packed, tmp_path):
+    aus = tuple(range(4, 16))
+    packed(aus)
+
+    def opened():
+        return AuFaces(config=AuFacesConfig(name="mine", image_size=8), data_dir=str(tmp_path))
+
+    assert FaceDataset(opened()).aus == aus
+    (tmp_path / "au_faces/mine/1.1.0/metadata.json").unlink()
+    assert FaceDataset(opened()).aus == PAPER_AUS
+    from_disk = tfds.builder_from_directory(str(tmp_path / "au_faces/mine/1.1.0"))
+    assert FaceDataset(from_disk, (2, 24)).records("anna").labels.tolist() == [[-1, -1], [-1, -1]]

@@ -1,0 +1,49 @@
+"""Codes per frame: what every annotation format makes of a recording's label files."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, Int8, Int32
+
+from au_jax.data.recordings import Problem
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of one recording.
+
+    Attributes:
+      frames: [N] int32 numbers of the frames that have a row, sorted and unique.
+      labels: [N, A] int8 in {-1, 0, +1}, a column for each AU that was asked for (`config.data.aus`), in that order.
+      aus: those of these AUs that the files have codes for.
+      unused: names of columns or files of other AUs, lower case.
+      graded: a column that does not say whether it holds occurrence or intensity has a code above 1.
+      problems: what was found in the files.
+
+    Example:
+      >>> codes = Codes(np.array([1, 2], np.int32), np.array([[1, 0], [-1, 0]], np.int8), aus=(6,), unused=("au30",))
+      >>> codes.labels[:, 0].tolist()
+      [1, -1]
+    """
+
+    frames: Int32[np.ndarray, " N"]
+    labels: Int8[np.ndarray, "N A"]
+    aus: tuple[int, ...]
+    unused: tuple[str, ...] = ()
+    graded: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+def spans(numbers: Int[np.ndarray, " N"], most: int = 5) -> str:
+    """Sorted whole numbers as text, and how many more there are after `most` spans.
+
+    Example:
+      >>> spans(np.array([3, 7, 8, 9, 12])), spans(np.array([1, 3, 5, 6]), most=2)
+      ('3, 7 to 9, 12', '1, 3 and 2 more')
+    """
+    if not len(numbers):
+        return "none"
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    named = [str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}" for part in parts[:most]]
+    more = sum(len(part) for part in parts[most:])
+    return ", ".join(named) + (f" and {more} more" if more else "")
