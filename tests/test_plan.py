@@ -4,7 +4,7 @@ import pytest
 
 from au_jax import files, plan
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.inference.streaming import read_config
+from au_jax.inference.detector import read_config
 from au_jax.prepare import prepare
 from configs import base, demo
 
