@@ -238,7 +238,7 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
       results: content of the run's results.json; None where the run has none yet.
     """
     notes, systems = manifest["notes"], manifest["systems"]
-    synthetic = detector.config.data.source == "synthfacs"
+    synthetic, level = detector.config.data.source == "synthfacs", detector.config.evaluation.level
     lines = [
         "# Model card: facial action unit detector",
         "",
@@ -262,7 +262,7 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         if measured is None:
             lines += ["The run has no results of this system yet: it has not been measured.", ""]
             measured = {"f1_frame": {}, "auc": {}, "intervals": {"f1_frame": {}}}
-        lines += ["| AU | name | threshold | F1-frame | 95 % interval | AUC |", "|---|---|---|---|---|---|"]
+        lines += [f"| AU | name | threshold | F1-frame | {level:.0%} interval | AUC |", "|---|---|---|---|---|---|"]
         rows = [
             (str(au), AU_NAMES.get(au, ""), f"{part:.3f}") for au, part in zip(detector.aus, thresholds, strict=True)
         ]
