@@ -4,7 +4,7 @@ from pathlib import Path
 
 from au_jax import files
 from au_jax.errors import UserError
-from au_jax.inference.streaming import read_config
+from au_jax.inference.detector import read_config
 from au_jax.run_dir import FinishedRun
 
 

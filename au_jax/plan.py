@@ -17,6 +17,7 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.splits import Fold
 from au_jax.evaluation.tables import DISPLAY_NAMES
 from au_jax.labels import NUM_AUS
+from au_jax.models.hybrid import config_aus, make_cnn, make_fusion, make_lstm
 from au_jax.systems import anet, fusion_trainer, lstm_trainer
 from au_jax.training.checkpoints import MOST
 from au_jax.training.optimizers import make_optimizer
@@ -89,10 +90,13 @@ def disk(config: Config, count: int, folds: int) -> float:
         rows = config.lstm.pca_components
         streams = (
             _state_bytes(
-                partial(lstm_trainer.initial_params, lstm_trainer.make_lstm(config.lstm), rows), config.lstm.optimizer
+                partial(lstm_trainer.initial_params, make_lstm(config.lstm, len(config_aus(config))), rows),
+                config.lstm.optimizer,
             )
             + _state_bytes(
-                partial(fusion_trainer.initial_params, fusion_trainer.make_fusion(config.fusion), *_widths(config)),
+                partial(
+                    fusion_trainer.initial_params, make_fusion(config.fusion, len(config_aus(config))), *_widths(config)
+                ),
                 config.fusion.optimizer,
             )
             + 4 * learned * (rows + NUM_AUS)
@@ -129,7 +133,7 @@ def folder_size(folder: Path) -> str:
 
 
 def _cnn_bytes(config: Config) -> float:
-    model = anet.make_cnn(config.cnn)
+    model = make_cnn(config.cnn, len(config_aus(config)))
     mean = 4 * 3 * config.data.image_size**2
     return mean + _state_bytes(partial(anet.initial_params, model, config.data.crop_size), config.cnn.optimizer)
 

@@ -31,7 +31,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     folds = len(config.folds) or config.protocol.folds
     trained = round(frames * (1 - 1 / config.protocol.folds) * (1 - config.protocol.validation))
     seconds, crop = {}, config.data.crop_size
-    cnn = anet.make_cnn(config.cnn)
+    cnn = anet.make_cnn(config.cnn, 12)
     batch = _cnn_batch(config.cnn.batch_size, crop)
     constants = {"mean": jnp.zeros((crop, crop, 3))}
     update, score = (
@@ -54,7 +54,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     )
     seconds["CNN scoring"] = (1 if cross else folds * 2) * math.ceil(frames / size) * score
     if "hybrid" in config.systems:
-        lstm = lstm_trainer.make_lstm(config.lstm)
+        lstm = lstm_trainer.make_lstm(config.lstm, 12)
         dimension = config.lstm.pca_components
         step = _update_seconds(
             config.lstm.optimizer,

@@ -14,8 +14,9 @@ from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import prepare
 from au_jax.errors import UserError
-from au_jax.inference.streaming import read_config
+from au_jax.inference.detector import read_config
 from au_jax.models.cnn import AlexNet
+from au_jax.models.hybrid import config_aus
 from au_jax.systems import anet
 from au_jax.training.trainer import best_params
 
@@ -79,7 +80,7 @@ class TrainedRun:
     @property
     def model(self) -> AlexNet:
         """The network that `cnn` has the parameters of."""
-        return anet.make_cnn(self.config.cnn)
+        return anet.make_cnn(self.config.cnn, len(config_aus(self.config)))
 
     @property
     def window(self) -> slice:

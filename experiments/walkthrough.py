@@ -70,7 +70,7 @@ for au, rate, true_rate in zip(AUS, rates, true_rates, strict=True):
     print(f"AU {au:>2} {AU_NAMES[au]:<22} {100 * rate:3.0f} {100 * true_rate:3.0f}")
 
 # %% The same detector as one file, which needs neither Flax nor TensorFlow
-from au_jax.export import export  # noqa: E402
+from au_jax.inference.exported import export  # noqa: E402
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "detector.zip"
@@ -87,7 +87,7 @@ row = int(np.abs(np.diff(truth, axis=0)).sum(0).argmax())
 figure = Figure(figsize=(8, 2.5), layout="constrained")
 axes = figure.subplots()
 axes.fill_between(np.arange(len(truth)), truth[:, row] > 0, step="mid", color="#d0d0d0", label="truth")
-axes.plot(au_jax.exported.probabilities(found[:, row]), label=systems[-1])
+axes.plot(au_jax.exported.sigmoid(found[:, row]), label=systems[-1])
 axes.set(title=f"{video}: AU {AUS[row]}, {AU_NAMES[AUS[row]]}", xlabel="frame", ylim=(0, 1))
 axes.legend()
 figure.savefig(os.environ.get("AU_JAX_PICTURE", "walkthrough.png"))

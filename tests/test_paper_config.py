@@ -41,8 +41,8 @@ def test_networks_have_the_papers_size(dataset):
     def size(init):
         return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(init, jax.random.key(0))))
 
-    assert size(lambda key: initial_params(make_cnn(config.cnn), config.data.crop_size, key)) == 45_383_052
-    assert size(lambda key: initial_lstm(make_lstm(config.lstm), config.lstm.pca_components, key)) == 2_365_452
+    assert size(lambda key: initial_params(make_cnn(config.cnn, 12), config.data.crop_size, key)) == 45_383_052
+    assert size(lambda key: initial_lstm(make_lstm(config.lstm, 12), config.lstm.pca_components, key)) == 2_365_452
     assert (config.cnn.batch_size, config.lstm.batch_size, config.lstm.sequence_length) == (196, 10, 1300)
 
 

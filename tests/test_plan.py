@@ -6,7 +6,7 @@ from au_jax import files, plan
 from au_jax.config import get_config, load
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.preparation import prepare
-from au_jax.inference.streaming import read_config
+from au_jax.inference.detector import read_config
 
 
 @pytest.fixture(scope="module")

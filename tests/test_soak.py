@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from au_jax.inference.detector import Detector
-from au_jax.predict import Outputs, predict
+from au_jax.inference.streaming import predict
 
 av = pytest.importorskip("av")
 pytest.importorskip("dlib")
@@ -25,9 +25,9 @@ GROWTH = 32  # MiB
 class Watched(Detector):
     """Notes how much memory the process holds after every chunk."""
 
-    def stream(self, pictures, chunk):
+    def stream(self, frames, chunk):
         self.memory = []
-        for part in super().stream(pictures, chunk):
+        for part in super().stream(frames, chunk):
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             self.memory.append(pages * resource.getpagesize() / 2**20)
             yield part
@@ -63,11 +63,11 @@ def test_memory_stays_and_times_do_not_drift(finished, scene, tmp_path, frames):
     pictures = np.stack([np.asarray(Image.fromarray(picture).resize((160, 160))) for picture in scene[0]])
     write_loop(tmp_path / "loop.mp4", pictures, frames)
     detector = Watched.from_run(finished, folds=[0])
-    told = predict(detector, str(tmp_path / "loop.mp4"), Outputs(tmp_path / "out.csv"))
-    assert told["frames"] == frames and told["faces"] > 0.5 * frames
+    counts = predict(detector, tmp_path / "loop.mp4", tmp_path / "out.csv")
+    assert counts["frames"] == frames and counts["faces"] > 0.5 * frames
     start, end = len(detector.memory) // 10, -len(detector.memory) // 10
     grown = max(detector.memory[end:]) - max(detector.memory[:start])
-    print(f"{frames} frames, {frames / told['seconds']:.0f} a second, {grown:+.1f} MiB")
+    print(f"{frames} frames, {frames / counts['seconds']:.0f} a second, {grown:+.1f} MiB")
     assert grown < GROWTH
     with open(tmp_path / "out.csv", newline="") as stream:
         rows = [(int(row["frame"]), float(row["timestamp"])) for row in csv.DictReader(stream)]

@@ -1,25 +1,29 @@
-"""AUs of new videos, with the models of a finished run: `Detector.from_run("runs/demo").detect("clip.mp4")`."""
+"""AUs of new videos, with the networks of a finished run: `Detector.from_run("runs/demo").detect("clip.mp4")`."""
 
 import itertools
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Float32, UInt8
+from ml_collections import ConfigDict
 
-from au_jax.config import Config
-from au_jax.errors import UserError
+from au_jax import files
+from au_jax.config import Config, with_defaults
+from au_jax.errors import CommandError, DataError, UserError
 from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.faces.tracking import RegisteredFace, register_pictures
-from au_jax.inference import streaming
 from au_jax.inference.writers import Detections, concatenate
-
-Item = TypeVar("Item")
+from au_jax.models import hybrid
+from au_jax.training.checkpoints import REMEDY
+from au_jax.training.prefetch import prefetch
+from au_jax.training.trainer import best_params
 
 CHUNK = 32
-"""Frames that go through the networks at once: a live picture waits for its chunk to fill."""
+"""Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
 
 class Detector:
@@ -27,15 +31,23 @@ class Detector:
 
     Args:
       config: of the run.
-      folds: each fold's variables (`trained.load`); scores are the mean over them.
-      systems: of `trained.STREAMED`; the last one decides what is present.
+      folds: the variables of each fold (`read_variables`); scores are the mean over folds.
+      systems: of `hybrid.SYSTEMS`; the last one decides what is present.
+
+    Attributes:
+      aus: AU numbers, in the order of the scores' columns.
+
+    Raises:
+      ConfigError: the hybrid is asked for and its LSTM is bidirectional.
     """
 
-    def __init__(self, config: Config, folds: Sequence[Any], systems: tuple[str, ...]):
+    def __init__(self, config: Config, folds: Sequence[Any], systems: Sequence[str]):
+        hybrid.check_streamable(config, systems)
         self.config = config
+        self.aus = hybrid.config_aus(config)
         self.folds = tuple(folds)
-        self.systems = systems
-        self._step = streaming.make_step(config, systems)
+        self.systems = tuple(systems)
+        self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
     def __repr__(self) -> str:
         size = self.config.data.image_size
@@ -45,52 +57,57 @@ class Detector:
     def from_run(
         cls, run: str | Path, folds: Sequence[int] | None = None, systems: Sequence[str] | None = None
     ) -> "Detector":
-        """Reads the models of a run.
+        """Reads the trained networks of a run.
 
         Args:
           run: the --workdir of `au_jax.main`.
-          folds: whose models serve; by default those of all folds.
+          folds: whose networks serve; by default those of all folds.
           systems: "anet", "hybrid" or both; by default those that the run has.
 
         Raises:
-          UserError: no run, a run or fold that is not finished, a fold or system that the run does not have.
+          CommandError: a fold or system that the run does not have, or a system that cannot score new videos.
+          DataError: no run; a fold that is not finished, or damaged.
+          ConfigError: the hybrid is asked for and its LSTM is bidirectional.
+
+        Example:
+          >>> detector = Detector.from_run(run_folder, folds=[0], systems=["anet"])
+          >>> detector.systems, len(detector.folds)
+          (('anet',), 1)
         """
         run = Path(run)
-        config = streaming.read_config(run)
-        everything = range(config.protocol.folds)
-        strangers = [index for index in folds or () if index not in everything]
+        config = read_config(run)
+        folds = list(folds) if folds else list(range(config.protocol.folds))
+        strangers = [index for index in folds if index not in range(config.protocol.folds)]
         if strangers:
-            raise UserError(f"{run} has folds 0 to {len(everything) - 1}, not {strangers}")
-        chosen = list(folds) if folds else list(everything)
-        ready = {index: streaming.finished_systems(_folder(run, index)) for index in everything}
-        finished = [index for index in everything if ready[index]]
-        wanted = tuple(systems) if systems else _common(ready[index] for index in chosen if ready[index])
-        unknown = [name for name in wanted if name not in streaming.STREAMED]
-        if unknown or not (wanted or not finished):
-            raise UserError(f"systems to predict with are {unknown}; choose among {', '.join(streaming.STREAMED)}")
-        missing = [index for index in chosen if not wanted or not set(wanted) <= set(ready[index])]
-        if missing:
-            usable = f", or choose among the finished folds {finished}" if finished else ""
-            raise UserError(
-                f"{run} is not finished: fold {missing[0]} has no {' and '.join(wanted) or 'trained network'}; "
-                f"run au_jax.main on it again{usable}"
+            raise CommandError(
+                f"{run} has folds 0 to {config.protocol.folds - 1}, not {strangers}; choose with --folds"
             )
-        wanted = tuple(name for name in streaming.STREAMED if name in wanted)
-        loaded = [streaming.load(config, _folder(run, index), wanted) for index in chosen]
-        return cls(config, loaded, wanted)
+        systems = _choose_systems(run, config, folds, systems)
+        hybrid.check_streamable(config, systems)
+        finished = [index for index in range(config.protocol.folds) if set(systems) <= _finished(run, index)]
+        missing = [index for index in folds if index not in finished]
+        if missing:
+            lacking = " and ".join(name for name in systems if name not in _finished(run, missing[0]))
+            usable = f", or choose among the finished folds with --folds={','.join(map(str, finished))}"
+            raise DataError(
+                f"{run} is not finished: fold {missing[0]} has no {lacking}; run au_jax.main on it again"
+                f"{usable if finished else ''}"
+            )
+        return cls(config, [read_variables(config, _folder(run, index), systems) for index in folds], systems)
 
     def detect(self, source: str | Path | int, fps: float = 25.0) -> Detections:
         """The table of a video file, a folder of frames or a camera index (until the camera ends).
 
         Args:
-          fps: frames a second in a folder of frames; a video has its own timestamps.
+          source: path, or number of a camera.
+          fps: frames per second in a folder of frames; a video has its own timestamps.
 
         Raises:
           UserError: nothing there that can be read.
         """
         return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps)))
 
-    def score(self, faces: np.ndarray, chunk: int = CHUNK) -> dict[str, np.ndarray]:
+    def score(self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = CHUNK) -> dict[str, Float32[np.ndarray, "T A"]]:
         """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
 
         Args:
@@ -98,7 +115,14 @@ class Detector:
           chunk: frames that go through the networks at once.
 
         Returns:
-          System -> [T, 12] float32, above 0 present.
+          System -> [T, A] float32, above 0 present.
+
+        Example:
+          >>> detector = Detector.from_run(run_folder)
+          >>> size = detector.config.data.image_size
+          >>> scores = detector.score(np.zeros((5, size, size, 3), np.uint8))
+          >>> scores["hybrid"].shape == (5, len(detector.aus))
+          True
         """
         # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
         padded = np.pad(faces, [(0, -len(faces) % chunk)] + [(0, 0)] * 3)
@@ -109,98 +133,149 @@ class Detector:
         return {name: np.concatenate([part[name] for part in parts])[: len(faces)] for name in self.systems}
 
     def stream(
-        self, pictures: Iterable[VideoFrame], chunk: int = CHUNK
+        self, frames: Iterable[VideoFrame], chunk: int = CHUNK
     ) -> Iterator[tuple[Detections, list[RegisteredFace]]]:
-        """Detects in consecutive pictures of one video, `chunk` at a time; needs the same memory however long it is.
+        """Detects in consecutive frames of one video, `chunk` at a time; needs the same memory however long it is.
 
         Faces are sought in one thread while the networks score the chunk before in another.
 
+        Args:
+          frames: the video in order, as `faces.decoding.read_pictures` yields it.
+          chunk: frames that go through the networks at once.
+
         Yields:
-          The table of some frames, and these frames.
+          The table of some frames, and these frames' registered faces.
         """
         carries = self._initial_carries()
-        faces = register_pictures(pictures, self.config.data.image_size)
-        for rows in _ahead(_chunks(faces, chunk)):
+        faces = register_pictures(frames, self.config.data.image_size)
+        for rows in prefetch(iter(lambda: list(itertools.islice(faces, chunk)), [])):
             images = np.stack([row.image for row in rows])
             # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
             images = np.pad(images, [(0, chunk - len(rows)), (0, 0), (0, 0), (0, 0)])
             carries, means = self._mean_scores(carries, images)
-            yield _table(rows, {name: scores[: len(rows)] for name, scores in means.items()}), rows
+            yield self._table(rows, {name: scores[: len(rows)] for name, scores in means.items()}), rows
 
     def _initial_carries(self) -> list[Any]:
-        return [streaming.initial_carry(self.config, self.systems) for _ in self.folds]
+        return [hybrid.initial_carry(self.config, self.systems) for _ in self.folds]
 
     def _mean_scores(self, carries: list[Any], faces: np.ndarray) -> tuple[list[Any], dict[str, np.ndarray]]:
         stepped = [self._step(*pair, faces) for pair in zip(self.folds, carries, strict=True)]
         means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
         return [carry for carry, _ in stepped], means
 
+    def _table(self, rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
+        success = np.array([row.face is not None for row in rows])
+        boxes = np.full((len(rows), 4), np.nan, np.float32)
+        landmarks = np.full((len(rows), 68, 2), np.nan, np.float32)
+        confidence = np.zeros(len(rows), np.float32)
+        for index, row in enumerate(rows):
+            if row.face is not None:
+                boxes[index], landmarks[index] = row.face.box, row.face.landmarks
+                confidence[index] = row.face.confidence
+        return Detections(
+            aus=self.aus,
+            frames=np.array([row.number for row in rows], np.int64),
+            timestamps=np.array([row.timestamp for row in rows], np.float64),
+            success=success,
+            confidence=confidence,
+            boxes=boxes,
+            landmarks=landmarks,
+            scores={name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()},
+        )
+
+
+def read_config(run: Path) -> Config:
+    """The resolved config of a run.
+
+    Raises:
+      DataError: the folder is no run.
+
+    Example:
+      >>> read_config(run_folder).systems
+      ('hog_svm', 'anet', 'hybrid')
+    """
+    path = run / "config.json"
+    if not path.exists():
+        raise DataError(f"{run} is not a run (it has no config.json); name the --workdir of a finished au_jax.main")
+    return ConfigDict(with_defaults(files.read_json(path)))
+
+
+def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:
+    """Reads the variables of a fold's trained networks and their thresholds, as `hybrid.apply` takes them.
+
+    Args:
+      config: of the run.
+      fold: its folder, such as runs/demo/fold_00.
+      systems: of `hybrid.SYSTEMS`; "hybrid" brings LSTM and fusion along.
+
+    Raises:
+      DataError: a file is missing or damaged.
+      UserError: a network has not been trained to its end, or its checkpoint is damaged.
+    """
+    variables = {
+        "cnn": {"params": best_params(fold / "anet"), "mean": _read(fold / "anet" / "mean.npz")["mean"]},
+        "thresholds": {name: _read(fold / "scores" / f"{name}.npz")["thresholds"] for name in systems},
+    }
+    if "hybrid" in systems:
+        pca = _read(fold / "hybrid" / "features" / "pca.npz")
+        variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}
+        variables["lstm"] = best_params(fold / "hybrid" / "lstm")
+        variables["fusion"] = best_params(fold / "hybrid" / "fusion")
+    return jax.device_put(jax.tree.map(np.asarray, variables))
+
+
+def parse_folds(texts: Sequence[str]) -> list[int]:
+    """Numbers of folds, as the flag --folds gives them.
+
+    Raises:
+      CommandError: something else.
+
+    Example:
+      >>> parse_folds(["0", "2"])
+      [0, 2]
+    """
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        raise CommandError(f"--folds is {','.join(texts)!r}; give numbers of folds, such as --folds=0,2") from None
+
+
+def _choose_systems(run: Path, config: Config, folds: Sequence[int], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The systems that serve, in the order of `hybrid.SYSTEMS`: those that are wanted, or those that the folds have."""
+    streamable = " and ".join(hybrid.SYSTEMS)
+    strangers = [name for name in wanted or () if name not in hybrid.SYSTEMS]
+    if strangers:
+        raise CommandError(
+            f"{' and '.join(strangers)} cannot score new videos, {streamable} can; choose with --systems"
+        )
+    finished = [_finished(run, index) for index in range(config.protocol.folds)]
+    # A system may have been added after the run's config was written.
+    trained = [name for name in hybrid.SYSTEMS if name in set.union(set(config.systems), *finished)]
+    absent = [name for name in wanted or () if name not in trained]
+    if absent or not trained:
+        lacking = f"has no {' and '.join(absent)}" if absent else "has no system that can score new videos"
+        instead = f"take --systems={','.join(trained)}, or " if trained else ""
+        systems = repr((*config.systems, *(absent or hybrid.SYSTEMS))).replace(" ", "")
+        raise CommandError(
+            f"{run} {lacking}: it was made with {', '.join(config.systems)}, and of all systems {streamable} can; {instead}"
+            f"add what is missing by au_jax.main with the run's own --config, --workdir={run} and --config.systems={systems}"
+        )
+    begun = [finished[index] for index in folds if finished[index]]
+    common = set.intersection(*begun) if begun else set()
+    return tuple(name for name in hybrid.SYSTEMS if name in (wanted or common or trained))
+
+
+def _finished(run: Path, index: int) -> set[str]:
+    """Which of `hybrid.SYSTEMS` a fold has finished."""
+    return {name for name in hybrid.SYSTEMS if (_folder(run, index) / "scores" / f"{name}.npz").exists()}
+
 
 def _folder(run: Path, index: int) -> Path:
     return run / f"fold_{index:02d}"
 
 
-def _common(ready: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    sets = [set(names) for names in ready]
-    return tuple(name for name in streaming.STREAMED if sets and name in set.intersection(*sets))
-
-
-def _table(rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
-    success = np.array([row.face is not None for row in rows])
-    boxes = np.full((len(rows), 4), np.nan, np.float32)
-    landmarks = np.full((len(rows), 68, 2), np.nan, np.float32)
-    confidence = np.zeros(len(rows), np.float32)
-    for index, row in enumerate(rows):
-        if row.face is not None:
-            boxes[index], landmarks[index], confidence[index] = row.face.box, row.face.landmarks, row.face.confidence
-    return Detections(
-        frames=np.array([row.number for row in rows], np.int64),
-        timestamps=np.array([row.timestamp for row in rows], np.float64),
-        success=success,
-        confidence=confidence,
-        boxes=boxes,
-        landmarks=landmarks,
-        scores={name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()},
-    )
-
-
-def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    while part := list(itertools.islice(items, size)):
-        yield part
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Makes items in a thread of their own, one ahead of the reader; what goes wrong there is raised here."""
-    waiting: queue.Queue = queue.Queue(maxsize=1)
-    stop = threading.Event()
-
-    def put(entry) -> None:
-        while not stop.is_set():
-            try:
-                return waiting.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in items:
-                put((item, None))
-                if stop.is_set():
-                    return
-            put((None, None))
-        except BaseException as error:
-            put((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        while True:
-            item, error = waiting.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+        return files.read_npz(path)
+    except (UserError, FileNotFoundError) as error:
+        raise DataError(f"{path} is missing or damaged; delete it if it is there, {REMEDY}") from error

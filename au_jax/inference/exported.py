@@ -1,21 +1,31 @@
-"""A detector that `au_jax.export` wrote: one file, run with JAX, NumPy and flatbuffers alone - no Flax, no TensorFlow.
+"""A trained detector as one file: `export` writes it, `load` runs it with JAX, NumPy and flatbuffers alone.
 
-detector = au_jax.inference.exported.load("detector.zip")
-scores = detector.score(faces)["hybrid"]          # faces [T, S, S, 3] uint8 -> [T, 12], above 0 present
+    detector = au_jax.inference.exported.load("detector.zip")
+    scores = detector.score(faces)["hybrid"]      # faces [T, S, S, 3] uint8 -> [T, A], above 0 present
+
+The file is a zip of the networks as a program for JAX on any device (StableHLO, by `jax.export`), their variables as npz, a
+manifest in JSON and a model card: no pickle, no Flax, no TensorFlow.
 """
 
+import importlib.metadata
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.export
 import numpy as np
+from jaxtyping import Float, Float32, UInt8
 
-from au_jax.errors import UserError
+from au_jax import files
+from au_jax.errors import DataError
+from au_jax.labels import AU_NAMES
+
+if TYPE_CHECKING:
+    from au_jax.inference.detector import Detector
 
 FORMAT = "au_jax detector 1"
 """First entry of the file's manifest."""
@@ -23,16 +33,22 @@ FORMAT = "au_jax detector 1"
 CHUNK = 64
 """Frames of a whole video that go through the networks at once."""
 
-Scores = dict[str, np.ndarray]
-"""System -> scores [T, 12] float32, above 0 present."""
+CARD = "MODEL_CARD.md"
+"""Name of the model card in the file."""
+
+PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
+"""Where the program runs; it is written for all at once."""
+
+Scores = dict[str, Float32[np.ndarray, "T A"]]
+"""System -> scores [T, A] float32, above 0 present."""
 
 
 class ExportedDetector:
     """The networks of one or more folds; their scores are averaged.
 
     Attributes:
-      aus: AU numbers of the columns.
-      systems: what can be asked for; the last one is the best.
+      aus: AU numbers, in the order of the scores' columns.
+      systems: what can be asked for; the last one decides what is present.
       image_size: side of the registered faces in pixels.
       notes: the rest of the manifest: where the detector comes from.
     """
@@ -53,14 +69,14 @@ class ExportedDetector:
             for fold in folds
         ]
 
-    def score(self, faces: np.ndarray) -> Scores:
+    def score(self, faces: UInt8[np.ndarray, "T S S 3"]) -> Scores:
         """Scores of one video.
 
         Args:
           faces: [T, S, S, 3] uint8, registered faces in order, as `au_jax.faces` makes them; T is any number.
 
         Raises:
-          UserError: faces of another size, or none.
+          DataError: faces of another size, or none.
         """
         self._check(faces)
         # One compiled length: the last part is filled up, and what follows a video's end changes nothing before it.
@@ -68,7 +84,7 @@ class ExportedDetector:
         parts = list(self.stream(padded[start : start + CHUNK] for start in range(0, len(padded), CHUNK)))
         return {name: np.concatenate([part[name] for part in parts])[: len(faces)] for name in self.systems}
 
-    def stream(self, parts: Iterable[np.ndarray]) -> Iterator[Scores]:
+    def stream(self, parts: Iterable[UInt8[np.ndarray, "T S S 3"]]) -> Iterator[Scores]:
         """Scores of one video whose faces come in consecutive parts; the memory that is needed does not grow.
 
         The program is compiled once for every length of a part that comes up: keep to one.
@@ -88,7 +104,7 @@ class ExportedDetector:
     def _check(self, faces: np.ndarray) -> None:
         size = self.image_size
         if faces.dtype != np.uint8 or faces.shape[1:] != (size, size, 3) or not len(faces):
-            raise UserError(
+            raise DataError(
                 f"faces are {faces.dtype} {list(faces.shape)}; this detector takes uint8 [T, {size}, {size}, 3], faces "
                 "that au_jax.faces.register_pictures made"
             )
@@ -98,31 +114,204 @@ def load(path: str | Path) -> ExportedDetector:
     """Reads a detector; nothing in the file is executed but the networks' program.
 
     Raises:
-      UserError: the file is none, or is damaged.
+      DataError: the file is none, or is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             if manifest["format"] != FORMAT:
-                raise UserError(f"{path} is a {manifest['format']!r}, not a {FORMAT!r}; export it again")
+                raise DataError(f"{path} is a {manifest['format']!r}, not a {FORMAT!r}; export it again")
             folds = []
             for name in manifest["folds"]:
                 with np.load(io.BytesIO(archive.read(name)), allow_pickle=False) as arrays:
                     folds.append(dict(arrays))
             return ExportedDetector(manifest, archive.read("program.jax_export"), folds)
     except FileNotFoundError:
-        raise UserError(f"{path} is not there; write it with python -m au_jax.export") from None
+        raise DataError(f"{path} is not there; write it with python -m au_jax.export") from None
     except (zipfile.BadZipFile, LookupError, ValueError, TypeError, RuntimeError, EOFError) as error:
-        raise UserError(
+        raise DataError(
             f"{path} is no whole detector ({error}); write it again with python -m au_jax.export"
         ) from error
 
 
-def probabilities(scores: np.ndarray) -> np.ndarray:
-    """The logistic function of scores: above 0.5 where the AU is present. They are not calibrated."""
+def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """The logistic function of scores: above 0.5 where the AU is present. They are no calibrated probabilities.
+
+    Example:
+      >>> sigmoid(np.array([0.0, np.log(3.0)])).tolist()
+      [0.5, 0.75]
+    """
     return (0.5 + 0.5 * np.tanh(0.5 * np.asarray(scores))).astype(np.float32)
 
 
 def leaf_name(path: Any) -> str:
     """A variable's name in the file, such as "cnn/params/conv1/kernel"."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def export(
+    run: str | Path, out: str | Path, folds: Sequence[int] | None = None, systems: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Writes the detector of a finished run into one file; this, unlike reading it, needs Flax.
+
+    Args:
+      run: the --workdir of `au_jax.main`.
+      out: file to write.
+      folds, systems: as in `Detector.from_run`.
+
+    Returns:
+      The file's manifest.
+
+    Raises:
+      UserError: as `Detector.from_run`.
+      OSError: the file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> out = Path(tempfile.mkdtemp()) / "detector.zip"
+      >>> manifest = export(run_folder, out, folds=[0], systems=["anet"])
+      >>> load(out).systems
+      ('anet',)
+    """
+    from au_jax.inference.detector import Detector
+
+    detector = Detector.from_run(run, folds, systems)
+    config = detector.config
+    folds = list(folds) if folds else list(range(len(detector.folds)))
+    names = [f"fold_{number:02d}.npz" for number in range(len(folds))]
+    preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
+    manifest = {
+        "format": FORMAT,
+        "aus": detector.aus,
+        "systems": detector.systems,
+        "image_size": config.data.image_size,
+        "folds": names,
+        "notes": {
+            "run": Path(run).absolute().name,
+            "trained_on": config.data.source + preset,
+            "folds": folds,
+            "threshold": config.protocol.threshold,
+            "jax": jax.__version__,
+        },
+    }
+    results = Path(run) / "results.json"
+    card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
+        _add(archive, CARD, card.encode())
+        _add(archive, "program.jax_export", export_program(detector))
+        for name, variables in zip(names, detector.folds, strict=True):
+            leaves = jax.tree.leaves_with_path(variables)
+            _add(archive, name, files.npz_bytes({leaf_name(path): np.asarray(leaf) for path, leaf in leaves}))
+    files.write_bytes(Path(out), stream.getvalue())
+    return manifest
+
+
+def export_program(detector: "Detector") -> bytes:
+    """`models.hybrid.apply` of a run, for any number of frames, serialized."""
+    from au_jax.models import hybrid
+
+    def shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+    (count,) = jax.export.symbolic_shape("frames")
+    config, size = detector.config, detector.config.data.image_size
+
+    def step(variables: Any, carry: Any, faces: jax.Array) -> Any:
+        return hybrid.apply(config, detector.systems, variables, carry, faces)
+
+    exported = jax.export.export(jax.jit(step), platforms=PLATFORMS)(
+        jax.tree.map(shape_of, detector.folds[0]),
+        jax.tree.map(shape_of, hybrid.initial_carry(config, detector.systems)),
+        jax.ShapeDtypeStruct((count, size, size, 3), np.uint8),
+    )
+    return bytes(exported.serialize())
+
+
+def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mapping[str, Any] | None) -> str:
+    """The model card in Markdown: what the detector was trained on, what it was measured at, and its limits.
+
+    Args:
+      detector: that is exported.
+      manifest: of the file.
+      results: content of the run's results.json; None where the run has none yet.
+    """
+    notes, systems = manifest["notes"], manifest["systems"]
+    synthetic, level = detector.config.data.source == "synthfacs", detector.config.evaluation.level
+    lines = [
+        "# Model card: facial action unit detector",
+        "",
+        'Networks after Chu, De la Torre & Cohn, "Learning Spatial and Temporal Cues for Multi-label Facial Action Unit '
+        'Detection" (FG 2017), by au_jax.',
+        "",
+        f"- Run: {notes['run']}; networks of folds {', '.join(map(str, notes['folds']))}, whose scores are averaged.",
+        f"- Trained on: {notes['trained_on']}{' (rendered faces, no real people)' if synthetic else ''}.",
+        f"- Systems: {', '.join(systems)}; the last one decides what is present.",
+        f"- Input: registered faces of {manifest['image_size']} x {manifest['image_size']} pixels, uint8 RGB, in the order "
+        "of one video (`au_jax.faces.tracking.register_pictures`).",
+        "- Output: a score per frame and AU, above 0 present. `sigmoid` maps it to 0..1; it is no calibrated probability.",
+        f"- Thresholds: {notes['threshold']} (`config.protocol.threshold`); they are subtracted already.",
+        f"- Made with: au_jax {_version('au-jax')}, JAX {jax.__version__}, Flax {_version('flax')}, NumPy {np.__version__}.",
+        "",
+    ]
+    for name in systems:
+        thresholds = np.mean([np.asarray(variables["thresholds"][name]) for variables in detector.folds], 0)
+        lines += [f"## {name}", ""]
+        measured = (results or {}).get("systems", {}).get(name)
+        if measured is None:
+            lines += ["The run has no results of this system yet: it has not been measured.", ""]
+            measured = {"f1_frame": {}, "auc": {}, "intervals": {"f1_frame": {}}}
+        lines += [f"| AU | name | threshold | F1-frame | {level:.0%} interval | AUC |", "|---|---|---|---|---|---|"]
+        rows = [
+            (str(au), AU_NAMES.get(au, ""), f"{part:.3f}") for au, part in zip(detector.aus, thresholds, strict=True)
+        ]
+        for au, title, threshold in [*rows, ("average", "", "")]:
+            interval = measured["intervals"]["f1_frame"].get(au)
+            low_high = " to ".join(_percent(value) for value in interval) if interval else "-"
+            f1, auc = (_percent(measured[metric].get(au)) for metric in ("f1_frame", "auc"))
+            lines.append(f"| {au} | {title} | {threshold} | {f1} | {low_high} | {auc} |")
+        lines.append("")
+    lines += [
+        "F1-frame and AUC are percentages over the test subjects of the finished folds of the run, whom the networks that "
+        "scored them had not seen, each by the networks of one fold; the mean over folds that this file computes was not "
+        "measured. The intervals are a bootstrap over subjects. The threshold is the mean over folds of what is subtracted from "
+        "a network's output. A dash: undefined or not measured.",
+        "",
+        "## Limits",
+        "",
+        "- One face per video: the largest of the first frame with any is followed.",
+        "- Faces must be found by a frontal detector; far turned, small or covered faces are missed or scored badly.",
+        "- AUs say what the face does, not what a person feels. Do not use them to judge people.",
+        "- People, cameras and lighting unlike those that it was trained on lower the scores; measure it on your own videos.",
+        *(
+            ["- Trained on rendered faces: it shows how the method works and is no judge of real people."]
+            if synthetic
+            else []
+        ),
+        "- Score parts of a video in order: the hybrid remembers the frames before.",
+        "",
+        "## Licence",
+        "",
+        "The code of au_jax is under the Apache License 2.0. The weights follow from the training data: recordings of BP4D, GFT "
+        "and DISFA are licensed for research, and their terms hold for networks trained on them; rendered faces have none. The "
+        "landmark model that registers faces (iBUG 300-W) is for non-commercial use.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None or not np.isfinite(value) else f"{value:.1f}"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | memoryview) -> None:
+    # Without the time of day: equal runs give equal files.
+    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)

@@ -1,120 +1,110 @@
-"""A fold's trained CNN, LSTM stack and fusion network as one function of a stream of faces.
+"""A video's table of AUs, written row by row as the video is read: the library part of `au_jax.predict`.
 
-The recurrent state goes in and comes out, so that a video of any length, or a live camera, needs the same memory. From a
-video's first frame on it gives the scores that `score` of the systems gives for the whole video.
+A live camera and an hour of video need the same memory. Of several people one is scored: the largest face of the first frame
+with any, then the face nearest to where it was; crop the video for another.
 """
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from au_jax import files
-from au_jax.config import Config, with_defaults
-from au_jax.errors import UserError
-from au_jax.systems import anet, fusion_trainer, lstm_trainer
-from au_jax.training.checkpoints import REMEDY
-from au_jax.training.trainer import best_params
-
-STREAMED: tuple[str, ...] = ("anet", "hybrid")
-"""Systems that can be run on new videos."""
-
-Step = Callable[[Any, Any, Any], tuple[Any, dict[str, jax.Array]]]
-"""(variables, carry, faces [T, S, S, 3] uint8) -> (carry, scores of every system [T, 12])."""
+from au_jax.errors import CommandError, DataError
+from au_jax.faces.decoding import frame_files, probe, read_pictures
+from au_jax.faces.tracking import RegisteredFace
+from au_jax.inference.detector import CHUNK, Detector
+from au_jax.inference.writers import FORMATS, CsvWriter, Detections
 
 
-def read_config(run: Path) -> Config:
-    """The resolved config of a run.
+class FrameWriter(Protocol):
+    """What else is made of the frames, such as `report.overlay.OverlayWriter`; closed, as a context, after the last frame."""
 
-    Raises:
-      UserError: the folder is no run.
-    """
-    path = run / "config.json"
-    if not path.exists():
-        raise UserError(f"{run} is not a run (it has no config.json); name the --workdir of a finished au_jax.main")
-    return ConfigDict(with_defaults(files.read_json(path)))
+    def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
+        """Takes the next frames: their table, and the faces of the same frames."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *error) -> object: ...
 
 
-def load(config: Config, fold: Path, systems: tuple[str, ...]) -> Any:
-    """Reads the variables of a fold's trained networks and their thresholds.
+def predict(
+    detector: Detector,
+    video: str | Path,
+    table: str | Path,
+    form: str = "openface",
+    fps: float = 25.0,
+    chunk: int = CHUNK,
+    writers: Sequence[FrameWriter] = (),
+) -> dict[str, float]:
+    """Writes the table of a video file, a folder of frames or a camera index.
+
+    A camera goes on until it ends or the user interrupts it; what was written until then is whole.
 
     Args:
-      config: of the run.
-      fold: its folder, such as runs/demo/fold_00.
-      systems: of `STREAMED`; "hybrid" brings LSTM and fusion along.
+      detector: of a run.
+      video: path, or the number of a camera as text.
+      table: CSV file to write; it is not touched before the video's first frames are scored.
+      form: one of `writers.FORMATS`.
+      fps: frames per second in a folder of frames.
+      chunk: frames that are scored at once.
+      writers: of what else is wanted.
+
+    Returns:
+      frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for)
+      and seconds (of work).
 
     Raises:
-      UserError: something has not been trained to its end.
+      CommandError: an unknown format.
+      UserError: nothing there that can be read.
+      OSError: an output cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> from au_jax.inference.detector import Detector
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> Image.new("RGB", (64, 48)).save(folder / "1.png")
+      >>> detector = Detector.from_run(run_folder, folds=[0], systems=["anet"])
+      >>> counts = predict(detector, folder, folder / "aus.csv")
+      >>> counts["frames"], counts["faces"]
+      (1, 0)
     """
-    variables = {
-        "cnn": {"params": best_params(fold / "anet"), "mean": _read(fold / "anet" / "mean.npz")["mean"]},
-        "thresholds": {name: _read(fold / "scores" / f"{name}.npz")["thresholds"] for name in systems},
-    }
-    if "hybrid" in systems:
-        variables["pca"] = _read(fold / "hybrid" / "features" / "pca.npz")
-        variables["lstm"] = best_params(fold / "hybrid" / "lstm")
-        variables["fusion"] = best_params(fold / "hybrid" / "fusion")
-    return jax.device_put(jax.tree.map(np.asarray, variables))
+    if form not in FORMATS:
+        raise CommandError(f"--format is {form!r}; choose one of {', '.join(FORMATS)}")
+    video, table = str(video), Path(table)
+    frames = read_pictures(video, fps)
+    count, with_face, together, start = 0, 0, 0, time.monotonic()
+    with contextlib.ExitStack() as stack:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        for writer in writers:
+            stack.enter_context(writer)
+        progress = stack.enter_context(tqdm(total=_expected(video), desc=f"predict {video}", unit="frame"))
+        csv: CsvWriter | None = None
+        # Interrupting is how a camera's recording ends.
+        with contextlib.suppress(*((KeyboardInterrupt,) if video.isdigit() else ())):
+            for detections, faces in detector.stream(frames, chunk):
+                if csv is None:
+                    # Only now: a video that cannot be read must not cost an older table.
+                    stack.enter_context(files.named(table))
+                    csv = CsvWriter(stack.enter_context(open(table, "w", newline="")), form)
+                csv.write(detections)
+                for writer in writers:
+                    writer.write(detections, faces)
+                count += len(detections)
+                with_face += int(detections.success.sum())
+                together = max([together, *(row.face.seen for row in faces if row.face is not None)])
+                progress.update(len(detections))
+        if not count:
+            raise DataError(f"{video} has no frames")
+    return {"frames": count, "faces": with_face, "together": together, "seconds": time.monotonic() - start}
 
 
-def initial_carry(config: Config, systems: tuple[str, ...]) -> Any:
-    """The state before a video's first frame."""
-    return lstm_trainer.make_lstm(config.lstm).initial_carry(1) if "hybrid" in systems else ()
-
-
-def make_step(config: Config, systems: tuple[str, ...]) -> Step:
-    """Compiles the function of one fold's variables; all folds share it.
-
-    Raises:
-      UserError: the hybrid's LSTM is bidirectional and cannot run on a stream.
-    """
-    if "hybrid" in systems and config.lstm.bidirectional:
-        raise UserError(
-            "this run's LSTM is bidirectional and needs frames that are still to come; predict with --systems=anet"
-        )
-    cnn, lstm, fusion = (
-        anet.make_cnn(config.cnn),
-        lstm_trainer.make_lstm(config.lstm),
-        fusion_trainer.make_fusion(config.fusion),
-    )
-    start = (config.data.image_size - config.data.crop_size) // 2
-    window = slice(start, start + config.data.crop_size)
-
-    def step(variables: Any, carry: Any, faces: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        count = faces.shape[0]
-        batch = {
-            "image": faces[:, window, window],
-            "offset": jnp.full((count, 2), start, jnp.int32),
-            "flip": jnp.zeros(count, bool),
-        }
-        logits, fc7 = anet.forward(cnn, variables["cnn"], batch)
-        scores = {"anet": logits}
-        if "hybrid" in systems:
-            rows = (fc7 - variables["pca"]["mean"][None]) @ variables["pca"]["components"].T
-            features, params = rows.astype(jnp.float32)[None], {"params": variables["lstm"]}
-            streams = {"cnn": logits}
-            streams["lstm"], new_carry = lstm.apply(params, features, None, carry)
-            if config.fusion.variant == "features":
-                hidden, _ = lstm.apply(params, features, None, carry, method="hidden_states")
-                streams = {"cnn": features[0], "lstm": hidden}
-            streams["lstm"], carry = streams["lstm"][0], new_carry
-            scores["hybrid"] = fusion_trainer.forward(fusion, variables["fusion"], streams)
-        return carry, {name: scores[name] - variables["thresholds"][name][None] for name in systems}
-
-    return jax.jit(step)
-
-
-def finished_systems(fold: Path) -> tuple[str, ...]:
-    """Which of `STREAMED` a fold has finished."""
-    return tuple(name for name in STREAMED if (fold / "scores" / f"{name}.npz").exists())
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return files.read_npz(path)
-    except (UserError, FileNotFoundError) as error:
-        raise UserError(f"{path} is missing or damaged; delete it if it is there, {REMEDY}") from error
+def _expected(video: str) -> int | None:
+    """How many frames there should be; None where nothing says so."""
+    if video.isdigit():
+        return None
+    return len(frame_files(Path(video))) if Path(video).is_dir() else probe(Path(video)).frames

@@ -1,4 +1,4 @@
-"""The table of a video's AUs, and its columns as OpenFace and py-feat users know them."""
+"""The table of a video's AUs, and its columns as users of OpenFace and py-feat know them."""
 
 import csv
 from collections.abc import Callable, Iterable
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
+from jaxtyping import Bool
 
-from au_jax.errors import UserError
-from au_jax.labels import AUS
+from au_jax.errors import CommandError, DataError
+from au_jax.inference.exported import sigmoid
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,28 @@ class Detections:
     """Consecutive frames of a video with their faces and AU scores.
 
     Attributes:
+      aus: AU numbers, in the order of the scores' columns.
       frames: [T] int64 frame numbers: from 1 in a video, the files' own in a folder of frames.
       timestamps: [T] float64 seconds since the first frame.
       success: [T] bool, whether a face was found.
       confidence: [T] float32, the face detector's, 0 to 1; 0 where no face was found.
       boxes: [T, 4] float32 x, y, width, height of the face in pixels; NaN where no face was found.
-      landmarks: [T, 68, 2] float32 pixels of the picture, x then y, in the order of iBUG-68; NaN where no face was found.
-      scores: system -> [T, 12] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
+      landmarks: [T, 68, 2] float32 pixels of the frame, x then y, in the order of iBUG-68; NaN where no face was found.
+      scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
+
+    Example:
+      >>> detections = Detections(
+      ...     aus=(6, 12), frames=np.array([1, 2]), timestamps=np.array([0.0, 0.04]), success=np.array([True, False]),
+      ...     confidence=np.array([0.9, 0.0]), boxes=np.zeros((2, 4)), landmarks=np.zeros((2, 68, 2)),
+      ...     scores={"anet": np.array([[-1.5, 2.0], [np.nan, np.nan]])},
+      ... )
+      >>> detections.present.tolist()
+      [[False, True], [False, False]]
+      >>> detections.columns("openface")["AU12_c"].tolist()
+      [1, 0]
     """
 
+    aus: tuple[int, ...]
     frames: np.ndarray
     timestamps: np.ndarray
     success: np.ndarray
@@ -37,8 +51,8 @@ class Detections:
         return len(self.frames)
 
     @property
-    def present(self) -> np.ndarray:
-        """Whether each AU is present by the last system, [T, 12] bool; False where no face was found."""
+    def present(self) -> Bool[np.ndarray, "T A"]:
+        """Whether each AU is present by the last system, [T, A] bool; False where no face was found."""
         return self.scores[list(self.scores)[-1]] > 0
 
     def columns(self, form: str = "openface") -> dict[str, np.ndarray]:
@@ -48,26 +62,35 @@ class Detections:
           form: one of `FORMATS`.
 
         Raises:
-          UserError: no such form.
+          CommandError: no such form.
         """
         if form not in FORMATS:
-            raise UserError(f"unknown table format {form!r}; choose one of {', '.join(FORMATS)}")
+            raise CommandError(f"unknown table format {form!r}; choose one of {', '.join(FORMATS)}")
         return FORMATS[form](self)
 
 
 def concatenate(parts: Iterable[Detections]) -> Detections:
-    """Joins the consecutive parts of one video."""
+    """Joins the consecutive parts of one video.
+
+    Raises:
+      DataError: there is no part.
+    """
     parts = list(parts)
     if not parts:
-        raise UserError("there is no frame to detect AUs in")
+        raise DataError("there is no frame to detect AUs in")
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
-    return Detections(**columns, scores=scores)
+    return Detections(aus=parts[0].aus, **columns, scores=scores)
 
 
 class CsvWriter:
-    """Writes parts of a table to an open text file, as they come; NaN becomes an empty cell."""
+    """Writes parts of a table to an open text file, as they come; NaN becomes an empty cell.
+
+    Args:
+      stream: open for writing text.
+      form: one of `FORMATS`.
+    """
 
     def __init__(self, stream: IO[str], form: str):
         self._stream, self._form = stream, form
@@ -97,7 +120,7 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
     AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: nothing
     here is trained on intensities, so these columns are there, and empty.
     """
-    rows = len(detections)
+    aus, rows = detections.aus, len(detections)
     columns = {
         "frame": detections.frames,
         "face_id": np.zeros(rows, np.int64),
@@ -106,12 +129,12 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
         "success": detections.success.astype(np.int64),
         **_landmark_columns(np.nan_to_num(detections.landmarks)),
     }
-    columns |= {f"AU{au:02d}_r": np.full(rows, np.nan, np.float32) for au in AUS}
+    columns |= {f"AU{au:02d}_r": np.full(rows, np.nan, np.float32) for au in aus}
     columns |= {
-        f"AU{au:02d}_c": present.astype(np.int64) for au, present in zip(AUS, detections.present.T, strict=True)
+        f"AU{au:02d}_c": present.astype(np.int64) for au, present in zip(aus, detections.present.T, strict=True)
     }
     for name, scores in detections.scores.items():
-        columns |= {f"AU{au:02d}_{name}": column for au, column in zip(AUS, scores.T, strict=True)}
+        columns |= {f"AU{au:02d}_{name}": column for au, column in zip(aus, scores.T, strict=True)}
     return columns
 
 
@@ -125,10 +148,7 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
         **dict(zip(names, detections.boxes.T, strict=True)),
         "FaceScore": confidence,
         **_landmark_columns(detections.landmarks),
-        **{
-            f"AU{au:02d}": (0.5 * (1.0 + np.tanh(0.5 * column))).astype(np.float32)
-            for au, column in zip(AUS, scores.T, strict=True)
-        },
+        **{f"AU{au:02d}": column for au, column in zip(detections.aus, sigmoid(scores).T, strict=True)},
         "timestamp": detections.timestamps,
     }
 

@@ -1,4 +1,4 @@
-"""The 8-layer CNN of the paper (section 3.1, Fig. 2b): five convolutions, three fully connected layers, 12 logits.
+"""The 8-layer CNN of the paper (section III-A, Fig. 2b): five convolutions, three fully connected layers, a logit per AU.
 
 A network is a row of data: `VARIANTS` maps a name to a table of layers, and `AlexNet` walks through the table. The
 paper gives the depth, the 4096-D fc7 and the 176-px crop; kernels, strides, groups and biases are those of the same
@@ -12,9 +12,9 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32
 
-from au_jax.errors import UserError
-from au_jax.labels import NUM_AUS
+from au_jax.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,15 +125,23 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def local_response_norm(x: jax.Array, size: int, alpha: float, beta: float, k: float) -> jax.Array:
+def local_response_norm(
+    x: Float[Array, "*rest C"], size: int, alpha: float, beta: float, k: float
+) -> Float[Array, "*rest C"]:
     """Caffe's LRN across channels: x_c (k + (alpha / size) sum of x^2 over `size` channels around c)^-beta.
 
     Args:
       x: [..., C] float, channels last.
       size: number of channels in the window, odd; the window is cut at the ends (zeros outside).
+      alpha, beta, k: constants of the formula.
 
     Returns:
       [..., C], the dtype of x. Tested against torch.nn.LocalResponseNorm, which divides alpha by size too.
+
+    Example:
+      >>> y = local_response_norm(jnp.ones((1, 5)), size=5, alpha=5.0, beta=1.0, k=1.0)
+      >>> [round(float(value), 3) for value in y[0]]  # 1 / (1 + how many channels are in the window)
+      [0.25, 0.2, 0.167, 0.2, 0.25]
     """
     half = size // 2
     window, edges = (1,) * (x.ndim - 1) + (size,), ((0, 0),) * (x.ndim - 1) + ((half, half),)
@@ -143,7 +151,7 @@ def local_response_norm(x: jax.Array, size: int, alpha: float, beta: float, k: f
     return (x * jnp.exp(-beta * jnp.log(k + (alpha / size) * total))).astype(dtype)
 
 
-def max_pool(x: jax.Array, window: int, stride: int, rounding: str) -> jax.Array:
+def max_pool(x: Float[Array, "B H W C"], window: int, stride: int, rounding: str) -> Float[Array, "B h w C"]:
     """Maximum over square windows, with Caffe's ("ceil") or the usual ("floor") number of windows.
 
     With "ceil" the last window may hang over the lower and right edge; what is outside does not count. Written as a
@@ -152,19 +160,27 @@ def max_pool(x: jax.Array, window: int, stride: int, rounding: str) -> jax.Array
 
     Args:
       x: [B, H, W, C] float, H and W at least `window`.
+      window, stride: side of the windows and distance between them, in pixels.
       rounding: "ceil" or "floor".
 
     Returns:
-      [B, H', W', C], H' = round((H - window) / stride) + 1.
+      [B, h, w, C], h = round((H - window) / stride) + 1.
 
     Raises:
-      ValueError: for another rounding, or an image smaller than the window.
+      ConfigError: for another rounding, or an image smaller than the window.
+
+    Example:
+      >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+      >>> max_pool(x, window=3, stride=2, rounding="ceil")[0, :, :, 0].tolist()
+      [[10.0, 11.0], [14.0, 15.0]]
+      >>> max_pool(x, window=3, stride=2, rounding="floor").shape
+      (1, 1, 1, 1)
     """
     if rounding not in ("ceil", "floor"):
-        raise UserError(f"pool_rounding is {rounding!r}; choose 'ceil' (Caffe) or 'floor'")
+        raise ConfigError(f"pool_rounding is {rounding!r}; choose 'ceil' (Caffe) or 'floor'")
     height, width = x.shape[1:3]
     if min(height, width) < window:
-        raise UserError(f"cannot pool {height} x {width} pixels with a window of {window}: the crop is too small")
+        raise ConfigError(f"cannot pool {height} x {width} pixels with a window of {window}: the crop is too small")
     steps = math.ceil if rounding == "ceil" else math.floor
     rows, columns = (steps((side - window) / stride) + 1 for side in (height, width))
     spans = [(number - 1) * stride + 1 for number in (rows, columns)]
@@ -185,8 +201,13 @@ def _maximum(arrays: list[jax.Array]) -> jax.Array:
     return largest
 
 
-def l2_normalise(x: jax.Array, eps: float) -> jax.Array:
-    """x / max(||x||, sqrt(eps)) over the last axis, with a zero gradient instead of NaN where x is zero."""
+def l2_normalise(x: Float[Array, "*rest D"], eps: float) -> Float[Array, "*rest D"]:
+    """x / max(||x||, sqrt(eps)) over the last axis, with a zero gradient instead of NaN where x is zero.
+
+    Example:
+      >>> [round(float(value), 3) for value in l2_normalise(jnp.array([3.0, 4.0]), eps=1e-12)]
+      [0.6, 0.8]
+    """
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(x), axis=-1, keepdims=True), eps))
 
 
@@ -211,10 +232,10 @@ class GroupedConv(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w K"]:
         channels_in = x.shape[-1]
         if channels_in % self.groups or self.channels % self.groups:
-            raise UserError(
+            raise ConfigError(
                 f"layer {self.name}: {channels_in} input and {self.channels} output channels do not divide into "
                 f"{self.groups} groups; change groups or width"
             )
@@ -238,20 +259,28 @@ class GroupedConv(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """The CNN: frames to 12 logits, with every named layer's output beside them.
+    """The CNN of section III-A: frames to a logit per AU, with every named layer's output beside them.
 
     Attributes:
       variant: a key of `VARIANTS`.
-      num_outputs: number of logits.
+      num_outputs: number of logits, one per AU; the paper has 12.
       groups: groups of the convolutions that the table marks as grouped (Caffe's AlexNet: 2).
       pool_rounding: "ceil" (Caffe) or "floor".
       width: multiplies the channels of every layer but the logits; rounded to a multiple of `groups`.
       dropout: probability of a zero after fc6 and fc7 while training.
       dtype: of the computation; parameters and logits are float32.
+
+    Example:
+      >>> model = AlexNet("demo", num_outputs=3)
+      >>> crops = jnp.zeros((2, 68, 68, 3))
+      >>> variables = jax.eval_shape(model.init, jax.random.key(0), crops)
+      >>> logits, out = jax.eval_shape(model.apply, variables, crops)
+      >>> logits.shape, out["fc7"].shape
+      ((2, 3), (2, 256))
     """
 
     variant: str = "drml_alexnet"
-    num_outputs: int = NUM_AUS
+    num_outputs: int = 12
     groups: int = 2
     pool_rounding: str = "ceil"
     width: float = 1.0
@@ -262,7 +291,9 @@ class AlexNet(nn.Module):
         return max(round(channels * self.width / self.groups), 1) * self.groups
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(
+        self, x: Float[Array, "B H W 3"], train: bool = False
+    ) -> tuple[Float32[Array, "B A"], dict[str, jax.Array]]:
         """Runs the network.
 
         Args:
@@ -275,10 +306,10 @@ class AlexNet(nn.Module):
           (the paper's feature), `fc8` the logits.
 
         Raises:
-          ValueError: unknown variant, channels that do not divide into groups, a crop too small to pool.
+          ConfigError: unknown variant, channels that do not divide into groups, a crop too small to pool.
         """
         if self.variant not in VARIANTS:
-            raise UserError(f"unknown CNN variant {self.variant!r}; choose from {', '.join(VARIANTS)}")
+            raise ConfigError(f"unknown CNN variant {self.variant!r}; choose from {', '.join(VARIANTS)}")
         variant = VARIANTS[self.variant]
         out: dict[str, jax.Array] = {}
         x = (x * variant.input_scale).astype(self.dtype)
@@ -317,6 +348,11 @@ class AlexNet(nn.Module):
 
 
 def num_parameters(model: nn.Module, crop_size: int) -> int:
-    """Number of parameters of a CNN for crops of `crop_size` px, by shapes alone (nothing is allocated)."""
+    """Number of parameters of a CNN for crops of `crop_size` px, by shapes alone (nothing is allocated).
+
+    Example:
+      >>> num_parameters(AlexNet(num_outputs=12), crop_size=176)  # the paper's
+      45383052
+    """
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, crop_size, crop_size, 3), jnp.float32))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"]))

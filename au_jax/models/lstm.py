@@ -1,10 +1,11 @@
-"""The temporal network of the paper (section 3.2): stacked LSTMs over frame features, a score in [-1, 1] per AU.
+"""The temporal network of the paper (section III-B): stacked LSTMs over frame features, a score in [-1, 1] per AU.
 
 Standard LSTM without peepholes, tanh as block input and output; dropout on the non-recurrent connections only, with a
 fresh mask per step (the recipe of char-rnn, which the paper follows). The scores of one subject's concatenated videos
 come from one call: `reset` zeroes the state where a new video starts.
 
-Dropout with as few random bits a number as the rate needs, one for 0.5, where `nn.Dropout` draws a float of 32.
+Parameters of a layer: input/kernel [D, 4 hidden], input/bias [4 hidden], recurrent/cell/kernel [hidden, 4 hidden]; the
+gates are in the order input, forget, block input, output.
 """
 
 import math
@@ -12,20 +13,56 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
-from au_jax.errors import UserError
-from au_jax.labels import NUM_AUS
+from au_jax.errors import ConfigError
 from au_jax.models.lstm_kernel import run_layer
+
+KERNELS: tuple[str, ...] = ("fused", "scan")
+"""How a layer's steps are differentiated: see `LSTMStack.kernel`."""
+
+Carry = tuple[tuple[jax.Array, jax.Array], ...]
+"""(cell state, output) of every layer, each [B, hidden] float32."""
+
+
+def symmetric_uniform(init_range: float):
+    """Initialiser uniform in [-init_range, init_range]."""
+
+    def initialise(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -init_range, init_range)
+
+    return initialise
+
+
+def _gate_bias(hidden: int, forget_bias: float):
+    """Initialiser of the gates' biases in the order input, forget, block input, output."""
+
+    def initialise(key, shape, dtype=jnp.float32):
+        del key
+        return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(forget_bias)
+
+    return initialise
 
 
 class BitDropout(nn.Module):
-    """As `nn.Dropout`, with other masks; `rate` is rounded to 256ths (0.5 is exact), and the scale follows from it."""
+    """Dropout with as few random bits per number as the rate needs: one for 0.5, where `nn.Dropout` draws a float of 32.
+
+    Attributes:
+      rate: probability of a zero, rounded to 256ths (0.5 is exact); the scale of the rest follows from it.
+      broadcast_dims: axes along which the mask is the same.
+
+    Example:
+      >>> drop = BitDropout(0.5)
+      >>> values = drop.apply({}, jnp.ones((4, 6)), deterministic=False, rngs={"dropout": jax.random.key(0)})
+      >>> sorted(set(values.reshape(-1).tolist()))
+      [0.0, 2.0]
+    """
 
     rate: float
     broadcast_dims: tuple[int, ...] = ()
 
     @nn.compact
-    def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(self, x: Float[Array, "*shape"], deterministic: bool) -> Float[Array, "*shape"]:
         """Zeros numbers of x, each with probability `rate`, and scales the rest (needs a "dropout" key)."""
         kept = 256 - round(256 * self.rate)
         if deterministic or kept == 256:
@@ -38,16 +75,9 @@ class BitDropout(nn.Module):
         size, in_word = math.prod(shape), 32 // bits
         words = jax.random.bits(self.make_rng("dropout"), (-(-size // in_word), 1), jnp.uint32)
         shifts = bits * jnp.arange(in_word, dtype=jnp.uint32).reshape(1, -1)
-        drawn = (words >> shifts) & jnp.uint32(2**bits - 1)
-        mask = drawn.reshape(-1)[:size].reshape(shape) < jnp.uint32(kept * 2**bits // 256)
+        numbers = (words >> shifts) & jnp.uint32(2**bits - 1)
+        mask = numbers.reshape(-1)[:size].reshape(shape) < jnp.uint32(kept * 2**bits // 256)
         return jnp.where(jnp.broadcast_to(mask, x.shape), x * (256 / kept), 0.0)
-
-
-KERNELS: tuple[str, ...] = ("fused", "scan")
-"""How a layer's steps are differentiated: see `LSTMStack.kernel`."""
-
-Carry = tuple[tuple[jax.Array, jax.Array], ...]
-"""(cell state, output) of every layer, each [B, hidden] float32."""
 
 
 class LSTMCell(nn.Module):
@@ -165,14 +195,14 @@ class LSTMLayer(nn.Module):
 
 
 class LSTMStack(nn.Module):
-    """Stacked LSTMs and a 12-way head: features of a sequence of frames to AU scores.
+    """The temporal network of section III-B: stacked LSTMs and a head, features of a sequence of frames to AU scores.
 
     drop(x) -> LSTM 1 -> drop -> LSTM 2 -> drop -> LSTM 3 -> drop -> head. 2,365,452 parameters for 1024 inputs.
 
     Attributes:
       layers: number of LSTM layers.
       hidden: units of a layer (of each direction).
-      num_outputs: number of scores.
+      num_outputs: number of scores, one per AU; the paper has 12.
       dropout: probability of a zero on every non-recurrent connection while training, the input included.
       variational: one dropout mask for all steps of a sequence instead of a fresh one per step.
       bidirectional: a second LSTM per layer runs from the last frame to the first; then nothing can stream.
@@ -184,13 +214,22 @@ class LSTMStack(nn.Module):
       init_range: weights start uniform in [-init_range, init_range].
       forget_bias: initial bias of the forget gates; all other biases start at 0.
       remat_chunk: number of steps whose activations are computed again in the backward pass; None keeps them all.
-      kernel: "fused", a gradient written by hand (`recurrence`), or "scan", the reference that JAX differentiates.
+      kernel: "fused", a gradient written by hand (lstm_kernel.py), or "scan", the reference that JAX differentiates.
         Parameters are the same, and results but for rounding.
+
+    Example:
+      >>> model = LSTMStack(num_outputs=12)
+      >>> variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1, 1024)))
+      >>> sum(leaf.size for leaf in jax.tree.leaves(variables))  # the paper's
+      2365452
+      >>> scores, carry = jax.eval_shape(model.apply, variables, jnp.zeros((2, 7, 1024)))
+      >>> scores.shape, carry[0][0].shape
+      ((2, 7, 12), (2, 256))
     """
 
     layers: int = 3
     hidden: int = 256
-    num_outputs: int = NUM_AUS
+    num_outputs: int = 12
     dropout: float = 0.5
     variational: bool = False
     bidirectional: bool = False
@@ -203,9 +242,9 @@ class LSTMStack(nn.Module):
 
     def setup(self):
         if self.kernel not in KERNELS:
-            raise UserError(f"unknown LSTM kernel {self.kernel!r}; choose from {', '.join(KERNELS)}")
+            raise ConfigError(f"unknown LSTM kernel {self.kernel!r}; choose from {', '.join(KERNELS)}")
         if self.head not in ("tanh", "hidden"):
-            raise UserError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
+            raise ConfigError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
 
         def one_direction(stop_gradient_step: int | None) -> list[LSTMLayer]:
             return [
@@ -230,14 +269,14 @@ class LSTMStack(nn.Module):
 
     def hidden_states(
         self,
-        features: jax.Array,
-        reset: jax.Array | None = None,
+        features: Float[Array, "B T D"],
+        reset: Bool[Array, "B T"] | None = None,
         carry: Carry | None = None,
         train: bool = False,
-    ) -> tuple[jax.Array, Carry | None]:
+    ) -> tuple[Float[Array, "B T H"], Carry | None]:
         """Output of the last LSTM layer before dropout and head, [B, T, hidden] (2 hidden if bidirectional), and carry.
 
-        Arguments as in `__call__`; use it with `model.apply(..., method="hidden_states")`.
+        Arguments and errors as in `__call__`; use it with `model.apply(..., method="hidden_states")`.
         """
         if self.bidirectional and carry is not None:
             raise ValueError(
@@ -265,11 +304,11 @@ class LSTMStack(nn.Module):
 
     def __call__(
         self,
-        features: jax.Array,
-        reset: jax.Array | None = None,
+        features: Float[Array, "B T D"],
+        reset: Bool[Array, "B T"] | None = None,
         carry: Carry | None = None,
         train: bool = False,
-    ) -> tuple[jax.Array, Carry | None]:
+    ) -> tuple[Float[Array, "B T A"], Carry | None]:
         """Scores of sequences.
 
         Args:
@@ -283,7 +322,8 @@ class LSTMStack(nn.Module):
           bidirectional).
 
         Raises:
-          ValueError: a carry given to a bidirectional LSTM or with a wrong number of layers, an unknown head.
+          ConfigError: an unknown head or kernel.
+          ValueError: a carry given to a bidirectional LSTM or with a wrong number of layers.
         """
         hidden, new_carry = self.hidden_states(features, reset, carry, train)
         if self.head == "tanh":
@@ -291,22 +331,3 @@ class LSTMStack(nn.Module):
         if self.bidirectional:
             hidden = 0.5 * (hidden[..., : self.num_outputs] + hidden[..., self.num_outputs :])
         return hidden, new_carry
-
-
-def symmetric_uniform(init_range: float):
-    """Initialiser uniform in [-init_range, init_range]."""
-
-    def initialise(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -init_range, init_range)
-
-    return initialise
-
-
-def _gate_bias(hidden: int, forget_bias: float):
-    """Initialiser of the gates' biases in the order input, forget, block input, output."""
-
-    def initialise(key, shape, dtype=jnp.float32):
-        del key
-        return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(forget_bias)
-
-    return initialise

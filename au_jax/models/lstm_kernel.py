@@ -1,4 +1,4 @@
-"""An LSTM layer over time with a gradient of its own, for speed.
+"""An LSTM layer over time (section III-B) with a gradient of its own, for speed.
 
 Differentiating `nn.scan` of a cell adds a [hidden, 4 hidden] product to the recurrent weights' gradient at every step back in
 time, which on a CPU takes longer than the steps themselves. Here the gradient is written down (custom_vjp): a loop back in
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Float
 
 EXAMPLES = "examples"
 """Name of the axis over which a loss of one example is mapped."""
@@ -26,8 +27,13 @@ Weights = tuple[jax.Array, jax.Array, jax.Array]
 
 
 def run_layer(
-    weights: Weights, inputs: jax.Array, carry: State, reset: jax.Array, cut: jax.Array, remat_chunk: int | None
-) -> tuple[State, jax.Array]:
+    weights: Weights,
+    inputs: Float[Array, "B T D"],
+    carry: State,
+    reset: Bool[Array, "B T"],
+    cut: Bool[Array, " T"],
+    remat_chunk: int | None,
+) -> tuple[State, Float[Array, "B T H"]]:
     """Runs an LSTM layer over time.
 
     Args:
@@ -39,7 +45,18 @@ def run_layer(
       remat_chunk: number of steps whose inner values are computed again in the backward pass; None keeps them all.
 
     Returns:
-      The state after the last step, and the outputs [B, T, hidden]. Tested against `LSTMChunk`, a plain `nn.scan`.
+      The state after the last step, and the outputs [B, T, hidden]. Tested against `lstm.LSTMChunk`, a plain `nn.scan`.
+
+    Raises:
+      NotImplementedError: mapped under the axis name `EXAMPLES` with weights that differ between examples.
+
+    Example:
+      >>> weights = jnp.ones((3, 8)), jnp.zeros(8), jnp.ones((2, 8))
+      >>> state = jnp.zeros((1, 2)), jnp.zeros((1, 2))
+      >>> never, nowhere = jnp.zeros((1, 5), bool), jnp.zeros(5, bool)
+      >>> (cell, output), outputs = run_layer(weights, jnp.zeros((1, 5, 3)), state, never, nowhere, None)
+      >>> outputs.shape, float(abs(outputs).max())  # no input, no bias: the state stays at zero
+      ((1, 5, 2), 0.0)
     """
     keep = 1.0 - reset[..., None].astype(inputs.dtype)
     passed = keep * (1.0 - cut[None, :, None].astype(inputs.dtype))

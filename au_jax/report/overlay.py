@@ -8,7 +8,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from au_jax.faces.tracking import Face
+from au_jax.faces.tracking import Face, RegisteredFace
+from au_jax.faces.video_writer import VideoWriter
+from au_jax.inference.writers import Detections
 from au_jax.labels import AU_NAMES, AUS
 from au_jax.report import style
 from au_jax.run_dir import display_name
@@ -129,3 +131,49 @@ def _panel(width: int, height: int, unit: float, names: tuple[str, ...]) -> Imag
 def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), max(8, size))
+
+
+class OverlayWriter:
+    """Writes a video with overlays as its frames come: `streaming.predict` takes it as one of its writers.
+
+    Args:
+      path: MP4 file to write; it is made with the first frame.
+      fps: frames per second; None: as the timestamps of the first frames say.
+
+    Raises:
+      UserError: as `VideoWriter`.
+    """
+
+    def __init__(self, path: str | Path, fps: float | None = None):
+        self._path, self._fps = path, fps
+        self._video: VideoWriter | None = None
+        self._size = (0, 0)
+
+    def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
+        """Draws the next frames; those that could not be read are left out."""
+        for index, row in enumerate(faces):
+            if row.picture is None:
+                continue
+            if self._video is None:
+                height, width = row.picture.shape[:2]
+                self._size = (width, height)
+                self._video = VideoWriter(self._path, self._fps or _frame_rate(detections.timestamps), width, height)
+            scores = {name: part[index] for name, part in detections.scores.items()}
+            image = draw_overlay(row.picture, row.face, scores)
+            # Frames of a folder may differ in size, those of a video may not.
+            if image.shape[1::-1] != self._size:
+                image = np.asarray(Image.fromarray(image).resize(self._size))
+            self._video.write(image, row.timestamp)
+
+    def __enter__(self) -> "OverlayWriter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._video is not None:
+            self._video.close()
+
+
+def _frame_rate(timestamps: np.ndarray) -> float:
+    steps = np.diff(timestamps)
+    steps = steps[steps > 0]
+    return float(1.0 / np.median(steps)) if steps.size else 25.0

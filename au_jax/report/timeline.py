@@ -3,13 +3,18 @@
 The AU timeline of a new video: every system's scores over time, filled where the AU is found present.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from au_jax.inference.writers import Detections
+from au_jax import files
+from au_jax.faces.tracking import RegisteredFace
+from au_jax.inference.writers import Detections, concatenate
 from au_jax.labels import AU_NAMES, AUS, MISSING, PRESENT
 from au_jax.report import style
 from au_jax.run_dir import FinishedRun, display_name
@@ -218,3 +223,32 @@ def _lost(axes: Axes, seconds: np.ndarray, found: np.ndarray) -> None:
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         last = float(seconds[min(stop, len(seconds) - 1)])
         axes.axvspan(float(seconds[start]), last, facecolor="none", edgecolor="#A0A0A0", hatch="////", linewidth=0)
+
+
+class TimelineWriter:
+    """Draws the timeline of a video when its last frame has come: `streaming.predict` takes it as one of its writers.
+
+    Keeps the scores of all frames, not the frames.
+
+    Args:
+      path: PNG file to write.
+      title: of the plot.
+    """
+
+    def __init__(self, path: str | Path, title: str):
+        self._path, self._title = Path(path), title
+        self._parts: list[Detections] = []
+
+    def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
+        """Keeps the scores of the next frames."""
+        del faces
+        self._parts.append(replace(detections, landmarks=detections.landmarks[:, :0]))
+
+    def __enter__(self) -> "TimelineWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind is None and self._parts:
+            with style.look():
+                drawing = draw_detections(concatenate(self._parts), self._title)
+                files.write_bytes(self._path, style.to_png(drawing))

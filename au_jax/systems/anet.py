@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
-from au_jax.config import Config
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
 from au_jax.explain.filters import filter_pictures
-from au_jax.models.cnn import DTYPES, AlexNet
+from au_jax.models.cnn import AlexNet
+from au_jax.models.hybrid import cnn_forward as forward
+from au_jax.models.hybrid import config_aus, make_cnn, subtract_mean
 from au_jax.systems.base import FoldContext, check_finite, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
@@ -29,7 +30,7 @@ class ANet:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._model = make_cnn(context.config.cnn)
+        self._model = make_cnn(context.config.cnn, len(config_aus(context.config)))
         self._params: Any = None
         self._mean: np.ndarray | None = None
         self._forward = parallel.make_forward(partial(forward, self._model))
@@ -133,34 +134,6 @@ class ANet:
         return files.read_npz(path)["mean"]
 
 
-def make_cnn(config: Config) -> AlexNet:
-    """The network that `config.cnn` describes."""
-    return AlexNet(
-        variant=config.variant,
-        width=config.width,
-        groups=config.groups,
-        pool_rounding=config.pool_rounding,
-        dropout=config.dropout,
-        dtype=DTYPES[config.dtype],
-    )
-
-
-def subtract_mean(image: jax.Array, mean: jax.Array, offset: jax.Array, flip: jax.Array) -> jax.Array:
-    """Subtracts the mean picture where the crop was cut, and mirrored if the crop was, as Caffe's data layer does.
-
-    Args:
-      image: [c, c, 3] uint8, one crop.
-      mean: [S, S, 3] float32.
-      offset: [2] int32, y and x of the crop.
-      flip: bool.
-
-    Returns:
-      [c, c, 3] float32.
-    """
-    window = jax.lax.dynamic_slice(mean, (offset[0], offset[1], jnp.zeros_like(offset[0])), image.shape)
-    return image.astype(jnp.float32) - jnp.where(flip, window[:, ::-1], window)
-
-
 def initial_params(model: AlexNet, crop_size: int, key: jax.Array) -> Any:
     """Draws the CNN's parameters."""
     return model.init(key, jnp.zeros((1, crop_size, crop_size, 3)))["params"]
@@ -179,13 +152,3 @@ def example_loss(
     logits, _ = model.apply({"params": params}, image[None], train=True, rngs={"dropout": key})
     counted = losses.labelled(example["labels"]) * example["mask"]
     return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
-
-
-def forward(model: AlexNet, variables: dict[str, Any], batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Logits [B, 12] and fc7 [B, D] of a batch; `variables` holds params and mean."""
-    images = jax.vmap(subtract_mean, in_axes=(0, None, 0, 0))(
-        batch["image"], variables["mean"], batch["offset"], batch["flip"]
-    )
-    outputs = model.apply({"params": variables["params"]}, images, train=False)
-    logits, representations = cast(tuple[jax.Array, dict[str, jax.Array]], outputs)
-    return logits, representations["fc7"]

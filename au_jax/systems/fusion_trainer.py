@@ -3,14 +3,15 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.config import Config
 from au_jax.models.fusion import Fusion
+from au_jax.models.hybrid import config_aus, make_fusion
+from au_jax.models.hybrid import fusion_forward as forward
 from au_jax.systems.base import FoldContext, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
@@ -25,7 +26,7 @@ class FusionTrainer:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._model = make_fusion(context.config.fusion)
+        self._model = make_fusion(context.config.fusion, len(config_aus(context.config)))
         self._params: Any = None
         self._forward = parallel.make_forward(partial(forward, self._model))
 
@@ -88,11 +89,6 @@ class FusionTrainer:
         return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
 
 
-def make_fusion(config: Config) -> Fusion:
-    """The network that `config.fusion` describes."""
-    return Fusion(variant=config.variant, hidden=config.hidden, dropout=config.dropout, normalise=config.normalise)
-
-
 def initial_params(model: Fusion, cnn_width: int, lstm_width: int, key: jax.Array) -> Any:
     """Draws the fusion network's parameters."""
     return model.init(key, jnp.zeros((1, cnn_width)), jnp.zeros((1, lstm_width)))["params"]
@@ -113,8 +109,3 @@ def example_loss(
     )
     counted = losses.labelled(example["labels"]) * example["mask"]
     return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
-
-
-def forward(model: Fusion, params: Any, batch: dict[str, jax.Array]) -> jax.Array:
-    """Logits [B, 12]."""
-    return cast(jax.Array, model.apply({"params": params}, batch["cnn"], batch["lstm"]))

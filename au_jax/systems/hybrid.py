@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from au_jax import files
 from au_jax.data.dataset import FaceSet
+from au_jax.models.hybrid import project
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext
 from au_jax.systems.fusion_trainer import FusionTrainer, Streams
@@ -88,7 +89,7 @@ class CnnLstm:
         return {"mean": pca.mean_, "components": pca.components_ / scale}
 
     def _project(self, fc7: np.ndarray) -> np.ndarray:
-        return ((fc7 - self._pca["mean"]) @ self._pca["components"].T).astype(np.float32)
+        return project(fc7, self._pca["mean"], self._pca["components"])
 
 
 TRAIN_ON: tuple[str, ...] = ("validation", "out_of_fold", "train")

@@ -11,6 +11,7 @@ import numpy as np
 
 from au_jax.config import Config
 from au_jax.data import sequences
+from au_jax.models.hybrid import config_aus, lstm_forward, make_lstm
 from au_jax.models.lstm import LSTMStack
 from au_jax.systems.base import FoldContext, validation_metrics
 from au_jax.training import losses, parallel
@@ -25,7 +26,7 @@ class LSTMTrainer:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._model = make_lstm(context.config.lstm)
+        self._model = make_lstm(context.config.lstm, len(config_aus(context.config)))
         self._params: Any = None
         self._forward = parallel.make_forward(partial(forward, self._model))
 
@@ -100,22 +101,6 @@ class LSTMTrainer:
         return results
 
 
-def make_lstm(config: Config) -> LSTMStack:
-    """The network that `config.lstm` describes."""
-    return LSTMStack(
-        layers=config.layers,
-        hidden=config.hidden,
-        remat_chunk=config.remat or None,
-        dropout=config.dropout,
-        variational=config.variational,
-        bidirectional=config.bidirectional,
-        forget_bias=config.forget_bias,
-        init_range=config.init_range,
-        stop_gradient_step=config.burn_in or None,
-        kernel=config.kernel,
-    )
-
-
 def grad_threshold(config: Config) -> float | None:
     """The loss's gradient threshold; a negative one in the config stands for the margin itself."""
     return None if config.grad_threshold < 0 else config.grad_threshold
@@ -147,6 +132,5 @@ def example_loss(
 
 def forward(model: LSTMStack, params: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
     """Scores [B, T, 12] and the last layer's hidden output [B, T, hidden] of whole videos."""
-    scores, _ = model.apply({"params": params}, batch["features"])
-    hidden, _ = model.apply({"params": params}, batch["features"], method="hidden_states")
+    scores, hidden, _ = lstm_forward(model, params, batch["features"])
     return scores, hidden

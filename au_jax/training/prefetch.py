@@ -6,10 +6,28 @@ How long the accelerator waits for data.
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 
 from au_jax.training.parallel import Batch
+
+Item = TypeVar("Item")
+
+
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """Makes items in a thread of their own, one ahead of the reader; what goes wrong there is raised at the reader.
+
+    Example:
+      >>> list(prefetch(iter("abc")))
+      ['a', 'b', 'c']
+    """
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        following = pool.submit(next, items, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
 
 
 class Prefetcher:

@@ -1,6 +1,7 @@
 """A detector as one file: the scores of the run's own detector, in a process that has neither Flax nor TensorFlow."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,10 +10,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from au_jax.errors import UserError
-from au_jax.export import export
+from au_jax.errors import DataError
 from au_jax.inference import exported
 from au_jax.inference.detector import Detector
+from au_jax.inference.exported import export
 
 pytestmark = pytest.mark.optax
 
@@ -77,7 +78,13 @@ def test_one_fold_and_one_system_are_exported_alone(finished, faces, tmp_path):
 
 def test_file_is_a_zip_of_json_npz_and_program(written):
     with zipfile.ZipFile(written) as archive:
-        assert archive.namelist() == ["manifest.json", "program.jax_export", "fold_00.npz", "fold_01.npz"]
+        assert archive.namelist() == [
+            "manifest.json",
+            "MODEL_CARD.md",
+            "program.jax_export",
+            "fold_00.npz",
+            "fold_01.npz",
+        ]
         manifest = json.loads(archive.read("manifest.json"))
     assert manifest["notes"]["trained_on"] == "synthfacs tiny" and manifest["systems"] == ["anet", "hybrid"]
 
@@ -85,12 +92,12 @@ def test_file_is_a_zip_of_json_npz_and_program(written):
 def test_wrong_faces_and_files_are_refused_with_the_remedy(written, faces, tmp_path):
     detector = exported.load(written)
     for wrong in (faces.astype(np.float32), faces[:, :39], faces[:0]):
-        with pytest.raises(UserError, match=r"takes uint8 \[T, 40, 40, 3\]"):
+        with pytest.raises(DataError, match=r"takes uint8 \[T, 40, 40, 3\]"):
             detector.score(wrong)
-    with pytest.raises(UserError, match="is not there; write it with python -m au_jax.export"):
+    with pytest.raises(DataError, match="is not there; write it with python -m au_jax.export"):
         exported.load(tmp_path / "none.zip")
     (tmp_path / "half.zip").write_bytes(written.read_bytes()[:1000])
-    with pytest.raises(UserError, match="no whole detector"):
+    with pytest.raises(DataError, match="no whole detector"):
         exported.load(tmp_path / "half.zip")
 
 
@@ -101,6 +108,35 @@ def test_command_writes_the_file_and_says_what_it_holds(finished, tmp_path):
     assert exported.load(tmp_path / "d.zip").notes["threshold"] == "calibrated"
 
 
-def test_probabilities_are_the_logistic_function():
-    found = exported.probabilities(np.array([[0.0, np.log(3.0), -1000.0]]))
+def test_the_model_card_says_what_was_trained_on_and_measured(finished, written):
+    with zipfile.ZipFile(written) as archive:
+        card = archive.read("MODEL_CARD.md").decode()
+    results = json.loads((finished / "results.json").read_text())["systems"]["hybrid"]
+    f1, auc = results["f1_frame"]["12"], results["auc"]["12"]
+    low, high = results["intervals"]["f1_frame"]["12"]
+    row = next(line for line in card.partition("## hybrid")[2].splitlines() if line.startswith("| 12 |"))
+    assert row.startswith("| 12 | lip corner puller | ")
+    assert row.endswith(f" | {f1:.1f} | {low:.1f} to {high:.1f} | {auc:.1f} |")
+    for part in (
+        "synthfacs tiny (rendered faces",
+        "folds 0, 1",
+        "Thresholds: calibrated",
+        "## Limits",
+        "## Licence",
+        "JAX 0.",
+    ):
+        assert part in card
+
+
+def test_the_card_of_a_run_without_results_says_so(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    export(tmp_path / "run", tmp_path / "d.zip", folds=[0], systems=["anet"])
+    with zipfile.ZipFile(tmp_path / "d.zip") as archive:
+        card = archive.read("MODEL_CARD.md").decode()
+    assert "no results of this system yet" in card and "| 24 | lip pressor |" in card and "## hybrid" not in card
+
+
+def test_sigmoid_is_the_logistic_function():
+    found = exported.sigmoid(np.array([[0.0, np.log(3.0), -1000.0]]))
     np.testing.assert_allclose(found, [[0.5, 0.75, 0.0]], atol=1e-6)

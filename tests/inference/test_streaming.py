@@ -1,84 +1,123 @@
-"""Trained networks on a stream of faces: what the run scored, from the same faces, in parts of any length."""
-
-import json
-import shutil
+"""What predict writes, when frames differ in size or the disk fills up as well; the detector is a stand-in."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from au_jax import files
-from au_jax.data import input_pipeline
-from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.preparation import prepare
-from au_jax.errors import UserError
-from au_jax.evaluation import tables
-from au_jax.inference import streaming
+from au_jax.errors import CommandError, UserError
+from au_jax.faces.tracking import RegisteredFace
+from au_jax.inference.streaming import predict
+from au_jax.inference.writers import Detections
+from au_jax.labels import PAPER_AUS
+from au_jax.report.overlay import OverlayWriter
+from au_jax.report.timeline import TimelineWriter
 
-pytestmark = pytest.mark.optax
-
-SYSTEMS = ("anet", "hybrid")
-
-
-@pytest.fixture(scope="module")
-def video(finished):
-    """A test video of fold 0: its key, its faces as the dataset holds them, and what the run scored."""
-    subject = files.read_json(finished / "split.json")["folds"][0]["test"][0]
-    dataset = FaceDataset(prepare(streaming.read_config(finished).data))
-    place = dataset.records(subject).videos[1]
-    batches = input_pipeline.ordered_batches(FaceSet(dataset, (subject,)), batch_size=64, crop_size=None)
-    faces = np.concatenate([batch["image"][batch["mask"] > 0] for batch in batches])[place.start : place.stop]
-    scored = {name: tables.read_scores(finished / "fold_00" / "scores" / f"{name}.npz") for name in SYSTEMS}
-    return faces, {name: scored[name].scores[place.key] for name in SYSTEMS}
+pytest.importorskip("av")
 
 
-@pytest.mark.parametrize("lengths", [(24,), (7, 1, 16)])
-def test_a_stream_in_parts_scores_as_the_run_did(finished, video, lengths):
-    config = streaming.read_config(finished)
-    faces, expected = video
-    variables, carry = (
-        streaming.load(config, finished / "fold_00", SYSTEMS),
-        streaming.initial_carry(config, SYSTEMS),
+class Detector:
+    """Finds no face and scores nothing, in chunks of two."""
+
+    def stream(self, frames, chunk):
+        rows = []
+        for frame in frames:
+            blank = np.zeros((8, 8, 3), np.uint8), np.zeros((49, 2), np.float32)
+            rows.append(RegisteredFace(frame.number, frame.timestamp, frame.image, *blank, None))
+            if len(rows) == 2:
+                yield table(rows), rows
+                rows = []
+        if rows:
+            yield table(rows), rows
+
+
+def table(rows):
+    count = len(rows)
+    return Detections(
+        aus=PAPER_AUS,
+        frames=np.array([row.number for row in rows]),
+        timestamps=np.array([row.timestamp for row in rows]),
+        success=np.zeros(count, bool),
+        confidence=np.zeros(count, np.float32),
+        boxes=np.full((count, 4), np.nan, np.float32),
+        landmarks=np.full((count, 68, 2), np.nan, np.float32),
+        scores={"anet": np.full((count, 12), np.nan, np.float32)},
     )
-    step = streaming.make_step(config, SYSTEMS)
-    parts, start = [], 0
-    while start < len(faces):
-        length = lengths[len(parts) % len(lengths)]
-        carry, scores = step(variables, carry, faces[start : start + length])
-        parts.append(scores)
-        start += length
-    for name in SYSTEMS:
-        np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), expected[name], atol=2e-5)
 
 
-def test_the_cnn_alone_needs_no_temporal_network(finished, video, tmp_path):
-    config = streaming.read_config(finished)
-    shutil.copytree(finished / "fold_00", tmp_path / "fold_00")
-    shutil.rmtree(tmp_path / "fold_00" / "hybrid")
-    variables = streaming.load(config, tmp_path / "fold_00", ("anet",))
-    _, scores = streaming.make_step(config, ("anet",))(variables, (), video[0])
-    np.testing.assert_allclose(scores["anet"], video[1]["anet"], atol=2e-5)
-    with pytest.raises(UserError, match=r"hybrid.*run au_jax.main on this workdir again"):
-        streaming.load(config, tmp_path / "fold_00", SYSTEMS)
+@pytest.fixture
+def frames(tmp_path):
+    """Five frames of which the third is smaller, the fourth damaged and the fifth grey."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    for number, size in ((1, (320, 240)), (2, (320, 240)), (3, (33, 21)), (5, (320, 240))):
+        picture = Image.fromarray(noise).resize(size)
+        (picture.convert("L") if number == 5 else picture).save(folder / f"{number}.png")
+    (folder / "4.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return folder
 
 
-def test_a_bidirectional_lstm_is_refused_with_the_remedy(finished):
-    config = streaming.read_config(finished)
-    config.lstm.bidirectional = True
-    with pytest.raises(UserError, match="--systems=anet"):
-        streaming.make_step(config, SYSTEMS)
-    streaming.make_step(config, ("anet",))
+def test_frames_of_different_sizes_are_drawn_into_one_video(frames, tmp_path):
+    from au_jax.faces.decoding import read_video
+
+    out, overlay = tmp_path / "out.csv", tmp_path / "out.mp4"
+    counts = predict(Detector(), frames, out, writers=[OverlayWriter(overlay)])
+    assert (counts["frames"], counts["faces"], counts["together"]) == (5, 0, 0) and counts["seconds"] > 0
+    assert len(out.read_text().splitlines()) == 6
+    shapes = [frame.image.shape for frame in read_video(overlay)]
+    # The damaged frame has a row and no image.
+    assert len(shapes) == 4 and len(set(shapes)) == 1
 
 
-def test_a_damaged_checkpoint_is_named_with_its_remedy(finished, tmp_path):
-    config = streaming.read_config(finished)
-    shutil.copytree(finished / "fold_00", tmp_path / "fold_00")
-    lstm = tmp_path / "fold_00" / "hybrid" / "lstm"
-    best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
-    shutil.rmtree(lstm / "checkpoints" / str(best))
-    with pytest.raises(UserError, match=r"hybrid/lstm.*cannot be read.*delete the folder scores"):
-        streaming.load(config, tmp_path / "fold_00", SYSTEMS)
+def test_a_timeline_is_drawn_when_the_last_frame_has_come(frames, tmp_path):
+    plot = tmp_path / "out.png"
+    predict(Detector(), frames, tmp_path / "out.csv", writers=[TimelineWriter(plot, "frames")])
+    assert Image.open(plot).size[0] > 1000
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path):
-    with pytest.raises(UserError, match=r"no config.json"):
-        streaming.read_config(tmp_path)
+def test_every_writer_gets_every_frame_and_is_closed(frames, tmp_path):
+    class Writer:
+        numbers, closed = (), False
+
+        def write(self, detections, faces):
+            assert detections.frames.tolist() == [face.number for face in faces]
+            self.numbers += tuple(detections.frames.tolist())
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.closed = True
+
+    writers = Writer(), Writer()
+    predict(Detector(), frames, tmp_path / "out.csv", form="fex", writers=writers)
+    assert [(writer.numbers, writer.closed) for writer in writers] == [((1, 2, 3, 4, 5), True)] * 2
+    assert (tmp_path / "out.csv").read_text().startswith("frame,FaceRectX")
+
+
+def test_an_unknown_format_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(CommandError, match="--format is 'xlsx'; choose one of openface, fex"):
+        predict(Detector(), tmp_path / "none.mp4", tmp_path / "out.csv", form="xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("nowhere.mp4", None), ("empty.mp4", b""), ("text.mp4", b"not a video at all" * 50)]
+)
+def test_what_is_no_video_is_named_and_costs_no_older_table(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    out, plot = tmp_path / "out.csv", tmp_path / "out.png"
+    out.write_text("older")
+    with pytest.raises(UserError, match=name):
+        predict(Detector(), tmp_path / name, out, writers=[TimelineWriter(plot, name)])
+    assert out.read_text() == "older" and not plot.exists()
+
+
+def test_a_full_disk_is_reported_with_the_file(frames, small_disk, tmp_path):
+    with small_disk(), pytest.raises(UserError, match=r"out\.mp4 cannot be written"):
+        predict(Detector(), frames, tmp_path / "out.csv", writers=[OverlayWriter(tmp_path / "out.mp4")])
+    assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*"))
+    for number in range(6, 40):
+        (frames / f"{number}.png").symlink_to(frames / "5.png")
+    with small_disk(), pytest.raises(OSError, match=r"out\.csv"):
+        predict(Detector(), frames, tmp_path / "out.csv")

@@ -1,14 +1,15 @@
 """The table of a video as OpenFace and py-feat users read it, column by column."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 
-from au_jax.errors import UserError
+from au_jax.errors import CommandError, DataError
 from au_jax.inference.writers import CsvWriter, Detections, concatenate
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 
 def detections(first=1, lost=()):
@@ -21,6 +22,7 @@ def detections(first=1, lost=()):
         return np.where(success.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.nan).astype(np.float32)
 
     return Detections(
+        aus=PAPER_AUS,
         frames=np.arange(first, first + count),
         timestamps=np.arange(first - 1, first - 1 + count) / 30.0,
         success=success,
@@ -40,7 +42,7 @@ def test_openface_columns_are_where_its_users_look():
     assert columns["x_0"].tolist() == [0, 0, 272] and columns["y_67"].tolist() == [135, 0, 407]
     assert columns["AU01_c"].tolist() == [0, 0, 0]
     assert columns["AU24_c"].tolist() == [1, 0, 1]  # 0 where there is no face, as in OpenFace
-    assert [name for name in columns if name.endswith("_c")] == [f"AU{au:02d}_c" for au in AUS]
+    assert [name for name in columns if name.endswith("_c")] == [f"AU{au:02d}_c" for au in PAPER_AUS]
     # Nothing here estimates an intensity.
     assert np.isnan(columns["AU12_r"]).all()
     np.testing.assert_allclose(columns["AU24_anet"][[0, 2]], -1)
@@ -70,8 +72,16 @@ def test_a_table_written_in_parts_is_read_back_whole(form):
         np.testing.assert_allclose(read, column, atol=6e-5, err_msg=name)
 
 
-def test_no_frames_and_an_unknown_format_are_told():
-    with pytest.raises(UserError, match="no frame"):
+def test_columns_are_those_of_the_detections_aus():
+    whole = detections()
+    part = dataclasses.replace(whole, aus=(5, 26), scores={name: rows[:, :2] for name, rows in whole.scores.items()})
+    names = [name for name in part.columns("openface") if name.startswith("AU")]
+    assert names == ["AU05_r", "AU26_r", "AU05_c", "AU26_c", "AU05_anet", "AU26_anet", "AU05_hybrid", "AU26_hybrid"]
+    assert [name for name in concatenate([part, part]).columns("fex") if name.startswith("AU")] == ["AU05", "AU26"]
+
+
+def test_no_frames_and_an_unknown_format_are_refused():
+    with pytest.raises(DataError, match="no frame"):
         concatenate([])
-    with pytest.raises(UserError, match="choose one of openface, fex"):
+    with pytest.raises(CommandError, match="choose one of openface, fex"):
         detections().columns("csv")

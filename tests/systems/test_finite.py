@@ -39,7 +39,7 @@ def test_validation_scores_that_are_not_finite_stop_the_stage(tmp_path, value):
 def test_features_that_are_not_finite_name_fold_frame_and_checkpoints(context, parts):
     anet = ANet(context)
     anet._mean = np.zeros((40, 40, 3), np.float32)
-    params = initial_params(make_cnn(context.config.cnn), context.config.data.crop_size, jax.random.key(0))
+    params = initial_params(make_cnn(context.config.cnn, 12), context.config.data.crop_size, jax.random.key(0))
     anet._params = jax.tree.map(lambda leaf: leaf.at[...].set(np.nan), params)
     with pytest.raises(
         UserError, match=r"fold_00/anet: scores of S004/T1, frame 1, are not finite; .*anet/checkpoints"

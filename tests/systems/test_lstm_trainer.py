@@ -17,7 +17,7 @@ def compiled(remat):
     """The compiled gradient of a batch's loss, dropout included, and its arguments."""
     config = get_config().lstm
     config.remat, config.hidden, config.layers = remat, 64, 1
-    model = lstm_trainer.make_lstm(config)
+    model = lstm_trainer.make_lstm(config, 12)
     generator = np.random.default_rng(0)
     batch = {
         "features": generator.normal(size=(4, STEPS, WIDTH)).astype(np.float32),

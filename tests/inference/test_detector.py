@@ -1,0 +1,184 @@
+"""AUs of new videos with a finished run from Python: what a detector finds, and what goes wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from au_jax.errors import CommandError, ConfigError, DataError, UserError
+from au_jax.faces.decoding import VideoFrame, read_pictures
+from au_jax.inference.detector import Detector, parse_folds, read_config, read_variables
+from au_jax.labels import PAPER_AUS
+
+pytestmark = pytest.mark.optax
+
+FRAMES = 37
+EMPTY = slice(20, 23)  # frames in which nobody is there
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, scene):
+    pytest.importorskip("dlib")
+    pytest.importorskip("av")
+    from au_jax.faces.video_writer import VideoWriter
+
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    frames = scene[0].copy()
+    frames[EMPTY] = 90
+    with VideoWriter(path, 25, 240, 240) as writer:
+        for row, frame in enumerate(frames):
+            # Every other frame stands longer: the times are the file's, not a rate's.
+            writer.write(frame, timestamp=row * 0.04 + (row % 2) * 0.01)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(finished, clip):
+    return Detector.from_run(finished).detect(clip)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the run, to be damaged."""
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def edit_config(run, **fields):
+    config = json.loads((run / "config.json").read_text())
+    for name, value in fields.items():
+        *path, last = name.split("__")
+        place = config
+        for key in path:
+            place = place[key]
+        place[last] = value
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_every_frame_has_a_row_whether_or_not_there_is_a_face(table):
+    np.testing.assert_array_equal(table.frames, np.arange(1, FRAMES + 1))
+    rows = np.arange(FRAMES)
+    np.testing.assert_allclose(table.timestamps, rows * 0.04 + (rows % 2) * 0.01, atol=1e-4)
+    expected = np.ones(FRAMES, bool)
+    expected[EMPTY] = False
+    np.testing.assert_array_equal(table.success, expected)
+    assert set(table.scores) == {"anet", "hybrid"} and table.aus == PAPER_AUS
+    for scores in table.scores.values():
+        np.testing.assert_array_equal(np.isfinite(scores).all(1), expected)
+    assert not table.present[EMPTY].any()
+    assert (table.confidence[expected] > 0.3).all() and (table.confidence[~expected] == 0).all()
+
+
+def test_parts_of_any_length_give_the_same_table(finished, clip, table):
+    parts = list(Detector.from_run(finished).stream(read_pictures(clip), chunk=5))
+    assert [len(part) for part, _ in parts] == [5] * 7 + [2]
+    scores = np.concatenate([part.scores["hybrid"] for part, _ in parts])
+    np.testing.assert_allclose(scores, table.scores["hybrid"], atol=2e-5)
+
+
+def test_scores_are_the_mean_over_folds(finished, clip, table):
+    single = [Detector.from_run(finished, folds=[index]).detect(clip).scores for index in (0, 1)]
+    for name, scores in table.scores.items():
+        np.testing.assert_allclose(scores, (single[0][name] + single[1][name]) / 2, atol=2e-5)
+    assert not np.allclose(single[0]["anet"][0], single[1]["anet"][0])
+
+
+def test_a_folder_of_frames_is_scored_as_its_images_are(finished, clip, tmp_path):
+    for frame in read_pictures(clip):
+        Image.fromarray(frame.image).save(tmp_path / f"{frame.number + 7}.png")
+    table = Detector.from_run(finished, systems=["anet"]).detect(tmp_path, fps=50)
+    np.testing.assert_array_equal(table.frames, np.arange(8, FRAMES + 8))
+    np.testing.assert_allclose(table.timestamps, np.arange(FRAMES) / 50)
+    assert list(table.scores) == ["anet"]
+
+
+def test_a_detector_says_what_it_is(finished):
+    detector = Detector.from_run(finished)
+    assert repr(detector) == "Detector(systems=('anet', 'hybrid'), folds=2, image_size=40)"
+    assert detector.aus == PAPER_AUS
+
+
+def test_what_goes_wrong_in_the_video_is_raised_at_the_reader(finished):
+    def frames():
+        yield VideoFrame(1, 0.0, None)
+        raise DataError("frame 2 is gone")
+
+    with pytest.raises(DataError, match="frame 2 is gone"):
+        list(Detector.from_run(finished, folds=[0]).stream(frames(), chunk=1))
+
+
+def test_runs_and_folds_that_are_not_there_are_named(finished, tmp_path):
+    with pytest.raises(DataError, match=r"no config.json"):
+        Detector.from_run(tmp_path)
+    with pytest.raises(CommandError, match=r"has folds 0 to 1, not \[5\]; choose with --folds"):
+        Detector.from_run(finished, folds=[5])
+
+
+def test_an_unfinished_fold_is_named_with_those_that_are_finished(copied):
+    shutil.rmtree(copied / "fold_01" / "scores")
+    with pytest.raises(DataError, match=r"fold 1 has no anet and hybrid; .* finished folds with --folds=0$"):
+        Detector.from_run(copied)
+    assert Detector.from_run(copied, folds=[0]).systems == ("anet", "hybrid")
+    shutil.rmtree(copied / "fold_00" / "scores")
+    with pytest.raises(DataError, match=r"fold 0 has no anet and hybrid; run au_jax.main on it again$"):
+        Detector.from_run(copied)
+
+
+def test_systems_that_cannot_score_new_videos_are_refused_with_those_that_can(finished):
+    with pytest.raises(CommandError, match=r"hog_svm cannot score new videos, anet and hybrid can; .*--systems"):
+        Detector.from_run(finished, systems=["hog_svm"])
+
+
+def test_a_run_of_hog_alone_is_told_which_systems_to_add(copied):
+    edit_config(copied, systems=["hog_svm"])
+    for fold in (0, 1):
+        for name in ("anet", "hybrid"):
+            (copied / f"fold_{fold:02d}" / "scores" / f"{name}.npz").unlink()
+    with pytest.raises(CommandError, match=r"made with hog_svm.*--config.systems=\('hog_svm','anet','hybrid'\)"):
+        Detector.from_run(copied)
+    edit_config(copied, systems=["hog_svm", "anet"])
+    with pytest.raises(CommandError, match=r"has no hybrid.*--systems=anet, or add.*\('hog_svm','anet','hybrid'\)"):
+        Detector.from_run(copied, systems=["hybrid"])
+
+
+def test_systems_added_after_the_config_was_written_serve_too(copied):
+    edit_config(copied, systems=["anet"])
+    assert Detector.from_run(copied).systems == ("anet", "hybrid")
+
+
+def test_a_bidirectional_run_is_refused_with_the_remedy(copied):
+    edit_config(copied, lstm__bidirectional=True)
+    with pytest.raises(ConfigError, match="bidirectional.*--systems=anet"):
+        Detector.from_run(copied)
+    assert Detector.from_run(copied, systems=["anet"]).systems == ("anet",)
+
+
+def test_a_missing_network_and_a_damaged_checkpoint_are_named_with_their_remedy(copied):
+    config, fold = read_config(copied), copied / "fold_00"
+    lstm = fold / "hybrid" / "lstm"
+    best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
+    shutil.rmtree(lstm / "checkpoints" / str(best))
+    with pytest.raises(UserError, match=r"hybrid/lstm.*cannot be read.*delete the folder scores"):
+        read_variables(config, fold, ("anet", "hybrid"))
+    shutil.rmtree(fold / "hybrid")
+    with pytest.raises(DataError, match=r"hybrid.*run au_jax.main on this workdir again"):
+        read_variables(config, fold, ("anet", "hybrid"))
+    read_variables(config, fold, ("anet",))
+
+
+def test_folds_of_the_flag_are_numbers():
+    assert parse_folds([]) == [] and parse_folds(["1", "0"]) == [1, 0]
+    with pytest.raises(CommandError, match=r"--folds is 'a,1'; give numbers of folds, such as --folds=0,2"):
+        parse_folds(["a", "1"])
+
+
+def test_the_detector_imports_without_tensorflow_and_scikit_learn():
+    program = (
+        "import sys\nfrom au_jax.inference import detector, streaming, writers\n"
+        "assert not {'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
