@@ -15,7 +15,6 @@ import pytest
 from absl import app, flags
 
 import au_jax
-from au_jax import command_line
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -70,13 +69,11 @@ def test_a_command_is_understood(command, monkeypatch):
     module, *options = command
     understood = []
 
-    def parse(*_, **__):
-        command_line._parse_flags(sys.argv)
+    def parse(main, argv=None, flags_parser=flags.FLAGS):
+        flags_parser(sys.argv)
         flags.FLAGS.validate_all_flags()
         understood.append(module)
 
-    monkeypatch.setattr(command_line, "run_command", parse)
-    # The benchmark's, which does without TensorFlow.
     monkeypatch.setattr(app, "run", parse)
     monkeypatch.setattr(sys, "argv", [module, *options])
     monkeypatch.chdir(ROOT)
