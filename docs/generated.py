@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -53,36 +52,21 @@ def config_table() -> str:
     lines = []
     for section, fields in sections.items():
         lines += [f"## {section or 'The run'}", ""]
-        lines += ["| field | default | meaning |", "|---|---|---|"]
+        lines += ["| field | default | meaning | allowed |", "|---|---|---|---|"]
         for field in fields:
-            constraint = f" *{_cell(field.constraint)}*" if field.constraint else ""
-            lines.append(f"| `{field.name}` | `{_cell(repr(field.default))}` | {_cell(field.meaning)}{constraint} |")
+            default, meaning = _cell(repr(field.default)), _cell(field.meaning)
+            lines.append(f"| `{field.name}` | `{default}` | {meaning} | {_cell(field.allowed)} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def config_fields() -> list[Any]:
-    """Objects with name, default, meaning and constraint (choices, range or unit; may be empty)."""
+    """The fields of the default config, with name, default, meaning and what is allowed (choices, range; may be empty)."""
     sys.path.insert(0, str(ROOT))
     try:
         from au_jax import config
 
-        if hasattr(config, "fields"):
-            found = config.fields(config.get_config())
-        else:
-            from au_jax import config_fields as older
-            from configs import base
-
-            found = older.fields(base.get_config())
-        return [
-            SimpleNamespace(
-                name=field.name,
-                default=field.default,
-                meaning=field.meaning,
-                constraint=getattr(field, "constraint", "") or "",
-            )
-            for field in found
-        ]
+        return list(config.fields(config.get_config()))
     finally:
         sys.path.remove(str(ROOT))
 
