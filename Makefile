@@ -19,10 +19,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# Pages of the programming interface, in site/.
+# The documentation as a site, in site/. A warning or a broken link is an error (mkdocs.yml says strict).
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
-	$(BIN)/python docs/build.py site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "site/index.html is the documentation"
 
 # Known weaknesses of the pinned packages; one line and no failure where no index of advisories can be asked.
 audit: $(VENV)/installed-dev
