@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from au_jax.errors import UserError
 
 Box = tuple[float, float, float, float]
-"""x, y, width and height in pixels of the picture."""
+"""x, y, width and height in pixels of the image."""
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
 _MISSING = (
@@ -27,12 +28,12 @@ _own = threading.local()
 _lock = threading.Lock()
 
 
-def detect(image: np.ndarray, window: Box, scale: float, threshold: float) -> list[tuple[Box, float]]:
-    """Finds frontal faces in a part of a picture.
+def detect(image: UInt8[np.ndarray, "H W 3"], window: Box, scale: float, threshold: float) -> list[tuple[Box, float]]:
+    """Finds frontal faces in a part of an image.
 
     Args:
       image: [H, W, 3] uint8 RGB.
-      window: where to look; what lies outside the picture is left out.
+      window: where to look; what lies outside the image is left out.
       scale: the window is drawn larger by this factor before; there, the detector sees faces of 75 pixels and more.
       threshold: least score; 0 is the detector's own.
 
@@ -57,8 +58,15 @@ def detect(image: np.ndarray, window: Box, scale: float, threshold: float) -> li
     ]
 
 
-def find_landmarks(image: np.ndarray, box: Box) -> np.ndarray:
-    """Returns the [68, 2] float32 landmarks (iBUG-68 order, x then y, whole pixels) of the face in a box.
+def find_landmarks(image: UInt8[np.ndarray, "H W 3"], box: Box) -> Float32[np.ndarray, "68 2"]:
+    """The landmarks of the face in a box.
+
+    Args:
+      image: [H, W, 3] uint8 RGB.
+      box: around the face, as `detect` draws it.
+
+    Returns:
+      [68, 2] float32, iBUG-68 order, x then y, whole pixels.
 
     Raises:
       UserError: dlib or the landmark model is not installed.
@@ -72,7 +80,7 @@ def find_landmarks(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _detector() -> Any:
-    # One for every thread: a detector keeps the picture it works on, and two threads would see each other's faces.
+    # One for every thread: a detector keeps the image it works on, and two threads would see each other's faces.
     if not hasattr(_own, "detector"):
         _own.detector = _dlib().get_frontal_face_detector()
     return _own.detector

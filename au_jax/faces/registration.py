@@ -6,6 +6,7 @@ brows 0-9, nose bridge 10-13, nose base 14-18, eyes 19-30, outer lip 31-42, uppe
 """
 
 import numpy as np
+from jaxtyping import Float, Float32, Float64, UInt8
 from PIL import Image
 
 TEMPLATE_SIZE: int = 200
@@ -49,53 +50,22 @@ def _template() -> np.ndarray:
 
 
 TEMPLATE: np.ndarray = _template()
-"""[49, 2] float32, x then y, in a 200 x 200 picture: where registration brings the landmarks."""
+"""[49, 2] float32, x then y, in a 200 x 200 face: where registration brings the landmarks."""
 
-MIRROR: np.ndarray = (
-    np.array(
-        [
-            10,
-            9,
-            8,
-            7,
-            6,
-            5,
-            4,
-            3,
-            2,
-            1,
-            11,
-            12,
-            13,
-            14,
-            19,
-            18,
-            17,
-            16,
-            15,
-            29,
-            28,
-            27,
-            26,
-            31,
-            30,
-            23,
-            22,
-            21,
-            20,
-            25,
-            24,
-        ]
-        + [38, 37, 36, 35, 34, 33, 32, 43, 42, 41, 40, 39, 46, 45, 44, 49, 48, 47]
-    )
-    - 1
-)
-"""[49] int: landmark `i` of a mirrored picture is landmark `MIRROR[i]` of the picture, with x turned into width - 1 -
-x."""
+# fmt: off
+MIRROR: np.ndarray = np.array([
+    9, 8, 7, 6, 5, 4, 3, 2, 1, 0,  # brows
+    10, 11, 12, 13, 18, 17, 16, 15, 14,  # nose bridge and base
+    28, 27, 26, 25, 30, 29, 22, 21, 20, 19, 24, 23,  # eyes
+    37, 36, 35, 34, 33, 32, 31, 42, 41, 40, 39, 38,  # outer lip
+    45, 44, 43, 48, 47, 46,  # inner lip
+])
+# fmt: on
+"""[49] int: landmark i of a mirrored image is landmark MIRROR[i] of the image, with x turned into width - 1 - x."""
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Returns the least-squares similarity transform (rotation, scale, shift; no reflection) from source to target.
+def similarity(source: Float[np.ndarray, "N 2"], target: Float[np.ndarray, "M 2"]) -> Float64[np.ndarray, "2 3"]:
+    """The least-squares similarity transform (rotation, scale, shift; no reflection) from source to target.
 
     Args:
       source: [N, 2] points, x then y, N >= 2.
@@ -107,7 +77,12 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     Raises:
       ValueError: the shapes do not match, a coordinate is not finite, or all points of one set are the same point.
 
-    Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+    Reference: Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+
+    Example:
+      >>> source = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+      >>> similarity(source, 2.0 * source + 5.0).round(6).tolist()  # twice as large, shifted by 5
+      [[2.0, 0.0, 5.0], [0.0, 2.0, 5.0]]
     """
     source = np.asarray(source, np.float64)
     target = np.asarray(target, np.float64)
@@ -131,8 +106,10 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, (target_mean - linear @ source_mean)[:, None]], axis=1)
 
 
-def register(image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts the face out of a picture, so that its landmarks fall onto the template.
+def register(
+    image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE
+) -> tuple[UInt8[np.ndarray, "S S 3"], Float32[np.ndarray, "49 2"]]:
+    """Cuts the face out of an image, so that its landmarks fall onto the template.
 
     Args:
       image: [H, W, 3] uint8 RGB.
@@ -146,10 +123,16 @@ def register(image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE
 
     Raises:
       ValueError: `image` is not [H, W, 3] uint8, or the landmarks are degenerate.
+
+    Example:
+      >>> image = np.full((400, 400, 3), 90, np.uint8)
+      >>> face, landmarks = register(image, 2.0 * TEMPLATE, size=100)
+      >>> face.shape, bool(np.allclose(landmarks, TEMPLATE / 2, atol=1e-3))
+      ((100, 100, 3), True)
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"register needs a [H, W, 3] uint8 picture, found {image.shape} {image.dtype}")
+        raise ValueError(f"register needs a [H, W, 3] uint8 image, found {image.shape} {image.dtype}")
     if np.shape(landmarks) != TEMPLATE.shape:
         raise ValueError(f"register needs [49, 2] landmarks, found {np.shape(landmarks)}")
     matrix = similarity(landmarks, TEMPLATE * (size / TEMPLATE_SIZE))
@@ -162,10 +145,10 @@ def register(image: np.ndarray, landmarks: np.ndarray, size: int = TEMPLATE_SIZE
     # Pillow puts the centre of pixel i at i + 0.5, on both sides. Centres of fine pixels lie at (j + .5) / factor - .5.
     offset = shift + 0.5 - back[:2, :2] @ np.array([0.5, 0.5])
     coefficients = (linear[0, 0], linear[0, 1], offset[0], linear[1, 0], linear[1, 1], offset[1])
-    picture = Image.fromarray(image).transform(
+    face = Image.fromarray(image).transform(
         (size * factor, size * factor), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
     )
     if factor > 1:
-        picture = picture.reduce(factor)
+        face = face.reduce(factor)
     moved = np.asarray(landmarks, np.float64) @ matrix[:, :2].T + matrix[:, 2]
-    return np.asarray(picture).copy(), moved.astype(np.float32)
+    return np.asarray(face).copy(), moved.astype(np.float32)

@@ -1,12 +1,10 @@
-"""Following one face through a video.
+"""Following one face through a video, and registering it in every frame.
 
-Landmarks are sought in the box that the landmarks of the frame before imply. On synthetic scenes with true landmarks
-that is as accurate as a box of the detector (median error 0.057 of the inter-ocular distance against 0.055, 0.068
-against 0.070 with turned heads), jitters less (0.030 against 0.050 between frames of turned heads), keeps heads that are
-turned too far for the detector (it sees 75 % of those frames), and leaves the detector to check every fifth frame, or
-at once where the face looks different.
-
-Pictures of a video as registered faces, one for every picture.
+Landmarks are sought in the box that the landmarks of the frame before imply. On synthetic scenes with true landmarks that is
+as accurate as a box of the detector (median error 0.057 of the inter-ocular distance against 0.055, 0.068 against 0.070 with
+turned heads), jitters less (0.030 against 0.050 between frames of turned heads), keeps heads that are turned too far for the
+detector (it sees 75 % of those frames), and leaves the detector to check every fifth frame, or at once where the face looks
+different.
 """
 
 import itertools
@@ -15,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from au_jax.faces.decoding import VideoFrame
 from au_jax.faces.landmarks import Box, detect, find_landmarks
@@ -22,7 +21,7 @@ from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE, register
 
 _CHECK_EVERY = 5  # frames
 _FACE_PIXELS = 90  # width to which a known face is brought for the detector, a little above the least that it sees
-_SMALL, _LARGE = 480, 1280  # long side of the picture in which a lost face is sought, usually and at times, pixels
+_SMALL, _LARGE = 480, 1280  # long side of the frame in which a lost face is sought, usually and at times, pixels
 _LARGE_EVERY = 5  # frames without the face
 # Least score near the face of the frame before. Of 182 windows without a face none came over -0.6; at the detector's
 # own threshold of 0, one frame in four of people who turn their heads is lost.
@@ -39,31 +38,57 @@ INNER: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture.
+    """A face in a frame.
 
     Attributes:
-      box: x, y, width, height in pixels of the picture, as the detector would draw it around these landmarks.
+      box: x, y, width, height in pixels of the frame, as the detector would draw it around these landmarks.
       confidence: 0..1, the logistic function of twice the detector's score at its last check: 0.5 at its own threshold.
-      landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the picture.
-      seen: faces that the detector saw in the whole picture; 1 where only the face's surroundings were looked at.
+      landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the frame.
+      seen: faces that the detector saw in the whole frame; 1 where only the face's surroundings were looked at.
     """
 
     box: Box
     confidence: float
-    landmarks: np.ndarray
+    landmarks: Float32[np.ndarray, "68 2"]
     seen: int = 1
 
 
-def inner_landmarks(landmarks68: np.ndarray) -> np.ndarray:
-    """Returns the [49, 2] landmarks, in the order of `au_jax.faces.registration`, out of [68, 2]."""
+@dataclass(frozen=True)
+class RegisteredFace:
+    """A face on the template, and where it comes from.
+
+    Attributes:
+      number, timestamp: as in `VideoFrame`.
+      picture: [H, W, 3] uint8 RGB, the whole frame as an image; None where it could not be read.
+      image: [size, size, 3] uint8 RGB; where no face was found the last registered face again, black before the first.
+      landmarks: [49, 2] float32, x then y, in `image`; the template before the first face.
+      face: where it is in `picture`; None where no face was found.
+    """
+
+    number: int
+    timestamp: float
+    picture: np.ndarray | None
+    image: np.ndarray
+    landmarks: np.ndarray
+    face: Face | None
+
+
+def inner_landmarks(landmarks68: Float32[np.ndarray, "68 2"]) -> Float32[np.ndarray, "49 2"]:
+    """The [49, 2] landmarks, in the order of `au_jax.faces.registration`, out of [68, 2].
+
+    Example:
+      >>> places = np.arange(68, dtype=np.float32).repeat(2).reshape(68, 2)
+      >>> inner_landmarks(places)[[0, -1], 0].tolist()  # the first of the brow, the last of the inner lip
+      [17.0, 67.0]
+    """
     return landmarks68[list(INNER)]
 
 
 class FaceTracker:
-    """Follows one face: the largest of the first picture with any, then the one nearest to where it was.
+    """Follows one face: the largest of the first frame with any, then the one nearest to where it was.
 
-    One tracker for every video. Detection in a whole picture takes many times as long as landmarks, so it is run near
-    the known face only, on few frames; a lost face is sought in the picture shrunk to at most 480 pixels, and at every
+    One tracker for every video. Detection in a whole frame takes many times as long as landmarks, so it is run near
+    the known face only, on few frames; a lost face is sought in the frame shrunk to at most 480 pixels, and at every
     fifth frame in more detail, at most 1280 pixels. Faces narrower than 72 pixels there are not found. The longer a
     face is lost the further away it may reappear, so that a neighbour is not taken for a person hidden for a moment.
     """
@@ -75,8 +100,8 @@ class FaceTracker:
         self._unchecked = 0  # frames since
         self._lost = 0  # frames since the face was seen
 
-    def find(self, image: np.ndarray) -> Face | None:
-        """Returns the face in the next picture of the video, None where there is none.
+    def find(self, image: UInt8[np.ndarray, "H W 3"]) -> Face | None:
+        """The face in the next frame of the video, None where there is none.
 
         Args:
           image: [H, W, 3] uint8 RGB.
@@ -124,14 +149,14 @@ class FaceTracker:
         height, width = image.shape[:2]
         sides = (_SMALL, _LARGE) if self._lost % _LARGE_EVERY == 0 else (_SMALL,)
         scales = dict.fromkeys(min(1.0, side / max(height, width)) for side in sides)
-        passes = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
+        searches = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
         last = self._last
         if last is None:
-            looks = list(passes)
+            looks = list(searches)
             best = max(itertools.chain(*looks), key=lambda each: each[0][2], default=None)
         else:
             reach = last[2] * (1 + _REACH * self._lost)
-            looks = [next((found for found in passes if any(_distance(box, last) <= reach for box, _ in found)), [])]
+            looks = [next((found for found in searches if any(_distance(box, last) <= reach for box, _ in found)), [])]
             best = min(looks[0], key=lambda each: _distance(each[0], last), default=None)
         if best is None:
             return None
@@ -143,6 +168,38 @@ class FaceTracker:
         face = _landmarked(image, box, 1 / (1 + math.exp(-2 * score)))
         self._look, self._unchecked = _look(image, face.box), 0
         return face
+
+
+def register_pictures(
+    pictures: Iterable[VideoFrame], size: int = TEMPLATE_SIZE, tracker: FaceTracker | None = None
+) -> Iterator[RegisteredFace]:
+    """Follows a face through a video and registers it in every frame; memory does not grow with the video's length.
+
+    Args:
+      pictures: the video's frames, in order.
+      size: side of the registered faces in pixels.
+      tracker: goes on from where it is; a new one where None.
+
+    Yields:
+      RegisteredFace, one for every frame.
+
+    Raises:
+      UserError: as `pictures` does; dlib or its landmark model is not installed.
+
+    Example:
+      >>> faces = register_pictures([VideoFrame(1, 0.0, None)], size=100)  # a frame that could not be read
+      >>> [(face.number, face.image.shape, face.face) for face in faces]
+      [(1, (100, 100, 3), None)]
+    """
+    tracker = tracker or FaceTracker()
+    image, landmarks = np.zeros((size, size, 3), np.uint8), TEMPLATE * np.float32(size / TEMPLATE_SIZE)
+    for frame in pictures:
+        face = None
+        if frame.image is not None:
+            face = tracker.find(frame.image)
+            if face is not None:
+                image, landmarks = register(frame.image, inner_landmarks(face.landmarks), size)
+        yield RegisteredFace(frame.number, frame.timestamp, frame.image, image, landmarks, face)
 
 
 def _landmarked(image: np.ndarray, box: Box, confidence: float) -> Face:
@@ -179,50 +236,3 @@ def _overlap(a: Box, b: Box) -> float:
 
 def _distance(a: Box, b: Box) -> float:
     return math.hypot(a[0] + a[2] / 2 - b[0] - b[2] / 2, a[1] + a[3] / 2 - b[1] - b[3] / 2)
-
-
-@dataclass(frozen=True)
-class RegisteredFace:
-    """A face on the template, and where it comes from.
-
-    Attributes:
-      number, timestamp: as in `VideoFrame`.
-      picture: [H, W, 3] uint8 RGB, the whole frame; None where it could not be read.
-      image: [size, size, 3] uint8 RGB; where no face was found the last registered face again, black before the first.
-      landmarks: [49, 2] float32, x then y, in `image`; the template before the first face.
-      face: where it is in `picture`; None where no face was found.
-    """
-
-    number: int
-    timestamp: float
-    picture: np.ndarray | None
-    image: np.ndarray
-    landmarks: np.ndarray
-    face: Face | None
-
-
-def register_pictures(
-    pictures: Iterable[VideoFrame], size: int = TEMPLATE_SIZE, tracker: FaceTracker | None = None
-) -> Iterator[RegisteredFace]:
-    """Follows a face through a video and registers it; memory does not grow with the video's length.
-
-    Args:
-      pictures: the video, in order.
-      size: side of the registered faces in pixels.
-      tracker: goes on from where it is; a new one where None.
-
-    Yields:
-      RegisteredFace, one for every picture.
-
-    Raises:
-      UserError: as `pictures` does; dlib or its landmark model is not installed.
-    """
-    tracker = tracker or FaceTracker()
-    image, landmarks = np.zeros((size, size, 3), np.uint8), TEMPLATE * np.float32(size / TEMPLATE_SIZE)
-    for picture in pictures:
-        face = None
-        if picture.image is not None:
-            face = tracker.find(picture.image)
-            if face is not None:
-                image, landmarks = register(picture.image, inner_landmarks(face.landmarks), size)
-        yield RegisteredFace(picture.number, picture.timestamp, picture.image, image, landmarks, face)

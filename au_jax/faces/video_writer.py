@@ -1,4 +1,4 @@
-"""Writing videos with PyAV."""
+"""Writing videos (H.264 in MP4) with PyAV."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from au_jax.errors import UserError
 from au_jax.faces.decoding import pyav, reason
@@ -20,8 +21,23 @@ class VideoWriter:
 
     Odd sizes, which yuv420p does not know, grow by one pixel that repeats the edge.
 
+    Args:
+      path: file to write.
+      fps: frames per second, where frames are written without a time.
+      width, height: of the frames, in pixels.
+
     Raises:
-      UserError: the file cannot be made there.
+      UserError: the file cannot be made there, or PyAV is not installed.
+
+    Example:
+      >>> import tempfile
+      >>> from au_jax.faces.decoding import probe
+      >>> path = Path(tempfile.mkdtemp()) / "grey.mp4"
+      >>> with VideoWriter(path, 25, 64, 48) as video:
+      ...     for _ in range(5):
+      ...         video.write(np.full((48, 64, 3), 90, np.uint8))
+      >>> probe(path).frames
+      5
     """
 
     def __init__(self, path: str | Path, fps: float, width: int, height: int):
@@ -41,7 +57,7 @@ class VideoWriter:
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
         self._stream.options = {"preset": "veryfast", "crf": "20"}
 
-    def write(self, image: np.ndarray, timestamp: float | None = None) -> None:
+    def write(self, image: UInt8[np.ndarray, "H W 3"], timestamp: float | None = None) -> None:
         """Appends a frame.
 
         Args:
@@ -49,6 +65,7 @@ class VideoWriter:
           timestamp: seconds since the first frame; one step of `fps` after the frame before where None.
 
         Raises:
+          ValueError: an image of another size or type.
           UserError: the disk is full or not writable, or a time cannot be written; an older file stays as it was.
         """
         height, width = self._size

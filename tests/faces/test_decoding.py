@@ -72,13 +72,13 @@ def test_frames_without_times_follow_at_the_mean_rate(tmp_path):
 
 def test_a_clock_that_jumps_back_never_repeats_a_time():
     stream = _Fake((7, 8, None, 10, 3, 4, 20))
-    times = [picture.timestamp for picture in decoding._pictures(stream, stream)]
+    times = [picture.timestamp for picture in decoding._video_frames(stream, stream)]
     np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.3])
 
 
 def test_a_camera_without_a_new_frame_is_waited_for():
     stream = _Fake((50, 51, 52), stalls=2)
-    assert [picture.number for picture in decoding._pictures(stream, stream)] == [1, 2, 3]
+    assert [picture.number for picture in decoding._video_frames(stream, stream)] == [1, 2, 3]
     assert stream.stalls == 0
 
 
@@ -253,12 +253,12 @@ def test_folders_without_frames_or_with_two_of_one_number_are_refused(tmp_path):
     with pytest.raises(UserError, match="no folder"):
         frame_files(tmp_path / "absent")
     (tmp_path / "5.jpg").write_text("no picture")
-    with pytest.raises(UserError, match="none of its 1 pictures"):
+    with pytest.raises(UserError, match="none of its 1 images"):
         list(decoding.read_folder(tmp_path))
     (tmp_path / "0005.jpg").touch()
     with pytest.raises(UserError, match=r"0005\.jpg and 5\.jpg are both frame 5"):
         frame_files(tmp_path)
-    with pytest.raises(UserError, match="frames a second"):
+    with pytest.raises(UserError, match="frames per second"):
         list(decoding.read_folder(tmp_path, fps=0))
 
 

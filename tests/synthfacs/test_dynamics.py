@@ -1,13 +1,15 @@
+"""AU intensities over time: base rates, correlations, durations, and labels."""
+
 import dataclasses
 
 import numpy as np
 import pytest
 
 from au_jax.synthfacs import AUS, dynamics
-from au_jax.synthfacs.presets import BP4D_RATES, PRESETS, get_preset
+from au_jax.synthfacs.presets import BP4D_RATES, get_preset
 from au_jax.synthfacs.video import subject_names, video_intensities, video_names
 
-# SavedFigure figures of BP4D.
+# Published numbers of BP4D.
 CORRELATIONS = {
     (6, 12): 0.54,
     (6, 7): 0.54,
@@ -53,7 +55,7 @@ def test_events_last_as_long_as_in_bp4d(bp4d):
 
 
 def test_videos_open_at_rest_and_onsets_take_time():
-    preset = get_preset("bp4d_like")  # the figures below are frames at 25 a second
+    preset = get_preset("bp4d_like")  # the numbers below are frames at 25 a second
     steps, peaks = [], []
     for subject in subject_names(preset)[:12]:
         intensities, _ = video_intensities(preset, 1, subject, "T1")
@@ -111,16 +113,3 @@ def test_latent_correlation_is_positive_definite():
     matrix = dynamics.latent_correlation()
     assert np.linalg.eigvalsh(matrix).min() > 0.01
     np.testing.assert_allclose(np.diag(matrix), 1.0)
-
-
-def test_presets():
-    assert {"tiny", "demo", "bp4d_like", "gft_like"} <= set(PRESETS)
-    names = subject_names(get_preset("bp4d_like"))
-    assert (
-        names[0] == "F001" and names[22] == "F023" and names[23] == "M001" and names[-1] == "M018" and len(names) == 41
-    )
-    assert video_names(get_preset("bp4d_like"), "F001") == [f"T{i}" for i in range(1, 9)]
-    with pytest.raises(ValueError, match="choose one of bp4d_like, demo"):
-        get_preset("bp4d")
-    with pytest.raises(ValueError, match="no subject 'F024'"):
-        video_names(get_preset("bp4d_like"), "F024")
