@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from au_jax.data.recordings import safe_name
-from au_jax.data.tfrecord_index import as_written, read
+from au_jax.data.tfrecord_index import no_autograph, read_stream
 from au_jax.errors import UserError
 from au_jax.labels import check_aus
 
@@ -90,7 +90,7 @@ class FaceDataset:
         """Parses one serialized record; the picture stays encoded."""
         return self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
 
-    @as_written
+    @no_autograph
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
         names = ("subject", "labels", "landmarks", "frame", "found", "video")
 
@@ -109,7 +109,7 @@ class FaceDataset:
         stream = tf.data.Dataset.from_tensor_slices((paths, numbers))
         # TensorFlow's annotations do not know that pairs are handed on as two arguments.
         stream = stream.interleave(columns, cycle_length=1)  # pyright: ignore[reportArgumentType]
-        parts = list(read(stream.batch(1024).prefetch(2), paths))
+        parts = list(read_stream(stream.batch(1024).prefetch(2), paths))
         rows = {name: np.concatenate([part[name] for part in parts] or [np.zeros(0)]) for name in names}
         bounds = np.searchsorted(rows["subject"], range(len(subjects) + 1))
         records = {}
