@@ -1,14 +1,13 @@
-"""Optimisers and learning-rate schedules by name, with their arguments checked.
+"""Optimizers and learning-rate schedules by name, with their arguments checked (solvers of section IV-B).
 
-Ours are the two that the paper's solvers need and optax does not have exactly: Caffe's SGD (CNN) and Torch's RMSProp
-with momentum (LSTM). Every optax optimizer that gets by on gradients, state and parameters goes by its optax name.
+Two are our own, which the paper's solvers need and optax does not have exactly: Caffe's SGD (CNN) and Torch's RMSProp with
+momentum (LSTM). Every optax optimizer that gets by on gradients, state and parameters goes by its optax name. Arguments are
+text in a config, such as "b1=0.8, nesterov=True": parsed without eval, checked by the function's signature.
 
 The learning rate is an injected hyperparameter. The training loop sets it at every step:
 
     opt_state = optimizer.set_learning_rate(opt_state, optimizer.schedule(step) * plateau_scale)
     updates, opt_state = optimizer.tx.update(grads, opt_state, params)
-
-Arguments of named functions as text, such as "b1=0.8, nesterov=True": parsed without eval, checked by signature.
 """
 
 import ast
@@ -23,30 +22,30 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from au_jax.errors import UserError
+from au_jax.errors import ConfigError
 
 
 def parse_arguments(text: str, subject: str) -> dict[str, Any]:
     """Keyword arguments written as in a Python call, literals only; "" is none.
 
     Raises:
-      UserError (a ValueError): what is not `name=literal, ...`; the message starts with `subject`.
+      ConfigError: what is not `name=literal, ...`; the message starts with `subject`.
     """
     form = f'{subject}: cannot read arguments {text!r}; write literals by name, such as "b1=0.8, nesterov=True"'
     try:
         call = ast.parse(f"f({text})", mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise UserError(form) from error
+        raise ConfigError(form) from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-        raise UserError(form)
+        raise ConfigError(form)
     arguments: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise UserError(form)
+            raise ConfigError(form)
         try:
             arguments[keyword.arg] = ast.literal_eval(keyword.value)
         except ValueError as error:
-            raise UserError(form) from error
+            raise ConfigError(form) from error
     return arguments
 
 
@@ -62,24 +61,24 @@ def check_arguments(
       subject: first words of the messages, such as "optimizer adamw".
 
     Raises:
-      UserError (a ValueError): an unknown name, a value of another type than the default or the annotation shows, a
+      ConfigError: an unknown name, a value of another type than the default or the annotation shows, a
         required argument that is missing. The message lists the function's arguments.
     """
     parameters = {key: value for key, value in inspect.signature(function).parameters.items() if key not in given}
     choices = ", ".join(parameters) or "none"
     for name, value in arguments.items():
         if name not in parameters:
-            raise UserError(f"{subject} has no argument {name!r}; its arguments are: {choices}")
+            raise ConfigError(f"{subject} has no argument {name!r}; its arguments are: {choices}")
         wanted = _wanted(parameters[name])
         if not _fits(value, wanted):
-            raise UserError(f"{subject}: argument {name} is {value!r}, expected {wanted}")
+            raise ConfigError(f"{subject}: argument {name} is {value!r}, expected {wanted}")
     missing = [
         name
         for name, parameter in parameters.items()
         if parameter.default is inspect.Parameter.empty and name not in arguments
     ]
     if missing:
-        raise UserError(f"{subject} needs {', '.join(missing)}; its arguments are: {choices}")
+        raise ConfigError(f"{subject} needs {', '.join(missing)}; its arguments are: {choices}")
 
 
 def _wanted(parameter: inspect.Parameter) -> str:
@@ -124,7 +123,7 @@ Schedule = Callable[[Any], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """An optimiser with its schedule.
+    """An optimizer with its schedule.
 
     Attributes:
       tx: optax transformation; its state holds the learning rate of the next update.
@@ -135,12 +134,12 @@ class Optimizer:
     schedule: Schedule
 
     def set_learning_rate(self, opt_state: Any, learning_rate: Any) -> Any:
-        """A copy of the optimiser's state with another learning rate (float or float32 scalar array)."""
+        """A copy of the optimizer's state with another learning rate (float or float32 scalar array)."""
         rate = jnp.asarray(learning_rate, jnp.float32)
         return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
 
     def learning_rate(self, opt_state: Any) -> jax.Array:
-        """The learning rate in an optimiser's state, a float32 scalar."""
+        """The learning rate in an optimizer's state, a float32 scalar."""
         return opt_state.hyperparams["learning_rate"]
 
 
@@ -209,7 +208,7 @@ _UNSUITABLE = ("schedule_free", "schedule_free_adamw", "schedule_free_sgd", "dps
 
 
 def optimizer_factory(name: str) -> Callable[..., optax.GradientTransformation] | None:
-    """The factory of an optimiser: ours, then `optax.<name>`, then `optax.contrib.<name>`; None if there is none."""
+    """The factory of an optimizer: ours, then `optax.<name>`, then `optax.contrib.<name>`; None if there is none."""
     if name in _OURS:
         return _OURS[name]
     if name.startswith(("_", "scale_by_", "inject_")) or name in _UNSUITABLE:
@@ -223,7 +222,7 @@ def optimizer_factory(name: str) -> Callable[..., optax.GradientTransformation] 
 
 @functools.cache
 def optimizer_names() -> tuple[str, ...]:
-    """Names of the optimisers: ours, then those of optax whose updates need gradients, state and parameters only."""
+    """Names of the optimizers: ours, then those of optax whose updates need gradients, state and parameters only."""
     names = {*vars(optax), *vars(optax.contrib)} - set(_OURS)
     usable = []
     for name in sorted(names):
@@ -244,7 +243,7 @@ def schedule_names() -> tuple[str, ...]:
 
 
 def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optimizer:
-    """Builds the optimiser and the schedule of a config.
+    """Builds the optimizer and the schedule of a config.
 
     Args:
       config: with the fields
@@ -260,17 +259,17 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optim
       total_steps: updates in the whole training.
 
     Raises:
-      UserError (a ValueError): unknown optimizer, schedule or argument, an argument missing or of a wrong type, an
+      ConfigError: unknown optimizer, schedule or argument, an argument missing or of a wrong type, an
         optimizer that needs more than gradients, state and parameters. The message lists the choices.
     """
     name = str(config.name)
     factory = optimizer_factory(name)
     if factory is None:
-        raise UserError(f"unknown optimizer {name!r}; choose from {', '.join(optimizer_names())}")
+        raise ConfigError(f"unknown optimizer {name!r}; choose from {', '.join(optimizer_names())}")
     learning_rate = _positive(config.learning_rate, "learning_rate")
     clip = config.clip
     if isinstance(clip, bool) or not isinstance(clip, int | float) or clip < 0:
-        raise UserError(f"clip is {clip!r}; give 0 (off) or the largest absolute value of a gradient element")
+        raise ConfigError(f"clip is {clip!r}; give 0 (off) or the largest absolute value of a gradient element")
 
     subject = f"optimizer {name}"
     arguments = {**_sub_dict(config, name), **parse_arguments(config.arguments, subject)}
@@ -283,7 +282,7 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optim
     tx = optax.inject_hyperparams(build, hyperparam_dtype=jnp.float32)(learning_rate=learning_rate)
     reason = _reason_it_fails(tx)
     if reason is not None:
-        raise UserError(
+        raise ConfigError(
             f"{subject} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
             f"parameters alone ({reason}); choose from {', '.join(optimizer_names())}"
         )
@@ -291,7 +290,7 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optim
 
 
 def _reason_it_fails(tx: optax.GradientTransformation) -> str | None:
-    """Traces one update on a small network, so that an optimiser that cannot work fails here and not in training."""
+    """Traces one update on a small network, so that an optimizer that cannot work fails here and not in training."""
     params = {"layer": {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)}}
     try:
         # optax's own arithmetic mixes dtypes and ranks, whatever the surroundings are set to.
@@ -318,7 +317,7 @@ def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, tota
         check_arguments(per_epoch, arguments, given=("init_value", "steps_per_epoch"), subject=subject)
         return per_epoch(learning_rate, steps_per_epoch, **arguments)
     if name not in schedule_names():
-        raise UserError(f"unknown schedule {name!r}; choose from {', '.join(schedule_names())}")
+        raise ConfigError(f"unknown schedule {name!r}; choose from {', '.join(schedule_names())}")
 
     factory = getattr(optax.schedules, name)
     parameters = inspect.signature(factory).parameters
@@ -334,18 +333,18 @@ def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, tota
         schedule = factory(**arguments)
         float(schedule(0))
     except Exception as error:  # as in _reason_it_fails
-        raise UserError(f"{subject} with arguments {arguments} cannot be used: {_first_line(error)}") from error
+        raise ConfigError(f"{subject} with arguments {arguments} cannot be used: {_first_line(error)}") from error
     return schedule
 
 
 def _positive(value: Any, field: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise UserError(f"{field} is {value!r}; give a positive number")
+        raise ConfigError(f"{field} is {value!r}; give a positive number")
     return float(value)
 
 
 def _sub_dict(config: Any, name: str) -> dict[str, Any]:
-    """The config's own mapping of arguments for an optimiser, if it has one."""
+    """The config's own mapping of arguments for an optimizer, if it has one."""
     arguments = getattr(config, name, None)
     if arguments is None:
         return {}
