@@ -2,9 +2,12 @@
 
 The state is not mapped: every device holds the same parameters, and gradients are summed over devices, so that a step on
 many devices is the step on one. Dropout keys belong to examples, not to devices, for the same reason.
+
+What is compiled here is kept on the disk (`keep_compiled`).
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from au_jax.config import Config
 from au_jax.models.lstm_kernel import EXAMPLES
 
 Params = Any
@@ -99,6 +103,22 @@ def make_forward(forward: Callable[[Params, dict[str, jax.Array]], Any]) -> Call
         return jax.tree.map(lambda rows: np.asarray(rows).reshape(-1, *rows.shape[2:])[:count], outputs)
 
     return run
+
+
+def keep_compiled(config: Config) -> Path:
+    """Makes JAX keep what it compiles on the disk: folds share it, and the next start reaches its first step sooner.
+
+    Args:
+      config: `compiled` names the folder; if empty, it is "compiled" in `data.directory`.
+
+    Returns:
+      The folder.
+    """
+    folder = Path(config.compiled or Path(config.data.directory) / "compiled").absolute()
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # The small ones too: some ninety of 20 ms draw the first weights.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return folder
 
 
 def synchronise_devices() -> None:
