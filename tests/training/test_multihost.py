@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from au_jax.errors import UserError
+from au_jax.errors import CommandError
 from au_jax.training import multihost, parallel
 
 SCRIPT = Path(__file__).with_name("mesh_run.py")
@@ -153,5 +153,5 @@ def test_alone_a_process_is_the_first_and_asks_nobody():
 
 
 def test_processes_that_cannot_be_joined_say_how_to(monkeypatch):
-    with pytest.raises(UserError, match=r"cannot be joined .*--coordinator=HOST:PORT"):
+    with pytest.raises(CommandError, match=r"cannot be joined .*--coordinator=HOST:PORT"):
         multihost.start(None, None, None)
