@@ -27,8 +27,8 @@ from au_jax.report import write_report
 from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
 from au_jax.systems.cpm.sample_selection import RELABELLINGS
 from au_jax.training import multihost
-from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
+from au_jax.training.parallel import keep_compiled
 
 TRANSFER_SALT = 2017
 """Sets the seeds of the other dataset's CNN apart from those of fold 0."""

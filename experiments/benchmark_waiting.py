@@ -57,7 +57,7 @@ def _resident(sizes: Sizes, frames: int) -> InputPipeline:
         }
     )
     batches = partial(device_cache.number_batches, frames, sizes.batch)
-    return batches, arrays, lambda arrays, drawn: device_cache.augmented(arrays, drawn, sizes.crop)
+    return batches, arrays, lambda arrays, row: device_cache.augmented(arrays, row, sizes.crop)
 
 
 def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> InputPipeline:
@@ -67,25 +67,25 @@ def _streamed(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> InputP
 
     shown = feeding.faces(folder, sizes.frames, sizes.crop, frames)
     whole = ordered_batches(shown, batch_size=256, crop_size=None)
-    held = device_cache.collect(len(shown), shown.dataset.image_size, whole) if in_memory else None
+    cached_frames = device_cache.collect_frames(len(shown), shown.dataset.image_size, whole) if in_memory else None
 
     def batches() -> Iterator[parallel.Batch]:
         return training_batches(
             shown, seed=0, epoch=0, batch_size=sizes.batch, crop_size=sizes.crop, frame_step=1, shuffle_buffer=20_000,
-            held=held,
+            cached_frames=cached_frames,
         )  # fmt: skip
 
     return batches, {}, lambda arrays, example: example
 
 
 def _share(sizes: Sizes, feed: InputPipeline) -> float:
-    """Trains for a short epoch and a whole one, begun ahead as in `training.loop`, and measures the second."""
+    """Trains for a short epoch and a whole one, begun ahead as in `training.trainer`, and measures the second."""
     batches, arrays, example = feed
     model = AlexNet(sizes.variant)
     tx = make_optimizer(get_config().cnn.optimizer, 1, 1).tx
 
-    def loss(params, arrays, drawn, key):
-        frame = example(arrays, drawn)
+    def loss(params, arrays, row, key):
+        frame = example(arrays, row)
         image = frame["image"].astype(jnp.float32)[None] - 128.0
         logits, _ = model.apply({"params": params}, image, train=True, rngs={"dropout": key})
         counted = losses.labelled(frame["labels"]) * frame["mask"]
@@ -102,8 +102,8 @@ def _share(sizes: Sizes, feed: InputPipeline) -> float:
             for count, batch in enumerate(epoch):
                 key = jax.random.fold_in(jax.random.key(number), count)
                 params, opt_state, value = step(params, opt_state, arrays, parallel.shard(batch), key)
-                epoch.queued(value)
-            share = epoch.figures()["data_wait"]
+                epoch.step_queued(value)
+            share = epoch.metrics()["data_wait"]
             if number == 0:
                 ahead.begin(1)
                 time.sleep(PAUSE)

@@ -54,9 +54,9 @@ print(f"{len(dataset.subjects)} people; {video} has {len(place)} frames of {data
 
 # %% Its pictures, read from where they lie
 from au_jax.data.dataset import FaceSet  # noqa: E402
-from au_jax.data.input_pipeline import pictures  # noqa: E402
+from au_jax.data.input_pipeline import read_frames  # noqa: E402
 
-faces = np.stack(list(pictures(FaceSet(dataset, (subject,)), range(place.start, place.stop))))
+faces = np.stack(list(read_frames(FaceSet(dataset, (subject,)), range(place.start, place.stop))))
 print(f"faces {faces.shape} {faces.dtype}")
 
 # %% The trained networks on these faces (`detect` does it for a video file, whose faces it finds first)

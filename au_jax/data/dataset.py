@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import Bool, Float32, Int, Int8, Int32, Shaped
 
 from au_jax.data.recordings import safe_name
-from au_jax.data.tfrecord_index import as_written, read
+from au_jax.data.tfrecord_index import no_autograph, read_stream
 from au_jax.errors import DataError
 from au_jax.labels import PAPER_AUS, listed
 
@@ -152,7 +152,7 @@ class FaceDataset:
             return example
         return {**example, "labels": tf.gather(example["labels"], self._columns)}
 
-    @as_written
+    @no_autograph
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
         names = ("labels", "landmarks", "frame", "found", "video")
 
@@ -168,7 +168,7 @@ class FaceDataset:
         stream = tf.data.Dataset.from_tensor_slices((paths, numbers))
         # TensorFlow's annotations do not know that pairs are handed on as two arguments.
         stream = stream.interleave(columns, cycle_length=1)  # pyright: ignore[reportArgumentType]
-        parts = list(read(stream.batch(1024).prefetch(2), paths))
+        parts = list(read_stream(stream.batch(1024).prefetch(2), paths))
         rows = {name: np.concatenate([part[name] for part in parts] or [np.zeros(0)]) for name in ("subject", *names)}
         bounds = np.searchsorted(rows["subject"], range(len(subjects) + 1))
         records = {}

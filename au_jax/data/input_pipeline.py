@@ -1,101 +1,29 @@
-"""Streams of registered frames with tf.data: shuffled, cropped and flipped for training, once and in order for scoring.
+"""The CNN's input pipeline: from the dataset's records to shuffled, cropped and flipped batches of registered frames.
 
-The order, crops and flips of an epoch are a pure function of (seed, epoch), so that a run that was killed goes on at the
-start of an epoch with the very batches that it would have seen.
+`make_input_pipeline` gives training its batches, from where `config.data.cache` keeps the frames: `HostInputPipeline` streams
+them through tf.data (`training_batches`), `device_cache.DeviceInputPipeline` looks them up in the accelerators' memory.
+Scoring and everything else reads frames once and in order (`ordered_batches`, `read_frames`, `mean_image`).
 
-What every stream of tf.data needs: to be built as it is written, and errors that name the damaged file.
-
-Multi-label balanced sampling (MOMU) of frames for the CNN's batches.
-
-How the CNN gets its training frames, by `config.data.cache`.
+Order, crops and flips of an epoch are a pure function of (seed, epoch), so that a run that was killed goes on at the start of
+an epoch with the very batches that it would have seen.
 """
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from au_jax.config import Config
 from au_jax.data import device_cache
+from au_jax.data.balanced_sampling import balanced_rows
 from au_jax.data.dataset import FaceSet
-from au_jax.data.device_cache import crops
-from au_jax.data.tfrecord_index import TFRecordIndex, as_written, read
-from au_jax.labels import NUM_AUS
+from au_jax.data.device_cache import DeviceInputPipeline
+from au_jax.data.tfrecord_index import TFRecordIndex, no_autograph, read_stream
 from au_jax.training import parallel
-
-
-def balanced_rows(
-    labels: np.ndarray, *, seed: int, epoch: int, batches: int, batch_size: int, draw: int
-) -> Iterator[int]:
-    """Draws frames so that every batch holds about as many of a rare AU as of a frequent one can be had with it.
-
-    A frame belongs to the class of each of its AUs, or to the neutral class where it has none. Every batch starts with the
-    rarest class; `draw` frames are taken from the current class without replacement, leave the pools of all their
-    classes, and the class that the batch has least of is next. A pool with fewer than `draw` frames left is filled again.
-    Source: the sampler that Chu et al. (Image and Vision Computing 2019) describe, as a public re-implementation has it.
-
-    Args:
-      labels: [N, 12] int8; frames without any label are never drawn.
-      seed: with `epoch` and the labels decides every draw.
-      epoch: number of the epoch.
-      batches: to draw.
-      batch_size: frames in each.
-      draw: frames taken from a class at a time.
-
-    Yields:
-      Row numbers, `batches` x `batch_size` of them.
-    """
-    generator = np.random.default_rng([seed, epoch])
-    present, labelled = labels > 0, (labels != 0).any(-1)
-    classes = np.column_stack([present, labelled & ~present.any(-1)])
-    classes = classes[:, classes.any(0)]
-    # From rare to frequent: of classes that a batch has equally little of, the rarest is next.
-    classes = classes[:, np.argsort(classes.sum(0), kind="stable")]
-    pools = [_Pool(np.flatnonzero(column), generator) for column in classes.T]
-    for _ in range(batches):
-        counts = np.zeros(len(pools), int)
-        missing = batch_size
-        while missing:
-            rows = pools[int(counts.argmin())].take(min(draw, missing))
-            counts += classes[rows].sum(0)
-            for row in rows:
-                for number in np.flatnonzero(classes[row]):
-                    pools[number].remove(row)
-            missing -= len(rows)
-            yield from rows
-
-
-class _Pool:
-    """The frames of a class that have not been drawn since it was last filled."""
-
-    def __init__(self, members: np.ndarray, generator: np.random.Generator):
-        self._members, self._generator = members.tolist(), generator
-        self._left: set[int] = set()
-        self._order: list[int] = []
-
-    def take(self, count: int) -> list[int]:
-        count = min(count, len(self._members))
-        if len(self._left) < count:
-            self._left = set(self._members)
-            self._order = self._generator.permutation(self._members).tolist()
-        rows = []
-        while len(rows) < count:
-            row = self._order.pop()
-            # Drawn by way of another of its classes.
-            if row in self._left:
-                rows.append(row)
-        return rows
-
-    def remove(self, row: int) -> None:
-        self._left.discard(row)
-
 
 Batch = dict[str, np.ndarray]
 
@@ -103,13 +31,81 @@ SAMPLINGS: tuple[str, ...] = ("shuffle", "momu")
 """Orders of training frames: each once per epoch, or multi-label balanced batches."""
 
 
-def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> np.ndarray:
-    """Marks the frames that an epoch trains on, [N] bool: every n-th of a subject, and only those with a label."""
+def make_input_pipeline(faces: FaceSet, config: Config, seed: int) -> "HostInputPipeline | DeviceInputPipeline":
+    """The batches that the CNN trains on; nothing is read before the first epoch asks for it.
+
+    Args:
+      faces: training subjects.
+      config: `data.cache`, `data.crop_size`, `data.shuffle_buffer`, and of `cnn` batch_size, frame_step and sampling.
+      seed: decides order, crops and flips, together with the epoch.
+
+    Raises:
+      ConfigError: in the first epoch, where the frames do not fit into the memory that `config.data.cache` names.
+    """
+    if config.data.cache == "device":
+        step = config.cnn.frame_step
+        usable = np.stack([training_rows(faces, step, epoch) for epoch in range(step)])
+        return DeviceInputPipeline(faces.labels, usable, partial(decode_all, faces, "device"), config, seed)
+    return HostInputPipeline(faces, config, seed)
+
+
+class HostInputPipeline:
+    """Batches that the host makes, of frames from the dataset's files or from its own memory; see `make_input_pipeline`.
+
+    Attributes:
+      steps_per_epoch: batches in an epoch; with a frame_step, epochs have as many as the shortest.
+    """
+
+    def __init__(self, faces: FaceSet, config: Config, seed: int):
+        self._faces, self._config, self._seed = faces, config, seed
+        self._cached_frames: np.ndarray | None = None
+        step, batch_size = config.cnn.frame_step, config.cnn.batch_size
+        counts = [int(training_rows(faces, step, epoch).sum()) for epoch in range(step)]
+        self.steps_per_epoch = min(math.ceil(count / batch_size) for count in counts)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """This process's rows of an epoch's batches, as `training_batches` makes them."""
+        config = self._config
+        if config.data.cache == "host" and self._cached_frames is None:
+            self._cached_frames = decode_all(self._faces, "host")
+        batches = training_batches(
+            self._faces,
+            seed=self._seed,
+            epoch=epoch,
+            batch_size=config.cnn.batch_size,
+            crop_size=config.data.crop_size,
+            frame_step=config.cnn.frame_step,
+            shuffle_buffer=config.data.shuffle_buffer,
+            sampling=config.cnn.sampling,
+            momu_draw=config.cnn.momu_draw,
+            cached_frames=self._cached_frames,
+            process_rows=parallel.process_rows(config.cnn.batch_size) if jax.process_count() > 1 else None,
+        )
+        for _, batch in zip(range(self.steps_per_epoch), batches, strict=False):
+            yield batch
+
+    def epoch_constants(self, epoch: int) -> dict[str, jax.Array]:
+        """What the steps of an epoch need on the devices besides: nothing."""
+        return {}
+
+    def example(self, constants: dict[str, jax.Array], row: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The training example that a row of a batch stands for, within the training step: the row itself."""
+        return row
+
+
+def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> Bool[np.ndarray, " N"]:
+    """Marks the frames that an epoch trains on: every n-th of a subject, and only those with a label.
+
+    Args:
+      faces: training subjects.
+      frame_step: n; an epoch starts at frame `epoch` % n of each subject.
+      epoch: number of the epoch.
+    """
     numbers = np.concatenate([np.arange(length) for length in faces.lengths])
     return (numbers % frame_step == epoch % frame_step) & (faces.labels != 0).any(-1)
 
 
-@as_written
+@no_autograph
 def training_batches(
     faces: FaceSet,
     *,
@@ -121,61 +117,41 @@ def training_batches(
     shuffle_buffer: int,
     sampling: str = "shuffle",
     momu_draw: int = 4,
-    held: np.ndarray | None = None,
-    part: slice | None = None,
+    cached_frames: UInt8[np.ndarray, "N S S 3"] | None = None,
+    process_rows: slice | None = None,
 ) -> Iterator[Batch]:
-    """Streams one epoch of randomly cropped and flipped frames (paper section IV-B).
+    """Streams one epoch of randomly cropped and flipped frames (section IV-B).
 
     Args:
       faces: training subjects.
-      seed, epoch: decide order, crops and flips.
+      seed: decides order, crops and flips, together with `epoch`.
+      epoch: number of the epoch.
       batch_size: frames in a batch.
       crop_size: side of the crop in pixels.
       frame_step: see `training_rows`.
-      shuffle_buffer: "shuffle": frames held, encoded.
-      sampling: "shuffle" shows every frame of `training_rows` once; "momu" draws as many in balanced batches
-        (`au_jax.data.input_pipeline`).
-      momu_draw: "momu": frames drawn from one AU at a time.
-      held: all frames of `faces`, decoded (`au_jax.data.device_cache`), [N, S, S, 3] uint8; None reads them from the files. The
-        batches are the same.
-      part: rows of every batch to make, for a process that trains on these; the others are not decoded. None = all.
+      shuffle_buffer: "shuffle": number of encoded frames in the buffer.
+      sampling: "shuffle" shows every frame of `training_rows` once; "momu" samples as many in balanced batches
+        (`au_jax.data.balanced_sampling`).
+      momu_draw: "momu": frames sampled from one AU at a time.
+      cached_frames: all frames of `faces`, decoded (`decode_all`); None reads them from the files. The batches are the same.
+      process_rows: rows of every batch to make, for a process that trains on these; the others are not decoded. None = all.
 
     Returns:
-      Dicts of image [B, crop, crop, 3] uint8, labels [B, 12] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
+      Dicts of image [B, crop, crop, 3] uint8, labels [B, A] int8, offset [B, 2] int32 (y, x of the crop), flip [B]
       bool, mask [B] float32. The last batch is padded with mask 0.
+
+    Raises:
+      DataError: while iterating, a record is damaged; names the file.
     """
     generator = np.random.default_rng([seed, epoch])
-    stream_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
-    room = faces.dataset.image_size - crop_size
+    crop_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
     usable = training_rows(faces, frame_step, epoch)
-    part = part or slice(0, batch_size)
+    process_rows = process_rows or slice(0, batch_size)
 
-    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        drawn = tf.random.stateless_uniform([3], seed=tf.stack([tf.constant(stream_seed, tf.int64), number]))
-        return tf.cast(drawn[:2] * (room + 1), tf.int32), drawn[2] < 0.5
-
-    def mine(number: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
-        place = tf.math.floormod(number, batch_size)
-        return tf.logical_and(place >= part.start, place < part.stop)
-
-    def decode(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = faces.dataset.parse(record)
-        offset, flip = draw(number)
-        # Decoding the crop alone saves the rest of the picture's work.
-        window = tf.concat([offset, [crop_size, crop_size]], 0)
-        image = tf.io.decode_and_crop_jpeg(example["image"], window, channels=3)
-        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
-        image = tf.ensure_shape(image, [crop_size, crop_size, 3])
-        return {"image": image, "labels": example["labels"], "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
-
-    def look_up(number: tf.Tensor, row: tf.Tensor) -> dict[str, tf.Tensor]:
-        offset, flip = draw(number)
-        labels = tf.gather(faces.labels, row)
-        return {"row": row, "labels": labels, "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
-
+    # 1. The frames in the order of the epoch: their rows in the set where they are cached, else their serialized records.
     if sampling == "momu":
         rows = np.flatnonzero(usable)
-        drawn = balanced_rows(
+        sample = balanced_rows(
             faces.labels[rows],
             seed=shuffle_seed,
             epoch=epoch,
@@ -183,264 +159,215 @@ def training_batches(
             batch_size=batch_size,
             draw=momu_draw,
         )
-        chosen = (int(rows[number]) for number in drawn)
-        frames = _rows_in_order(chosen) if held is not None else _records_in_order(faces, chosen)
+        balanced = (int(rows[number]) for number in sample)
+        if cached_frames is None:
+            frames = _records(faces, balanced)
+        else:
+            frames = tf.data.Dataset.from_generator(lambda: balanced, output_signature=tf.TensorSpec((), tf.int64))
     else:
         order = generator.permutation(len(faces.subjects))
-        frames = (
-            _shuffled_rows(faces, order, usable) if held is not None else _shuffled_records(faces, order, usable)
-        ).shuffle(shuffle_buffer, seed=shuffle_seed)
+        frames = _subjects_in_turn(faces, order, usable, as_records=cached_frames is None)
+        frames = frames.shuffle(shuffle_buffer, seed=shuffle_seed)
+
+    # 2. Crop and flip follow from a frame's number in the epoch, whichever process makes it.
+    def crop_and_flip(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        uniform = tf.random.stateless_uniform([3], seed=tf.stack([tf.constant(crop_seed, tf.int64), number]))
+        places = faces.dataset.image_size - crop_size + 1
+        return tf.cast(uniform[:2] * places, tf.int32), uniform[2] < 0.5
+
+    def decode_record(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = faces.dataset.parse(record)
+        offset, flip = crop_and_flip(number)
+        # Decoding the crop alone saves the rest of the image's work.
+        window = tf.concat([offset, [crop_size, crop_size]], 0)
+        image = tf.io.decode_and_crop_jpeg(example["image"], window, channels=3)
+        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+        image = tf.ensure_shape(image, [crop_size, crop_size, 3])
+        return {"image": image, "labels": example["labels"], "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
+
+    def look_up_row(number: tf.Tensor, row: tf.Tensor) -> dict[str, tf.Tensor]:
+        offset, flip = crop_and_flip(number)
+        labels = tf.gather(faces.labels, row)
+        return {"row": row, "labels": labels, "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
+
+    def cut_batch(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        where = (batch.pop("row"), batch["offset"], batch["flip"])
+        return {"image": tf.numpy_function(partial(cut_crops, cached_frames, crop_size), where, tf.uint8), **batch}
+
+    def belongs_to_process(number: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+        place = tf.math.floormod(number, batch_size)
+        return tf.logical_and(place >= process_rows.start, place < process_rows.stop)
+
     numbered = frames.enumerate()
-    if part != slice(0, batch_size):
-        numbered = numbered.filter(mine)  # pyright: ignore[reportArgumentType]
-    stream = numbered.map(
-        decode if held is None else look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    ).batch(max(min(part.stop, batch_size) - part.start, 1))
-    if held is not None:
-        stream = stream.map(partial(_cut, held, crop_size))
-    batches = read(stream.prefetch(4), faces.shards())
-    return _filled(batches, int(usable.sum()) if sampling == "shuffle" else None, batch_size, crop_size, part)
+    if process_rows != slice(0, batch_size):
+        numbered = numbered.filter(belongs_to_process)  # pyright: ignore[reportArgumentType]
+    examples = numbered.map(
+        decode_record if cached_frames is None else look_up_row, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    stream = examples.batch(max(min(process_rows.stop, batch_size) - process_rows.start, 1))
+    if cached_frames is not None:
+        stream = stream.map(cut_batch)
+    batches = read_stream(stream.prefetch(4), faces.shards())
+
+    # 3. The last batch is filled up, that of a process without frames in it as well.
+    def filled() -> Iterator[Batch]:
+        count, made = process_rows.stop - process_rows.start, 0
+        for batch in batches:
+            yield pad(batch, count)
+            made += 1
+        total = int(usable.sum()) if sampling == "shuffle" else made * batch_size
+        while made * batch_size < total and process_rows.start >= min(batch_size, total - made * batch_size):
+            yield {
+                "image": np.zeros((count, crop_size, crop_size, 3), np.uint8),
+                "labels": np.zeros((count, faces.labels.shape[-1]), np.int8),
+                "offset": np.zeros((count, 2), np.int32),
+                "flip": np.zeros(count, bool),
+                "mask": np.zeros(count, np.float32),
+            }
+            made += 1
+
+    return filled()
 
 
-def _filled(
-    batches: Iterator[Batch], count: int | None, batch_size: int, crop_size: int, part: slice
-) -> Iterator[Batch]:
-    """Pads these batches, and adds one without frames where all rows of a last one are other processes'.
-
-    Args:
-      count: frames of the epoch; None where all its batches are full.
-    """
-    made = 0
-    for batch in batches:
-        yield pad(batch, part.stop - part.start)
-        made += 1
-    total = made * batch_size if count is None else count
-    while made * batch_size < total and part.start >= min(batch_size, total - made * batch_size):
-        yield _no_frames(part.stop - part.start, crop_size)
-        made += 1
-
-
-def _shuffled_records(faces: FaceSet, order: np.ndarray, usable: np.ndarray) -> tf.data.Dataset:
-    """The serialized frames of `training_rows`, with the subjects' files interleaved."""
-    shards = tf.ragged.constant([faces.dataset.shards(faces.subjects[index]) for index in order])
-    starts = np.cumsum([0, *faces.lengths])[order]
-
-    def records(names: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
-        # Rows are known before: nothing is parsed that is not wanted.
-        numbered = tf.data.TFRecordDataset(names).enumerate(start)
-        # TensorFlow's annotations do not know that pairs are handed on as two arguments.
-        return numbered.filter(lambda row, record: tf.gather(usable, row))  # pyright: ignore[reportArgumentType]
-
-    return _interleaved((shards, starts), records).map(lambda row, record: record)
-
-
-def _shuffled_rows(faces: FaceSet, order: np.ndarray, usable: np.ndarray) -> tf.data.Dataset:
-    """The rows of the set that `_shuffled_records` reads, in its order."""
+def _subjects_in_turn(faces: FaceSet, order: np.ndarray, usable: np.ndarray, as_records: bool) -> tf.data.Dataset:
+    """The frames of `usable`, one of each of eight subjects in turn: their serialized records, or their rows in the set."""
     bounds = np.cumsum([0, *faces.lengths])
+    starts, stops = bounds[:-1][order], bounds[1:][order]
+
+    # TensorFlow's annotations do not know that pairs are handed on as two arguments.
+    def records(names: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
+        numbered = tf.data.TFRecordDataset(names).enumerate(start)
+        # Rows are known before: nothing is parsed that is not wanted.
+        wanted = numbered.filter(lambda row, record: tf.gather(usable, row))  # pyright: ignore[reportArgumentType]
+        return wanted.map(lambda row, record: record)  # pyright: ignore[reportArgumentType]
 
     def rows(start: tf.Tensor, stop: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.range(start, stop).filter(lambda row: tf.gather(usable, row))
 
-    return _interleaved((bounds[:-1][order], bounds[1:][order]), rows)
+    if as_records:
+        shards = tf.ragged.constant([faces.dataset.shards(faces.subjects[index]) for index in order])
+        subjects, frames = tf.data.Dataset.from_tensor_slices((shards, starts)), records
+    else:
+        subjects, frames = tf.data.Dataset.from_tensor_slices((starts, stops)), rows
+    return subjects.interleave(frames, cycle_length=8, num_parallel_calls=2, deterministic=True)
 
 
-def _interleaved(subjects: tuple[Any, ...], stream: Callable[..., tf.data.Dataset]) -> tf.data.Dataset:
-    """The streams of all subjects, a frame of each of eight in turn."""
-    return tf.data.Dataset.from_tensor_slices(subjects).interleave(
-        stream, cycle_length=8, num_parallel_calls=2, deterministic=True
-    )
+def _records(faces: FaceSet, rows: Iterator[int] | Sequence[int]) -> tf.data.Dataset:
+    """The serialized records of these rows of the set, in this order."""
+    index = TFRecordIndex(faces.shards())
+    return tf.data.Dataset.from_generator(lambda: index.read(rows), output_signature=tf.TensorSpec((), tf.string))
 
 
-def _cut(held: np.ndarray, crop_size: int, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    choice = (batch.pop("row"), batch["offset"], batch["flip"])
-    return {"image": tf.numpy_function(partial(crops, held, crop_size), choice, tf.uint8), **batch}
-
-
-def _rows_in_order(rows: Iterator[int]) -> tf.data.Dataset:
-    return tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((), tf.int64))
-
-
-def _records_in_order(faces: FaceSet, rows: Iterable[int]) -> tf.data.Dataset:
-    """The serialized frames of these rows of the set."""
-    files = TFRecordIndex(faces.shards())
-    return tf.data.Dataset.from_generator(lambda: files.read(rows), output_signature=tf.TensorSpec((), tf.string))
-
-
+@no_autograph
 def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None, frame_step: int = 1) -> Iterator[Batch]:
     """Streams every n-th frame exactly once, in order of (subject, video, frame), centre-cropped or whole.
 
-    Yields:
+    Args:
+      faces: whose frames.
+      batch_size: frames in a batch.
+      crop_size: side of the crop in pixels; None = whole frames.
+      frame_step: n.
+
+    Returns:
       Dicts of image [B, crop, crop, 3] uint8, offset [B, 2] int32, flip [B] bool (False), mask [B] float32. The last batch
       is padded with mask 0.
+
+    Raises:
+      DataError: while iterating, a record is damaged; names the file.
     """
     size = faces.dataset.image_size
     crop_size = crop_size or size
     start = (size - crop_size) // 2
 
-    stream = _cropped(faces, start, crop_size, frame_step).batch(batch_size).prefetch(4)
-    for images in read(stream, faces.shards()):
-        count = len(images)
-        batch = {
-            "image": images,
-            "offset": np.full((count, 2), start, np.int32),
-            "flip": np.zeros(count, bool),
-            "mask": np.ones(count, np.float32),
-        }
-        yield pad(batch, batch_size)
-
-
-@as_written
-def _cropped(faces: FaceSet, start: int, crop_size: int, frame_step: int) -> tf.data.Dataset:
-    """Every n-th frame, decoded from `start` on in y and x."""
-
-    def cut(record: tf.Tensor) -> tf.Tensor:
+    def decode(record: tf.Tensor) -> tf.Tensor:
         image = faces.dataset.parse(record)["image"]
         image = tf.io.decode_and_crop_jpeg(image, [start, start, crop_size, crop_size], channels=3)
         return tf.ensure_shape(image, [crop_size, crop_size, 3])
 
-    return (
-        tf.data.TFRecordDataset(faces.shards())
-        .shard(frame_step, 0)
-        .map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    )
+    records = tf.data.TFRecordDataset(faces.shards()).shard(frame_step, 0)
+    images = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    stream = images.batch(batch_size).prefetch(4)
+
+    def padded() -> Iterator[Batch]:
+        for images in read_stream(stream, faces.shards()):
+            batch = {
+                "image": images,
+                "offset": np.full((len(images), 2), start, np.int32),
+                "flip": np.zeros(len(images), bool),
+                "mask": np.ones(len(images), np.float32),
+            }
+            yield pad(batch, batch_size)
+
+    return padded()
 
 
-def pictures(faces: FaceSet, rows: Sequence[int]) -> Iterator[np.ndarray]:
-    """The whole pictures of these rows of the set, in this order, [S, S, 3] uint8 each; no other frame is read."""
-    yield from read(_decoded(faces, rows), faces.shards())
+@no_autograph
+def read_frames(faces: FaceSet, rows: Sequence[int]) -> Iterator[UInt8[np.ndarray, "S S 3"]]:
+    """The whole frames of these rows of the set, in this order; no other frame is read.
 
+    Raises:
+      DataError: a file is damaged; names it.
+    """
 
-@as_written
-def _decoded(faces: FaceSet, rows: Sequence[int]) -> tf.data.Dataset:
     def decode(record: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_jpeg(faces.dataset.parse(record)["image"], channels=3)
 
-    return _records_in_order(faces, rows).map(decode)
+    return read_stream(_records(faces, rows).map(decode), faces.shards())
 
 
-def mean_image(faces: FaceSet) -> np.ndarray:
-    """The mean picture of all frames, [S, S, 3] float32 in 0..255."""
+def decode_all(faces: FaceSet, cache: str) -> UInt8[np.ndarray, "N S S 3"]:
+    """All frames of the set, for `config.data.cache` "host" or "device".
+
+    Raises:
+      ConfigError: they do not fit into the memory of that cache.
+      DataError: a file is damaged; names it.
+    """
+    size = faces.dataset.image_size
+    device_cache.check_room(cache, len(faces), size, jax.local_device_count())
+    return device_cache.collect_frames(len(faces), size, ordered_batches(faces, batch_size=256, crop_size=None))
+
+
+def mean_image(faces: FaceSet) -> Float32[np.ndarray, "S S 3"]:
+    """The mean of all frames, in 0..255.
+
+    Raises:
+      DataError: a file is damaged; names it.
+    """
     total = np.zeros((faces.dataset.image_size, faces.dataset.image_size, 3), np.float64)
     for batch in ordered_batches(faces, batch_size=256, crop_size=None):
         total += batch["image"].sum(0, dtype=np.float64)  # Padding is black and adds nothing.
     return (total / len(faces)).astype(np.float32)
 
 
+def cut_crops(
+    frames: UInt8[np.ndarray, "N S S 3"],
+    size: int,
+    rows: Shaped[np.ndarray, " B"],
+    offsets: Shaped[np.ndarray, "B 2"],
+    flips: Bool[np.ndarray, " B"],
+) -> UInt8[np.ndarray, "B size size 3"]:
+    """Cuts square crops of `size` pixels out of cached frames: of `rows`, at `offsets` (y, x), mirrored where `flips`.
+
+    Example:
+      >>> frames = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+      >>> cut_crops(frames, 1, np.array([0]), np.array([[1, 0]]), np.array([False])).tolist()
+      [[[[6, 7, 8]]]]
+    """
+    crops = np.empty((len(rows), size, size, 3), frames.dtype)
+    for crop, row, (y, x), flip in zip(crops, rows, offsets, flips, strict=True):
+        window = frames[row, y : y + size, x : x + size]
+        crop[:] = window[:, ::-1] if flip else window
+    return crops
+
+
 def pad(batch: Batch, batch_size: int) -> Batch:
-    """Fills the rows of a last batch up with zeros: mask 0, label missing."""
+    """Fills the rows of a last batch up with zeros: mask 0, label missing.
+
+    Example:
+      >>> pad({"mask": np.ones(1, np.float32)}, 2)["mask"].tolist()
+      [1.0, 0.0]
+    """
     missing = batch_size - len(batch["mask"])
     if missing == 0:
         return batch
     return {name: np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) for name, rows in batch.items()}
-
-
-def _no_frames(count: int, crop_size: int) -> Batch:
-    return {
-        "image": np.zeros((count, crop_size, crop_size, 3), np.uint8),
-        "labels": np.zeros((count, NUM_AUS), np.int8),
-        "offset": np.zeros((count, 2), np.int32),
-        "flip": np.zeros(count, bool),
-        "mask": np.zeros(count, np.float32),
-    }
-
-
-Constants = dict[str, Any]
-Example = dict[str, jax.Array]
-
-
-@dataclass(frozen=True)
-class InputPipeline:
-    """The training frames of a CNN.
-
-    Attributes:
-      steps_per_epoch: batches in an epoch.
-      batches: epoch -> this process's rows of them.
-      epoch_constants: epoch -> what its steps need on the devices besides.
-      example: (these constants, one row of a batch) -> image, labels, offset, flip and mask, within the step.
-    """
-
-    steps_per_epoch: int
-    batches: Callable[[int], Iterator[parallel.Batch]]
-    epoch_constants: Callable[[int], Constants]
-    example: Callable[[Constants, Example], Example]
-
-
-def make_input_pipeline(faces: FaceSet, config: Config, seed: int) -> InputPipeline:
-    """The feed of `faces`; its first epoch reads them where `config.data.cache` keeps them.
-
-    Raises:
-      UserError: then, where they do not fit into memory.
-    """
-    kind, batch_size, step = config.data.cache, config.cnn.batch_size, config.cnn.frame_step
-    # With a frame_step, epochs differ in length; all have as many steps as the shortest.
-    counts = [int(training_rows(faces, step, epoch).sum()) for epoch in range(step)]
-    steps_per_epoch = min(math.ceil(count / batch_size) for count in counts)
-    part = parallel.own_rows(batch_size) if jax.process_count() > 1 else None
-
-    # Read when training asks for it: what is trained to its end needs no frames.
-    @functools.cache
-    def held() -> np.ndarray:
-        size = faces.dataset.image_size
-        device_cache.check_room(kind, len(faces), size, jax.local_device_count())
-        whole = ordered_batches(faces, batch_size=256, crop_size=None)
-        return device_cache.collect(len(faces), size, whole)
-
-    if kind == "device":
-
-        @functools.cache
-        def on_devices() -> Constants:
-            return parallel.replicate({"frames": held.__wrapped__(), "labels": faces.labels})
-
-        return InputPipeline(
-            steps_per_epoch,
-            lambda epoch: _first(
-                steps_per_epoch,
-                map(parallel.own, device_cache.number_batches(counts[epoch % step], batch_size)),
-            ),
-            lambda epoch: {**on_devices(), **_epoch_constants(faces, config, seed, epoch)},
-            functools.partial(device_cache.augmented, crop_size=config.data.crop_size),
-        )
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        stream = training_batches(
-            faces,
-            seed=seed,
-            epoch=epoch,
-            batch_size=batch_size,
-            crop_size=config.data.crop_size,
-            frame_step=step,
-            shuffle_buffer=config.data.shuffle_buffer,
-            sampling=config.cnn.sampling,
-            momu_draw=config.cnn.momu_draw,
-            held=None if kind == "none" else held(),
-            part=part,
-        )
-        return _first(steps_per_epoch, stream)
-
-    return InputPipeline(steps_per_epoch, batches, lambda epoch: {}, lambda constants, example: example)
-
-
-def _epoch_constants(faces: FaceSet, config: Config, seed: int, epoch: int) -> Constants:
-    """The order of an epoch's frames and the key of its crops and flips."""
-    key, batch_size = device_cache.epoch_key(seed, epoch), config.cnn.batch_size
-    usable = training_rows(faces, config.cnn.frame_step, epoch)
-    length = math.ceil(len(faces) / batch_size) * batch_size
-    if config.cnn.sampling == "shuffle":
-        return {"key": key, "order": device_cache.shuffled(key, jnp.asarray(usable), length)}
-    rows = np.flatnonzero(usable)
-    # The balanced order follows from counts of labels, one frame after the other, and is drawn on the host.
-    drawn = balanced_rows(
-        faces.labels[rows],
-        seed=seed,
-        epoch=epoch,
-        batches=math.ceil(len(rows) / batch_size),
-        batch_size=batch_size,
-        draw=config.cnn.momu_draw,
-    )
-    order = rows[np.fromiter(drawn, np.int64)].astype(np.int32)
-    return {"key": key, "order": jnp.asarray(np.pad(order, (0, length - len(order))))}
-
-
-def _first(count: int, batches: Iterator[parallel.Batch]) -> Iterator[parallel.Batch]:
-    for _, batch in zip(range(count), batches, strict=False):
-        yield batch

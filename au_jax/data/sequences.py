@@ -1,4 +1,8 @@
-"""Subsequences of frame features for the LSTM: sampling with the 1.5-active-AU filter, resets and burn-in (section IV-B)."""
+"""Subsequences of frame features for the LSTM (section IV-B): sampling with 1.5 active AUs a frame, resets and burn-in.
+
+The burn-in is masked here: `cut_subsequence` gives the first `config.lstm.burn_in` steps of a subsequence mask 0, so that
+the loss leaves them out. (`au_jax.models.lstm` stops the gradient at the same step.)
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,21 +10,27 @@ from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
+from jaxtyping import Bool, Float, Float32, Int, Int8
 
-from au_jax.data.tfrecord_index import as_written
-from au_jax.labels import NUM_AUS
+from au_jax.data.tfrecord_index import no_autograph
 
 MAX_TRIES = 50
-"""Draws for one subsequence before the most active one so far is taken."""
+"""Starts that are tried for one subsequence before the most active one so far is taken."""
 
 
 @dataclass(frozen=True)
 class TrainingVideo:
-    """One long video: features [L, D] float32, labels [L, 12] int8, reset [L] bool, True where a recording begins."""
+    """One long video that subsequences are cut from.
 
-    features: np.ndarray
-    labels: np.ndarray
-    reset: np.ndarray
+    Attributes:
+      features: of every frame.
+      labels: in {-1, 0, +1}.
+      reset: True where a recording begins.
+    """
+
+    features: Float32[np.ndarray, "L D"]
+    labels: Int8[np.ndarray, "L A"]
+    reset: Bool[np.ndarray, " L"]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -29,37 +39,52 @@ class TrainingVideo:
 def training_videos(
     features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], concatenate: bool
 ) -> list[TrainingVideo]:
-    """Makes the videos that subsequences are drawn from.
+    """Makes the videos that subsequences are cut from.
 
     Args:
       features: "<subject>/<video>" -> [T, D] float32.
-      labels: "<subject>/<video>" -> [T, 12] int8, the same keys in the same order.
-      concatenate: join a subject's videos end to end, with a reset at each beginning (notes section 4: BP4D's recordings
-        are shorter than 1300 frames); else every recording is its own.
+      labels: "<subject>/<video>" -> [T, A] int8, the same keys in the same order.
+      concatenate: join a subject's videos end to end, with a reset at each beginning (BP4D's recordings are shorter than
+        the paper's 1300 frames); else every recording is its own.
+
+    Example:
+      >>> features = {"F001/T1": np.zeros((3, 8)), "F001/T2": np.zeros((2, 8))}
+      >>> labels = {key: np.ones((len(rows), 12), np.int8) for key, rows in features.items()}
+      >>> training_videos(features, labels, concatenate=True)[0].reset.tolist()
+      [True, False, False, True, False]
     """
     groups: dict[str, list[str]] = {}
     for key in features:
         groups.setdefault(key.rsplit("/", 1)[0] if concatenate else key, []).append(key)
-    videos = []
-    for keys in groups.values():
-        starts = [np.arange(len(labels[key])) == 0 for key in keys]
-        videos.append(
-            TrainingVideo(
-                np.concatenate([features[key] for key in keys]).astype(np.float32),
-                np.concatenate([labels[key] for key in keys]),
-                np.concatenate(starts),
-            )
+    return [
+        TrainingVideo(
+            np.concatenate([features[key] for key in keys]).astype(np.float32),
+            np.concatenate([labels[key] for key in keys]),
+            np.concatenate([np.arange(len(labels[key])) == 0 for key in keys]),
         )
-    return videos
+        for keys in groups.values()
+    ]
 
 
-def draw_subsequence(
+def sample_subsequence(
     generator: np.random.Generator, videos: Sequence[TrainingVideo], length: int, min_active: float
 ) -> tuple[int, int]:
-    """Draws a video in proportion to its length and a start in it, again while too few AUs are active.
+    """Samples a video in proportion to its length and a start in it, again while too few AUs are active.
+
+    Args:
+      generator: of the epoch.
+      videos: to choose from.
+      length: frames of the subsequence.
+      min_active: mean number of AUs present in a frame, 1.5 in the paper.
 
     Returns:
-      The video's number and the first frame. After `MAX_TRIES` draws the most active one of them.
+      The video's number and the first frame. After `MAX_TRIES` tries the most active one of them.
+
+    Example:
+      >>> quiet = TrainingVideo(np.zeros((9, 1), np.float32), -np.ones((9, 2), np.int8), np.zeros(9, bool))
+      >>> active = TrainingVideo(np.zeros((9, 1), np.float32), np.ones((9, 2), np.int8), np.zeros(9, bool))
+      >>> sample_subsequence(np.random.default_rng(0), [quiet, active], length=9, min_active=1.5)
+      (1, 0)
     """
     lengths = np.array([len(video) for video in videos], np.float64)
     best, best_active = (0, 0), -1.0
@@ -74,12 +99,23 @@ def draw_subsequence(
     return best
 
 
-def cut(video: TrainingVideo, start: int, length: int, burn_in: int) -> dict[str, np.ndarray]:
-    """Cuts a subsequence; a video that is too short is filled up with masked steps.
+def cut_subsequence(video: TrainingVideo, start: int, length: int, burn_in: int) -> dict[str, np.ndarray]:
+    """Cuts a subsequence and masks its burn-in; a video that is too short is filled up with masked steps.
+
+    Args:
+      video: to cut from.
+      start: first frame.
+      length: number of steps.
+      burn_in: number of first steps that carry too little context to be trained on.
 
     Returns:
-      features [length, D] float32, labels [length, 12] int8, reset [length] bool and mask [length] float32: 0 for the
-      first `burn_in` steps, which carry too little context, and after the video's end.
+      features [length, D] float32, labels [length, A] int8, reset [length] bool and mask [length] float32: 0 for the
+      first `burn_in` steps and after the video's end.
+
+    Example:
+      >>> video = TrainingVideo(np.zeros((5, 1), np.float32), np.ones((5, 2), np.int8), np.zeros(5, bool))
+      >>> cut_subsequence(video, start=1, length=6, burn_in=2)["mask"].tolist()
+      [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
     """
     stop = min(start + length, len(video))
     missing = length - (stop - start)
@@ -95,47 +131,70 @@ def cut(video: TrainingVideo, start: int, length: int, burn_in: int) -> dict[str
     }
 
 
-@as_written
+@no_autograph
 def subsequence_batches(
     videos: Sequence[TrainingVideo],
     *,
     seed: int,
     epoch: int,
-    updates: int,
+    steps: int,
     batch_size: int,
     length: int,
     burn_in: int,
     min_active: float,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Streams the batches of one pass through tf.data; a pure function of (seed, epoch).
+    """Streams the batches of one epoch through tf.data; a pure function of (seed, epoch).
+
+    Args:
+      videos: to cut from.
+      seed: decides the subsequences, together with `epoch`.
+      epoch: number of the epoch.
+      steps: number of batches in it.
+      batch_size: subsequences in a batch.
+      length: steps of a subsequence, 1300 frames in the paper.
+      burn_in: see `cut_subsequence`.
+      min_active: see `sample_subsequence`.
 
     Returns:
-      `updates` dicts of features [B, T, D], labels [B, T, 12], reset [B, T] and mask [B, T], as `cut` makes them.
+      `steps` dicts of features [B, T, D], labels [B, T, A], reset [B, T] and mask [B, T], as `cut_subsequence` makes them.
     """
-    dimension = videos[0].features.shape[1]
-    generator = np.random.default_rng([seed, epoch])
 
-    def draw():
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        generator = np.random.default_rng([seed, epoch])
         # A whole batch at once: handing subsequences to tf.data one by one takes longer than cutting them.
-        for _ in range(updates):
-            drawn = [draw_subsequence(generator, videos, length, min_active) for _ in range(batch_size)]
-            parts = [cut(videos[number], start, length, burn_in) for number, start in drawn]
+        for _ in range(steps):
+            sample = [sample_subsequence(generator, videos, length, min_active) for _ in range(batch_size)]
+            parts = [cut_subsequence(videos[number], start, length, burn_in) for number, start in sample]
             yield {name: np.stack([part[name] for part in parts]) for name in signature}
 
     signature = {
-        "features": tf.TensorSpec((batch_size, length, dimension), tf.float32),
-        "labels": tf.TensorSpec((batch_size, length, NUM_AUS), tf.int8),
+        "features": tf.TensorSpec((batch_size, length, videos[0].features.shape[-1]), tf.float32),
+        "labels": tf.TensorSpec((batch_size, length, videos[0].labels.shape[-1]), tf.int8),
         "reset": tf.TensorSpec((batch_size, length), tf.bool),
         "mask": tf.TensorSpec((batch_size, length), tf.float32),
     }
-    stream = tf.data.Dataset.from_generator(draw, output_signature=signature)
+    stream = tf.data.Dataset.from_generator(batches, output_signature=signature)
     return cast(Iterator[Any], stream.prefetch(2).as_numpy_iterator())
 
 
-def whole_videos(features: Mapping[str, np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Stacks videos for scoring: [V, T, D] float32 and the lengths [V]; T is the next multiple of `length`.
+def whole_videos(
+    features: Mapping[str, Float[np.ndarray, "_ D"]], length: int
+) -> tuple[Float32[np.ndarray, "V T D"], Int[np.ndarray, " V"]]:
+    """Stacks videos for scoring; T is the next multiple of `length`.
 
     The padding stands after each video's end, where it cannot change the scores before it.
+
+    Args:
+      features: video -> its frames' features.
+      length: see above, in frames.
+
+    Returns:
+      The stacked features, and the frames of each video.
+
+    Example:
+      >>> stacked, lengths = whole_videos({"a": np.ones((3, 2)), "b": np.ones((5, 2))}, length=4)
+      >>> stacked.shape, lengths.tolist()
+      ((2, 8, 2), [3, 5])
     """
     lengths = np.array([len(rows) for rows in features.values()])
     steps = int(-(-lengths.max() // length) * length)

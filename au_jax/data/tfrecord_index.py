@@ -1,4 +1,4 @@
-"""TFRecord files read in any order: a table of where each record lies, and one read per record."""
+"""TFRecord files: records read in any order, and streams of tf.data whose errors name the damaged file."""
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,17 +8,35 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 
 _HEADER, _FOOTER = 12, 4  # length and its checksum before the data, the data's checksum after it (TFRecord format)
+_OPEN_FILES = 64  # the operating system allows some hundred
 
 
 class TFRecordIndex:
-    """The records of several TFRecord files, numbered through from 0."""
+    """The records of several TFRecord files, numbered through from 0; one read per record.
+
+    Args:
+      paths: the files, in order.
+
+    Raises:
+      DataError: a file is truncated; names it.
+
+    Example:
+      >>> import tempfile
+      >>> path = tempfile.mkdtemp() + "/two.tfrecord"
+      >>> with tf.io.TFRecordWriter(path) as writer:
+      ...     for record in (b"first", b"second"):
+      ...         writer.write(record)
+      >>> index = TFRecordIndex([path])
+      >>> len(index), list(index.read([1, 0]))
+      (2, [b'second', b'first'])
+    """
 
     def __init__(self, paths: Sequence[str]):
         self._paths = tuple(paths)
-        tables = [_table(path) for path in self._paths]
+        tables = [_record_places(path) for path in self._paths]
         self._file = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         self._place = np.concatenate([np.zeros((0, 2), np.int64), *tables])
 
@@ -27,35 +45,34 @@ class TFRecordIndex:
 
     def read(self, numbers: Iterable[int]) -> Iterator[bytes]:
         """Yields the serialized records of these numbers, in this order."""
-        streams = {}
+        opened = {}
         try:
             for number in numbers:
                 index = int(self._file[number])
-                if index not in streams:
-                    # The operating system allows some hundred open files.
-                    if len(streams) >= 64:
-                        streams.pop(next(iter(streams))).close()
-                    streams[index] = open(self._paths[index], "rb")
+                if index not in opened:
+                    if len(opened) >= _OPEN_FILES:
+                        opened.pop(next(iter(opened))).close()
+                    opened[index] = open(self._paths[index], "rb")
                 offset, length = self._place[number]
-                streams[index].seek(offset)
-                yield streams[index].read(length)
+                opened[index].seek(offset)
+                yield opened[index].read(length)
         finally:
-            for stream in streams.values():
-                stream.close()
+            for file in opened.values():
+                file.close()
 
 
-def _table(path: str) -> np.ndarray:
+def _record_places(path: str) -> np.ndarray:
     """Offset and length of the data of every record, [records, 2] int64."""
     rows = []
-    with open(path, "rb") as stream:
-        end = stream.seek(0, 2)
+    with open(path, "rb") as file:
+        end = file.seek(0, 2)
         offset = 0
         while offset < end:
-            stream.seek(offset)
-            header = stream.read(_HEADER)
+            file.seek(offset)
+            header = file.read(_HEADER)
             length = struct.unpack("<Q", header[:8])[0] if len(header) == _HEADER else end
             if offset + _HEADER + length + _FOOTER > end:
-                raise UserError(
+                raise DataError(
                     f"{path} is damaged at byte {offset}; delete its folder and run again to have it prepared again"
                 )
             rows.append((offset + _HEADER, length))
@@ -63,23 +80,31 @@ def _table(path: str) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
-as_written = tf.autograph.experimental.do_not_convert
+no_autograph = tf.autograph.experimental.do_not_convert
 """Decorator of functions that build streams. Without it TensorFlow rewrites the source of every function that it maps, which
 takes longer than the stream's start and leaves a file in the temporary folder of a process that is killed."""
 
 
-def read(stream: tf.data.Dataset, shards: Sequence[str]) -> Iterator[Any]:
-    """Iterates a stream as NumPy arrays, nested as its elements are.
+def read_stream(stream: tf.data.Dataset, shards: Sequence[str]) -> Iterator[Any]:
+    """Iterates a stream of records as NumPy arrays, nested as its elements are.
+
+    Args:
+      stream: made of these files.
+      shards: the TFRecord files, looked through where something is wrong.
 
     Raises:
-      UserError: a record is truncated or not a face; names the file.
+      DataError: a record is truncated or not a face; names the file.
+
+    Example:
+      >>> [int(number) for number in read_stream(tf.data.Dataset.range(2), [])]
+      [0, 1]
     """
     try:
         yield from stream.as_numpy_iterator()
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         damaged = next((shard for shard in shards if not _readable(shard)), None)
         where = damaged or f"{Path(shards[0]).parent} ({error.message.splitlines()[0]})"
-        raise UserError(
+        raise DataError(
             f"{where} is damaged; delete the folder {Path(shards[0]).parent} and run again to have it prepared again"
         ) from error
 
@@ -87,8 +112,8 @@ def read(stream: tf.data.Dataset, shards: Sequence[str]) -> Iterator[Any]:
 def _readable(shard: str) -> bool:
     try:
         for record in tf.data.TFRecordDataset(shard):
-            picture = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
-            tf.io.decode_jpeg(picture)
+            image = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+            tf.io.decode_jpeg(image)
     except tf.errors.OpError:
         return False
     return True

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.input_pipeline import pictures
+from au_jax.data.input_pipeline import read_frames
 from au_jax.data.recordings import encode_jpeg
 from au_jax.errors import UserError
 from au_jax.evaluation.tables import Scored
@@ -59,7 +59,7 @@ def decode(dataset: FaceDataset, places: Sequence[Place]) -> list[np.ndarray]:
     faces = FaceSet(dataset, subjects, has_labels=False)
     starts = np.cumsum([0, *(len(video) for video in faces.videos)])
     videos = {video.key: slice(*bounds) for video, *bounds in zip(faces.videos, starts, starts[1:], strict=False)}
-    return list(pictures(faces, [_index(faces, videos, place) for place in places]))
+    return list(read_frames(faces, [_index(faces, videos, place) for place in places]))
 
 
 def _index(faces: FaceSet, videos: dict[str, slice], place: Place) -> int:

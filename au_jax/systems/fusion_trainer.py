@@ -47,7 +47,7 @@ class FusionTrainer:
                     "labels": labels[rows],
                     "mask": np.ones(len(rows), np.float32),
                 }
-                yield parallel.own(
+                yield parallel.take_process_rows(
                     {name: np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for name, part in batch.items()}
                 )
 

@@ -43,13 +43,13 @@ class LSTMTrainer:
                 videos,
                 seed=context.seed(4),
                 epoch=epoch,
-                updates=updates,
+                steps=updates,
                 batch_size=config.batch_size,
                 length=config.sequence_length,
                 burn_in=config.burn_in,
                 min_active=config.min_active,
             )
-            return map(parallel.own, stream)
+            return map(parallel.take_process_rows, stream)
 
         truth = np.concatenate(list(labels.values()))
 

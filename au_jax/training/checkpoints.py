@@ -1,7 +1,8 @@
 """Orbax checkpoints of a training stage: the newest, to go on from, and the best, to use, each with one to fall back on.
 
 A checkpoint holds a file of checksums, written before it gets its name. What does not agree with it is damaged: Orbax itself
-restores a changed byte of a parameter without a word.
+restores a changed byte of a parameter without a word. Nor does Orbax compare shapes and dtypes with those that are asked for:
+`Checkpoints.restore` does.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from orbax.checkpoint import checkpoint_managers
 
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 
 CHECKSUMS = "checksums.json"
 """File in a checkpoint: every other file's SHA-256."""
@@ -43,6 +44,16 @@ class Checkpoints:
     Args:
       directory: where they lie; made if missing.
       maximise: whether a higher value is better.
+
+    Example:
+      >>> import tempfile
+      >>> checkpoints = Checkpoints(Path(tempfile.mkdtemp()), maximise=False)
+      >>> checkpoints.save(0, {"w": np.ones(2, np.float32)}, value=0.5)
+      >>> checkpoints.epochs()
+      [0]
+      >>> checkpoints.restore(0, like={"w": np.zeros(2, np.float32)})["w"].tolist()
+      [1.0, 1.0]
+      >>> checkpoints.close()
     """
 
     def __init__(self, directory: Path, maximise: bool):
@@ -91,16 +102,28 @@ class Checkpoints:
         return self._manager.best_step()
 
     def restore(self, epoch: int | None, like: Any) -> Any:
-        """Restores the state of an epoch; `like` gives its structure, shapes and dtypes. None: missing or damaged."""
+        """Restores the state of an epoch.
+
+        Args:
+          epoch: whose state; None for none.
+          like: a state of the same structure, shapes and dtypes. A checkpoint with others is set aside as damaged.
+
+        Returns:
+          The state as NumPy arrays; None where it is missing or damaged.
+        """
         if epoch is None or epoch not in self.epochs():
             return None
         template = jax.tree.map(np.asarray, like)
         try:
-            return self._manager.restore(epoch, args=ocp.args.StandardRestore(template))
+            # Before restoring, which casts to the template's dtypes: floats to integers too.
+            flaw = _mismatch(_metadata(self._directory / str(epoch)), template)
+            if not flaw:
+                return self._manager.restore(epoch, args=ocp.args.StandardRestore(template))
         # Whatever Orbax and TensorStore raise for a checkpoint of an earlier version, which has no checksums.
         except Exception as error:
-            self.set_aside(epoch, _first_line(error))
-            return None
+            flaw = _first_line(error)
+        self.set_aside(epoch, flaw)
+        return None
 
     def set_aside(self, epoch: int, reason: str) -> None:
         """Takes an epoch out of use, with a warning."""
@@ -148,8 +171,21 @@ def _alone() -> dict[str, Any]:
 def restore_state(directory: Path, epoch: int) -> Any:
     """Restores the state of an epoch as nested dicts of NumPy arrays, without knowing its structure beforehand.
 
+    Args:
+      directory: of the stage's checkpoints.
+      epoch: whose state.
+
     Raises:
-      UserError: the checkpoint is missing or damaged.
+      DataError: the checkpoint is missing or damaged; names its folder.
+
+    Example:
+      >>> import tempfile
+      >>> directory = Path(tempfile.mkdtemp())
+      >>> checkpoints = Checkpoints(directory, maximise=False)
+      >>> checkpoints.save(3, {"w": np.ones(2, np.float32)}, value=0.5)
+      >>> checkpoints.close()
+      >>> restore_state(directory, 3)["w"].tolist()
+      [1.0, 1.0]
     """
     folder = directory.absolute() / str(epoch)
     path: Any = folder / "default"
@@ -158,11 +194,31 @@ def restore_state(directory: Path, epoch: int) -> Any:
     with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
         try:
             if not flaw:
-                template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), handler.metadata(path).tree)
+                template = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _metadata(folder))
                 return handler.restore(path, args=ocp.args.StandardRestore(template))
         except Exception as error:
             flaw = _first_line(error)
-    raise UserError(f"{folder} cannot be read ({flaw}); {REMEDY}")
+    raise DataError(f"{folder} cannot be read ({flaw}); {REMEDY}")
+
+
+def _metadata(folder: Path) -> Any:
+    """The tree of a checkpoint's state, with shape and dtype at its leaves."""
+    path: Any = folder / "default"
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        return handler.metadata(path).tree
+
+
+def _mismatch(saved: Any, wanted: Any) -> str:
+    """The first array whose shape or dtype on disk is not the one that is wanted; "" where all are."""
+    on_disk, expected = (
+        {"/".join(path): f"{leaf.dtype} {list(leaf.shape)}" for path, leaf in ocp.tree.to_flat_dict(tree).items()}
+        for tree in (saved, wanted)
+    )
+    for name in sorted(on_disk.keys() | expected.keys()):
+        has, wants = on_disk.get(name, "missing"), expected.get(name, "none")
+        if has != wants:
+            return f"{name} is {has}, {wants} is expected"
+    return ""
 
 
 def _folders(directory: Path) -> list[Path]:
@@ -179,19 +235,19 @@ def _flaw(folder: Path) -> str:
         if not (folder / CHECKSUMS).exists():
             return ""
         expected = json.loads((folder / CHECKSUMS).read_text())
-        found = _checksums(folder)
-        changed = [name for name, checksum in expected.items() if found.get(name) != checksum]
+        actual = _checksums(folder)
+        changed = [name for name, checksum in expected.items() if actual.get(name) != checksum]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return _first_line(error)
     return f"{changed[0]} is missing or changed" if changed else ""
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    found = {}
+    checksums = {}
     for path in sorted(path for item in _ITEMS for path in (folder / item).rglob("*") if path.is_file()):
-        with open(path, "rb") as stream:
-            found[str(path.relative_to(folder))] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
+        with open(path, "rb") as file:
+            checksums[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return checksums
 
 
 def _set_aside(folder: Path, reason: str) -> None:

@@ -1,14 +1,13 @@
-"""Optimisers and learning-rate schedules by name, with their arguments checked.
+"""Optimizers and learning-rate schedules by name, with their arguments checked (solvers of section IV-B).
 
-Ours are the two that the paper's solvers need and optax does not have exactly: Caffe's SGD (CNN) and Torch's RMSProp
-with momentum (LSTM). Every optax optimizer that gets by on gradients, state and parameters goes by its optax name.
+Two are our own, which the paper's solvers need and optax does not have exactly: Caffe's SGD (CNN) and Torch's RMSProp with
+momentum (LSTM). Every optax optimizer that gets by on gradients, state and parameters goes by its optax name. Arguments are
+text in a config, such as "b1=0.8, nesterov=True": parsed without eval, checked by the function's signature.
 
 The learning rate is an injected hyperparameter. The training loop sets it at every step:
 
     opt_state = optimizer.set_learning_rate(opt_state, optimizer.schedule(step) * plateau_scale)
     updates, opt_state = optimizer.tx.update(grads, opt_state, params)
-
-Arguments of named functions as text, such as "b1=0.8, nesterov=True": parsed without eval, checked by signature.
 """
 
 import ast
@@ -22,31 +21,40 @@ import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
+from jaxtyping import Array, Float32
 
-from au_jax.errors import UserError
+from au_jax.errors import ConfigError
 
 
 def parse_arguments(text: str, subject: str) -> dict[str, Any]:
     """Keyword arguments written as in a Python call, literals only; "" is none.
 
+    Args:
+      text: such as "b1=0.8, nesterov=True".
+      subject: first words of the messages, such as "optimizer adamw".
+
     Raises:
-      UserError (a ValueError): what is not `name=literal, ...`; the message starts with `subject`.
+      ConfigError: it is not `name=literal, ...`.
+
+    Example:
+      >>> parse_arguments("b1=0.8, nesterov=True", "optimizer adam")
+      {'b1': 0.8, 'nesterov': True}
     """
     form = f'{subject}: cannot read arguments {text!r}; write literals by name, such as "b1=0.8, nesterov=True"'
     try:
         call = ast.parse(f"f({text})", mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise UserError(form) from error
+        raise ConfigError(form) from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-        raise UserError(form)
+        raise ConfigError(form)
     arguments: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise UserError(form)
+            raise ConfigError(form)
         try:
             arguments[keyword.arg] = ast.literal_eval(keyword.value)
         except ValueError as error:
-            raise UserError(form) from error
+            raise ConfigError(form) from error
     return arguments
 
 
@@ -62,24 +70,27 @@ def check_arguments(
       subject: first words of the messages, such as "optimizer adamw".
 
     Raises:
-      UserError (a ValueError): an unknown name, a value of another type than the default or the annotation shows, a
+      ConfigError: an unknown name, a value of another type than the default or the annotation shows, a
         required argument that is missing. The message lists the function's arguments.
+
+    Example:
+      >>> check_arguments(optax.adam, {"b1": 0.8}, given=("learning_rate",), subject="optimizer adam")
     """
     parameters = {key: value for key, value in inspect.signature(function).parameters.items() if key not in given}
     choices = ", ".join(parameters) or "none"
     for name, value in arguments.items():
         if name not in parameters:
-            raise UserError(f"{subject} has no argument {name!r}; its arguments are: {choices}")
+            raise ConfigError(f"{subject} has no argument {name!r}; its arguments are: {choices}")
         wanted = _wanted(parameters[name])
         if not _fits(value, wanted):
-            raise UserError(f"{subject}: argument {name} is {value!r}, expected {wanted}")
+            raise ConfigError(f"{subject}: argument {name} is {value!r}, expected {wanted}")
     missing = [
         name
         for name, parameter in parameters.items()
         if parameter.default is inspect.Parameter.empty and name not in arguments
     ]
     if missing:
-        raise UserError(f"{subject} needs {', '.join(missing)}; its arguments are: {choices}")
+        raise ConfigError(f"{subject} needs {', '.join(missing)}; its arguments are: {choices}")
 
 
 def _wanted(parameter: inspect.Parameter) -> str:
@@ -124,28 +135,33 @@ Schedule = Callable[[Any], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """An optimiser with its schedule.
+    """An optimizer with its schedule: see `make_optimizer`.
 
     Attributes:
       tx: optax transformation; its state holds the learning rate of the next update.
-      schedule: update number (from 0) to learning rate, before any plateau scaling.
+      schedule: step number (from 0) to learning rate, before any plateau scaling.
     """
 
     tx: optax.GradientTransformation
     schedule: Schedule
 
     def set_learning_rate(self, opt_state: Any, learning_rate: Any) -> Any:
-        """A copy of the optimiser's state with another learning rate (float or float32 scalar array)."""
+        """A copy of the optimizer's state with another learning rate (float or float32 scalar array)."""
         rate = jnp.asarray(learning_rate, jnp.float32)
         return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
 
-    def learning_rate(self, opt_state: Any) -> jax.Array:
-        """The learning rate in an optimiser's state, a float32 scalar."""
+    def learning_rate(self, opt_state: Any) -> Float32[Array, ""]:
+        """The learning rate in an optimizer's state."""
         return opt_state.hyperparams["learning_rate"]
 
 
 def is_bias(path: tuple[Any, ...]) -> bool:
-    """Whether a parameter, given by its key path in the tree, is a bias: its name is `bias`."""
+    """Whether a parameter, given by its key path in the tree, is a bias: its name is `bias`.
+
+    Example:
+      >>> is_bias((jax.tree_util.DictKey("fc8"), jax.tree_util.DictKey("bias")))
+      True
+    """
     return bool(path) and getattr(path[-1], "key", None) == "bias"
 
 
@@ -156,6 +172,13 @@ def caffe_sgd(
 
     The learning rate is inside the velocity, so after a change of rate the old steps fade with the momentum. Biases are
     not decayed, and their rate is `bias_multiplier` times as large (lr_mult 2, decay_mult 0 in the prototxt).
+
+    Example:
+      >>> tx = caffe_sgd(0.5, momentum=0.9, weight_decay=0.0, bias_multiplier=2.0)
+      >>> params = {"bias": jnp.zeros(1)}
+      >>> updates, _ = tx.update({"bias": jnp.ones(1)}, tx.init(params), params)
+      >>> updates["bias"].tolist()
+      [-1.0]
     """
 
     def decay_weights(params: Any) -> Any:
@@ -180,6 +203,13 @@ def torch_rmsprop(learning_rate: Any, *, decay: float, eps: float, momentum: flo
 
     `decay` is Torch's alpha. Unlike `optax.rmsprop`, eps stands outside of the root and the learning rate outside of
     the velocity.
+
+    Example:
+      >>> tx = torch_rmsprop(0.5, decay=0.75, eps=1e-8, momentum=0.9)
+      >>> params = {"kernel": jnp.zeros(1)}
+      >>> updates, _ = tx.update({"kernel": 2 * jnp.ones(1)}, tx.init(params), params)
+      >>> updates["kernel"].tolist()  # -0.5 x 2 / sqrt(0.25 x 4)
+      [-1.0]
     """
     return optax.chain(
         optax.scale_by_rms(decay=decay, eps=eps, initial_scale=0.0, eps_in_sqrt=False),
@@ -190,7 +220,13 @@ def torch_rmsprop(learning_rate: Any, *, decay: float, eps: float, momentum: flo
 
 
 def per_epoch(init_value: float, steps_per_epoch: int, *, factor: float, start: int = 0) -> Schedule:
-    """Rate x factor per epoch: init_value * factor^max(0, epoch - start), constant within an epoch (char-rnn: 0.97)."""
+    """Rate x factor per epoch: init_value * factor^max(0, epoch - start), constant within an epoch (char-rnn: 0.97).
+
+    Example:
+      >>> schedule = per_epoch(1.0, steps_per_epoch=10, factor=0.5)
+      >>> float(schedule(9)), float(schedule(10))
+      (1.0, 0.5)
+    """
 
     def schedule(step: Any) -> Any:
         epochs = jnp.maximum(jnp.asarray(step) // steps_per_epoch - start, 0)
@@ -209,7 +245,12 @@ _UNSUITABLE = ("schedule_free", "schedule_free_adamw", "schedule_free_sgd", "dps
 
 
 def optimizer_factory(name: str) -> Callable[..., optax.GradientTransformation] | None:
-    """The factory of an optimiser: ours, then `optax.<name>`, then `optax.contrib.<name>`; None if there is none."""
+    """The factory of an optimizer: ours, then `optax.<name>`, then `optax.contrib.<name>`; None if there is none.
+
+    Example:
+      >>> optimizer_factory("adam") is optax.adam
+      True
+    """
     if name in _OURS:
         return _OURS[name]
     if name.startswith(("_", "scale_by_", "inject_")) or name in _UNSUITABLE:
@@ -223,7 +264,12 @@ def optimizer_factory(name: str) -> Callable[..., optax.GradientTransformation] 
 
 @functools.cache
 def optimizer_names() -> tuple[str, ...]:
-    """Names of the optimisers: ours, then those of optax whose updates need gradients, state and parameters only."""
+    """Names of the optimizers: ours, then those of optax whose updates need gradients, state and parameters only.
+
+    Example:
+      >>> optimizer_names()[:2]
+      ('caffe_sgd', 'torch_rmsprop')
+    """
     names = {*vars(optax), *vars(optax.contrib)} - set(_OURS)
     usable = []
     for name in sorted(names):
@@ -234,7 +280,12 @@ def optimizer_names() -> tuple[str, ...]:
 
 
 def schedule_names() -> tuple[str, ...]:
-    """Names of the schedules: ours, then optax's own."""
+    """Names of the schedules: ours, then optax's own.
+
+    Example:
+      >>> schedule_names()[:3]
+      ('constant', 'per_epoch', 'cosine_decay_schedule')
+    """
     names = [
         name
         for name, value in inspect.getmembers(optax.schedules, inspect.isfunction)
@@ -243,11 +294,11 @@ def schedule_names() -> tuple[str, ...]:
     return ("constant", "per_epoch", *sorted(names))
 
 
-def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optimizer:
-    """Builds the optimiser and the schedule of a config.
+def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int, subject: str = "") -> Optimizer:
+    """Builds the optimizer and the schedule of a config.
 
     Args:
-      config: with the fields
+      config: `au_jax.config.OptimizerConfig`, or another object with its fields:
         name: `caffe_sgd`, `torch_rmsprop`, or an optax optimizer;
         learning_rate: positive float;
         arguments: Python keyword arguments of literals in a string, such as "b1=0.8, nesterov=True";
@@ -258,40 +309,52 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int) -> Optim
           `total_steps` unless given; beside a peak_value, init_value starts at 0.
       steps_per_epoch: updates in an epoch.
       total_steps: updates in the whole training.
+      subject: the config's name in messages, such as "config.cnn.optimizer".
 
     Raises:
-      UserError (a ValueError): unknown optimizer, schedule or argument, an argument missing or of a wrong type, an
-        optimizer that needs more than gradients, state and parameters. The message lists the choices.
+      ConfigError: unknown optimizer, schedule or argument, an argument missing or of a wrong type, an optimizer that needs
+        more than gradients, state and parameters, a schedule that does not fit the number of steps. The message lists the
+        choices.
+
+    Example:
+      >>> import ml_collections
+      >>> schedule = {"name": "per_epoch", "arguments": "factor=0.97"}
+      >>> fields = {"name": "adamw", "learning_rate": 1e-3, "arguments": "b1=0.8", "clip": 5.0, "schedule": schedule}
+      >>> optimizer = make_optimizer(ml_collections.ConfigDict(fields), steps_per_epoch=100, total_steps=3000)
+      >>> f"{optimizer.schedule(100):.5f}"
+      '0.00097'
     """
+    where = f"{subject}: " if subject else ""
     name = str(config.name)
     factory = optimizer_factory(name)
     if factory is None:
-        raise UserError(f"unknown optimizer {name!r}; choose from {', '.join(optimizer_names())}")
-    learning_rate = _positive(config.learning_rate, "learning_rate")
-    clip = config.clip
+        raise ConfigError(f"{where}unknown optimizer {name!r}; choose from {', '.join(optimizer_names())}")
+    rate, clip = config.learning_rate, config.clip
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        raise ConfigError(f"{where}learning_rate is {rate!r}; give a positive number")
     if isinstance(clip, bool) or not isinstance(clip, int | float) or clip < 0:
-        raise UserError(f"clip is {clip!r}; give 0 (off) or the largest absolute value of a gradient element")
+        raise ConfigError(f"{where}clip is {clip!r}; give 0 (off) or the largest absolute value of a gradient element")
 
-    subject = f"optimizer {name}"
-    arguments = {**_sub_dict(config, name), **parse_arguments(config.arguments, subject)}
-    check_arguments(factory, arguments, given=("learning_rate",), subject=subject)
+    what = f"{where}optimizer {name}"
+    arguments = {**_own_arguments(config, name), **parse_arguments(config.arguments, what)}
+    check_arguments(factory, arguments, given=("learning_rate",), subject=what)
 
     def build(learning_rate: Any) -> optax.GradientTransformation:
         inner = factory(learning_rate=learning_rate, **arguments)
         return optax.chain(optax.clip(clip), inner) if clip else inner
 
-    tx = optax.inject_hyperparams(build, hyperparam_dtype=jnp.float32)(learning_rate=learning_rate)
+    tx = optax.inject_hyperparams(build, hyperparam_dtype=jnp.float32)(learning_rate=float(rate))
     reason = _reason_it_fails(tx)
     if reason is not None:
-        raise UserError(
-            f"{subject} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
+        raise ConfigError(
+            f"{what} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
             f"parameters alone ({reason}); choose from {', '.join(optimizer_names())}"
         )
-    return Optimizer(tx, _make_schedule(config.schedule, learning_rate, steps_per_epoch, total_steps))
+    return Optimizer(tx, _make_schedule(config.schedule, float(rate), int(steps_per_epoch), int(total_steps), where))
 
 
 def _reason_it_fails(tx: optax.GradientTransformation) -> str | None:
-    """Traces one update on a small network, so that an optimiser that cannot work fails here and not in training."""
+    """Traces one update on a small network, so that an optimizer that cannot work fails here and not in training."""
     params = {"layer": {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)}}
     try:
         # optax's own arithmetic mixes dtypes and ranks, whatever the surroundings are set to.
@@ -307,9 +370,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, total_steps: int) -> Schedule:
+def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, total_steps: int, where: str) -> Schedule:
     name = str(config.name)
-    subject = f"schedule {name}"
+    subject = f"{where}schedule {name}"
     arguments = parse_arguments(config.arguments, subject)
     if name == "constant":
         check_arguments(lambda: None, arguments, given=(), subject=subject)
@@ -318,7 +381,7 @@ def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, tota
         check_arguments(per_epoch, arguments, given=("init_value", "steps_per_epoch"), subject=subject)
         return per_epoch(learning_rate, steps_per_epoch, **arguments)
     if name not in schedule_names():
-        raise UserError(f"unknown schedule {name!r}; choose from {', '.join(schedule_names())}")
+        raise ConfigError(f"{where}unknown schedule {name!r}; choose from {', '.join(schedule_names())}")
 
     factory = getattr(optax.schedules, name)
     parameters = inspect.signature(factory).parameters
@@ -334,18 +397,14 @@ def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, tota
         schedule = factory(**arguments)
         float(schedule(0))
     except Exception as error:  # as in _reason_it_fails
-        raise UserError(f"{subject} with arguments {arguments} cannot be used: {_first_line(error)}") from error
+        raise ConfigError(
+            f"{subject} with arguments {arguments} cannot be used in {total_steps} steps: {_first_line(error)}"
+        ) from error
     return schedule
 
 
-def _positive(value: Any, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise UserError(f"{field} is {value!r}; give a positive number")
-    return float(value)
-
-
-def _sub_dict(config: Any, name: str) -> dict[str, Any]:
-    """The config's own mapping of arguments for an optimiser, if it has one."""
+def _own_arguments(config: Any, name: str) -> dict[str, Any]:
+    """The config's own mapping of arguments for an optimizer, if it has one."""
     arguments = getattr(config, name, None)
     if arguments is None:
         return {}

@@ -1,60 +1,127 @@
-"""Multi-label balanced sampling: what a batch holds, and that nothing comes twice before it must."""
+"""An epoch of the CNN's frames: pinned to the byte, and the same wherever they are kept (on the device, in distribution)."""
 
+import dataclasses
+
+import jax
 import numpy as np
+import pytest
 
-from au_jax.data.input_pipeline import balanced_rows
+from au_jax.data import input_pipeline
+from au_jax.data.dataset import FaceSet
+from au_jax.data.input_pipeline import make_input_pipeline
+from au_jax.systems.anet import ANet
+from au_jax.training import trainer
+from configs import demo
 
-
-def skewed_labels():
-    """2,000 frames: AU 1 in one of fifty, AU 12 in half, AU 6 in a quarter, some without AUs and some without labels."""
-    generator = np.random.default_rng(0)
-    labels = np.full((2000, 12), -1, np.int8)
-    labels[generator.choice(2000, 40, replace=False), 0] = 1
-    labels[generator.choice(2000, 1000, replace=False), 6] = 1
-    labels[(labels[:, 6] < 0) & (generator.random(2000) < 0.5), 3] = 1
-    labels[:50] = 0
-    return labels
+pytestmark = pytest.mark.optax
 
 
-def draw(labels, **changes):
-    arguments = {"seed": 0, "epoch": 0, "batches": 20, "batch_size": 60, "draw": 4, **changes}
-    return np.array(list(balanced_rows(labels, **arguments))).reshape(arguments["batches"], arguments["batch_size"])
+@pytest.fixture
+def faces(dataset):
+    return FaceSet(dataset, ("S001", "S004"))
 
 
-def test_every_batch_holds_a_rare_au_about_as_often_as_a_frequent_one():
-    labels = skewed_labels()
-    for rows in draw(labels):
-        rare, frequent = (labels[rows, 0] > 0).sum(), (labels[rows, 6] > 0).sum()
-        assert rare >= 12  # 60 frames at random would hold one
-        assert frequent <= 28  # and thirty of these
+def epochs(faces, config, cache, count=2):
+    config.data.cache = cache
+    pipeline = make_input_pipeline(faces, config, 5)
+    return pipeline, [list(pipeline.batches(epoch)) for epoch in range(count)]
 
 
-def test_frames_without_aus_have_their_share_and_frames_without_labels_are_never_drawn():
-    labels = skewed_labels()
-    rows = draw(labels)
-    neutral = (labels[rows] < 0).all(-1)
-    assert (neutral.sum(-1) >= 10).all()
-    assert rows.min() >= 50
+@pytest.mark.parametrize("changes", [{}, {"frame_step": 3}, {"sampling": "momu"}])
+def test_frames_on_the_host_make_the_stream_itself(faces, config, changes):
+    config.cnn.update(changes)
+    for plain, cached in zip(epochs(faces, config, "none")[1], epochs(faces, config, "host")[1], strict=True):
+        for one, other in zip(plain, cached, strict=True):
+            assert list(one) == list(other)
+            for name in one:
+                assert one[name].dtype == other[name].dtype
+                np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def test_no_frame_of_a_class_comes_twice_before_the_class_has_run_out():
-    labels = skewed_labels()
-    members = set(np.flatnonzero(labels[:, 0] > 0).tolist())
-    drawn = [row for row in draw(labels).ravel().tolist() if row in members]
-    first = drawn[: len(members) - 4]
-    assert len(set(first)) == len(first)
-    assert len(drawn) > len(members)  # and then it is filled again
+def shown(pipeline, batches, epoch):
+    """The frames that a step on the device makes of an epoch's batches."""
+    constants = pipeline.epoch_constants(epoch)
+    step = jax.jit(jax.vmap(pipeline.example, in_axes=(None, 0)))
+    parts = [step(constants, batch) for batch in batches]
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
 
 
-def test_draws_follow_from_seed_and_epoch():
-    labels = skewed_labels()
-    np.testing.assert_array_equal(draw(labels), draw(labels))
-    assert (draw(labels) != draw(labels, epoch=1)).any()
-    assert (draw(labels) != draw(labels, seed=1)).any()
+@pytest.mark.parametrize("frame_step", [1, 3])
+def test_an_epoch_on_the_device_shows_every_frame_once_cropped_and_mirrored(faces, config, frame_step):
+    config.cnn.frame_step = frame_step
+    whole = np.concatenate([batch["image"][batch["mask"] > 0] for batch in _whole(faces)])
+    pipeline, batches = epochs(faces, config, "device")
+    for epoch in range(2):
+        rows = shown(pipeline, batches[epoch], epoch)
+        kept = rows["mask"] > 0
+        usable = np.flatnonzero(input_pipeline.training_rows(faces, frame_step, epoch))
+        numbers = []
+        for image, (y, x), flip in zip(rows["image"][kept], rows["offset"][kept], rows["flip"][kept], strict=True):
+            image = image[:, ::-1] if flip else image
+            window = whole[usable, y : y + 36, x : x + 36]
+            numbers.append(usable[np.flatnonzero((window == image).all((1, 2, 3)))[0]])
+        # With a frame_step, an epoch ends with the steps of the shortest one.
+        assert len(set(numbers)) == len(numbers) == min(len(usable), pipeline.steps_per_epoch * config.cnn.batch_size)
+        np.testing.assert_array_equal(rows["labels"][kept], faces.labels[numbers])
 
 
-def test_a_class_smaller_than_a_draw_is_used_whole():
-    labels = np.full((30, 12), -1, np.int8)
-    labels[0, 2] = 1
-    rows = draw(labels, batches=3, batch_size=10, draw=4)
-    assert ((rows == 0).sum(-1) >= 1).all()
+def _whole(faces):
+    return input_pipeline.ordered_batches(faces, batch_size=16, crop_size=None)
+
+
+def test_balanced_batches_on_the_device_hold_the_rare_aus(faces, config):
+    config.cnn.sampling = "momu"
+    pipeline, (batches,) = epochs(faces, config, "device", count=1)
+    balanced = (shown(pipeline, batches, 0)["labels"] > 0).mean(0)
+    plain = (faces.labels > 0).mean(0)
+    rare = np.where(plain > 0, plain, 1.0).argmin()
+    assert balanced[rare] > plain[rare] and balanced.std() < plain.std()
+
+
+def test_an_epoch_on_the_device_is_the_same_after_a_new_start(faces, config):
+    (first, batches), (again, others) = (epochs(faces, config, "device") for _ in range(2))
+    before, after = shown(first, batches[1], 1), shown(again, others[1], 1)
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert (before["offset"] != shown(first, batches[0], 0)["offset"]).any()
+
+
+@pytest.fixture
+def short(config):
+    config.cnn.epochs = 2
+    config.data.cache = "device"
+    return config
+
+
+@pytest.mark.slow
+def test_a_killed_run_on_the_device_ends_in_the_same_parameters(short, context, parts, monkeypatch):
+    train, validation, _ = parts
+    whole = ANet(context)
+    whole.fit(train, validation)
+    # Another folder, the same seeds.
+    killed = dataclasses.replace(context, directory=context.directory / "killed")
+    run_epoch = trainer._run_epoch
+
+    def dying(spec, state, epoch, *more):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return run_epoch(spec, state, epoch, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_run_epoch", dying)
+        with pytest.raises(KeyboardInterrupt):
+            ANet(killed).fit(train, validation)
+    resumed = ANet(killed)
+    resumed.fit(train, validation)
+    jax.tree.map(np.testing.assert_array_equal, resumed._params, whole._params)
+
+
+def test_nothing_is_kept_by_default():
+    assert demo.get_config().data.cache == "none"
+
+
+def test_crops_are_cut_and_mirrored():
+    frames = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
+    out = input_pipeline.cut_crops(frames, 2, np.array([1, 0]), np.array([[1, 0], [0, 1]]), np.array([False, True]))
+    np.testing.assert_array_equal(out[0], frames[1, 1:, :2])
+    np.testing.assert_array_equal(out[1], frames[0, :2, [2, 1]].transpose(1, 0, 2))

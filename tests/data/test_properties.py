@@ -85,8 +85,8 @@ def test_subsequences_lie_inside_their_video_and_mask_what_is_not_there(lengths,
         )
         for count in lengths
     ]  # fmt: skip
-    number, start = sequences.draw_subsequence(generator, videos, length, active)
-    video, piece = videos[number], sequences.cut(videos[number], start, length, burn_in)
+    number, start = sequences.sample_subsequence(generator, videos, length, active)
+    video, piece = videos[number], sequences.cut_subsequence(videos[number], start, length, burn_in)
     there = min(length, len(video) - start)
     assert 0 <= start < len(video) and (there == length or len(video) < length)
     np.testing.assert_array_equal(piece["features"][:there, 0], np.arange(start, start + there) + 1)

@@ -1,4 +1,4 @@
-"""Subsequences: where they are cut, what is masked, which are drawn again."""
+"""Subsequences: where they are cut, what is masked, which are sampled again."""
 
 import numpy as np
 import pytest
@@ -29,36 +29,36 @@ def test_recordings_stay_apart_on_request():
 
 
 def test_a_cut_masks_burn_in_and_padding():
-    piece = sequences.cut(video(5), start=2, length=6, burn_in=1)
+    piece = sequences.cut_subsequence(video(5), start=2, length=6, burn_in=1)
     assert piece["features"][:, 0].tolist() == [2, 3, 4, 0, 0, 0]
     assert piece["mask"].tolist() == [0, 1, 1, 0, 0, 0]
     assert piece["reset"].tolist() == [True, False, False, False, False, False]
     assert (piece["labels"][3:] == 0).all()
 
 
-def test_quiet_subsequences_are_drawn_again():
+def test_quiet_subsequences_are_sampled_again():
     generator = np.random.default_rng(0)
     videos = [video(100, active=1), video(100, active=2)]
-    drawn = {sequences.draw_subsequence(generator, videos, 10, min_active=1.5)[0] for _ in range(50)}
-    assert drawn == {1}
+    numbers = {sequences.sample_subsequence(generator, videos, 10, min_active=1.5)[0] for _ in range(50)}
+    assert numbers == {1}
 
 
-def test_the_most_active_draw_is_taken_where_none_suffices():
+def test_the_most_active_one_is_taken_where_none_suffices():
     generator = np.random.default_rng(0)
     videos = [video(1000, active=0), video(1000, active=1)]
-    assert sequences.draw_subsequence(generator, videos, 10, min_active=5.0)[0] == 1
+    assert sequences.sample_subsequence(generator, videos, 10, min_active=5.0)[0] == 1
 
 
-def test_long_videos_are_drawn_in_proportion():
+def test_long_videos_are_sampled_in_proportion():
     generator = np.random.default_rng(0)
     videos = [video(100), video(300)]
-    numbers = [sequences.draw_subsequence(generator, videos, 10, 0.0)[0] for _ in range(2000)]
+    numbers = [sequences.sample_subsequence(generator, videos, 10, 0.0)[0] for _ in range(2000)]
     assert np.mean(numbers) == pytest.approx(0.75, abs=0.03)
 
 
 def test_starts_cover_the_whole_video():
     generator = np.random.default_rng(0)
-    starts = {sequences.draw_subsequence(generator, [video(13)], 10, 0.0)[1] for _ in range(200)}
+    starts = {sequences.sample_subsequence(generator, [video(13)], 10, 0.0)[1] for _ in range(200)}
     assert starts == {0, 1, 2, 3}
 
 
@@ -68,7 +68,7 @@ def test_batches_are_a_function_of_seed_and_epoch():
     def first(seed, epoch):
         batches = list(
             sequences.subsequence_batches(
-                videos, seed=seed, epoch=epoch, updates=2, batch_size=3, length=8, burn_in=2, min_active=1.5
+                videos, seed=seed, epoch=epoch, steps=2, batch_size=3, length=8, burn_in=2, min_active=1.5
             )
         )
         assert len(batches) == 2

@@ -27,10 +27,10 @@ def test_tensorflow_rewrites_what_is_not_marked(written):
 def test_training_batches_leave_no_file(dataset, written, held, sampling):
     faces = FaceSet(dataset, ("S001", "S004"))
     whole = np.zeros((len(faces), faces.dataset.image_size, faces.dataset.image_size, 3), np.uint8)
-    sizes = {"batch_size": 16, "crop_size": 36, "frame_step": 1, "shuffle_buffer": 8, "part": slice(0, 8)}
+    sizes = {"batch_size": 16, "crop_size": 36, "frame_step": 1, "shuffle_buffer": 8, "process_rows": slice(0, 8)}
     next(
         input_pipeline.training_batches(
-            faces, seed=0, epoch=0, sampling=sampling, held=whole if held else None, **sizes
+            faces, seed=0, epoch=0, sampling=sampling, cached_frames=whole if held else None, **sizes
         )
     )
     assert not written()
@@ -40,8 +40,8 @@ def test_the_other_streams_leave_no_file(dataset, written):
     dataset.load(dataset.subjects)
     faces = FaceSet(dataset, ("S001",))
     next(input_pipeline.ordered_batches(faces, batch_size=4, crop_size=None))
-    list(input_pipeline.pictures(faces, [0]))
+    list(input_pipeline.read_frames(faces, [0]))
     video = sequences.TrainingVideo(np.zeros((9, 2), np.float32), np.ones((9, 12), np.int8), np.zeros(9, bool))
-    sizes = {"updates": 1, "batch_size": 1, "length": 4, "burn_in": 1, "min_active": 1.5}
+    sizes = {"steps": 1, "batch_size": 1, "length": 4, "burn_in": 1, "min_active": 1.5}
     next(iter(sequences.subsequence_batches([video], seed=0, epoch=0, **sizes)))
     assert not written()

@@ -1,4 +1,4 @@
-"""Not a test: one process of a small training, which tests/training/test_processes.py starts alone and twice.
+"""Not a test: one process of a small training, which tests/training/test_multihost.py starts alone and twice.
 
 python mesh_run.py <folder> <devices> [<coordinator> <count> <index>]
 """
@@ -38,7 +38,7 @@ def batches(epoch):
     generator = np.random.default_rng([7, epoch])
     for _ in range(3):
         x = generator.normal(size=(7, 3)).astype(np.float32)
-        yield parallel.own({"x": x, "y": np.tanh(x @ TARGET), "mask": np.ones(7, np.float32)})
+        yield parallel.take_process_rows({"x": x, "y": np.tanh(x @ TARGET), "mask": np.ones(7, np.float32)})
 
 
 def stage(epochs):

@@ -1,6 +1,7 @@
 """Damaged checkpoints are recognised, named and stepped over; training ends in the same parameters."""
 
 import json
+import re
 import shutil
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from absl import logging
 
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 from au_jax.training.checkpoints import Checkpoints, restore_state
 from au_jax.training.trainer import train
 
@@ -40,9 +41,9 @@ def copy(written, tmp_path):
 
 @pytest.fixture
 def warnings(monkeypatch):
-    told = []
-    monkeypatch.setattr(logging, "warning", lambda text, *rest: told.append(text % rest))
-    return told
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda text, *rest: lines.append(text % rest))
+    return lines
 
 
 def delete(path):
@@ -85,7 +86,7 @@ def test_damage_to_any_file_of_the_newest_is_seen_and_the_one_before_is_used(cop
         checkpoints.save(4, state(4), 5.0)
         checkpoints.close()
         assert len(warnings) == 1 and "hit/4 is damaged" in warnings.pop()
-        with pytest.raises(UserError, match=r"checkpoints/4|hit/4"):
+        with pytest.raises(DataError, match=r"checkpoints/4|hit/4"):
             damage(copy.parent / "hit" / "4" / "default" / "manifest.ocdbt")
             restore_state(copy.parent / "hit", 4)
         shutil.rmtree(copy.parent / "hit")
@@ -126,11 +127,11 @@ def test_checkpoints_without_checksums_are_used(copy, warnings):
 
 @pytest.mark.parametrize("best", [0, 1, 3])
 def test_training_with_a_damaged_newest_checkpoint_ends_in_the_same_parameters(tmp_path, warnings, best):
-    def figures():
+    def validation():
         losses = iter([0.5 if epoch == best else 1.0 + epoch for epoch in range(6)])
         return lambda params: {"loss": next(losses)}
 
-    whole = train(stage(tmp_path / "whole", validate=figures()), quiet)
+    whole = train(stage(tmp_path / "whole", validate=validation()), quiet)
     calls = []
 
     def dying(params):
@@ -147,6 +148,27 @@ def test_training_with_a_damaged_newest_checkpoint_ends_in_the_same_parameters(t
     np.testing.assert_array_equal(resumed["w"], whole["w"])
     assert len(warnings) == 1 and "checkpoints/3 is damaged" in warnings[0]
     assert next(losses, None) is None  # epochs 0 to 2 were not trained again
+
+
+@pytest.mark.parametrize(
+    "like, line",
+    [
+        ({**LIKE, "best": np.int32(0)}, r"best is float32 \[\], int32 \[\] is expected"),
+        (
+            {**LIKE, "params": {"w": np.zeros(7, np.float32)}},
+            r"params/w is float32 \[50, 100\], float32 \[7\] is expected",
+        ),
+        ({"params": LIKE["params"], "best": LIKE["best"]}, r"epochs_since_best is int32 \[\], none is expected"),
+        ({**LIKE, "more": np.zeros(2, np.float32)}, r"more is missing, float32 \[2\] is expected"),
+    ],
+    ids=["dtype", "shape", "one too many", "one too few"],
+)
+def test_a_checkpoint_of_another_state_is_damaged(copy, warnings, like, line):
+    checkpoints = Checkpoints(copy, maximise=False)
+    assert checkpoints.restore(4, like) is None
+    assert re.search(rf"copy/4 is damaged \({line}\)", warnings[0])
+    np.testing.assert_array_equal(checkpoints.restore(3, LIKE)["params"]["w"], state(3)["params"]["w"])
+    checkpoints.close()
 
 
 def test_with_no_whole_checkpoint_training_starts_again(tmp_path, warnings):
@@ -168,12 +190,14 @@ def test_a_finished_stage_whose_best_checkpoint_is_damaged_is_trained_from_befor
 
 
 def test_a_checkpoint_whose_best_one_is_lost_is_not_gone_on_with(tmp_path, warnings):
-    def figures():
+    def validation():
         losses = iter([4.0, 1.0, 2.0, 3.0])
         return lambda params: {"loss": next(losses)}
 
-    whole = train(stage(tmp_path / "whole", epochs=4, validate=figures()), quiet)
-    train(stage(tmp_path / "hit", epochs=4, validate=figures()), quiet)
+    whole = train(stage(tmp_path / "whole", epochs=4, validate=validation()), quiet)
+    train(stage(tmp_path / "hit", epochs=4, validate=validation()), quiet)
     empty(tmp_path / "hit/checkpoints/1/default/_METADATA")
-    np.testing.assert_array_equal(train(stage(tmp_path / "hit", epochs=4, validate=figures()), quiet)["w"], whole["w"])
+    np.testing.assert_array_equal(
+        train(stage(tmp_path / "hit", epochs=4, validate=validation()), quiet)["w"], whole["w"]
+    )
     assert "the best until then, is missing" in " ".join(warnings)

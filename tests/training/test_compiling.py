@@ -11,7 +11,6 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from au_jax.training import parallel
-from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
 
@@ -83,7 +82,7 @@ def config(tmp_path):
 
 
 def test_a_second_start_finds_the_first_ones_programs(config):
-    folder = keep_compiled(config)
+    folder = parallel.keep_compiled(config)
 
     def start():
         seen.clear()
@@ -103,7 +102,7 @@ def test_a_second_start_finds_the_first_ones_programs(config):
 
 
 def test_compiled_programs_lie_beside_the_data_or_where_the_config_says(config, tmp_path):
-    assert keep_compiled(config) == tmp_path / "data/compiled"
+    assert parallel.keep_compiled(config) == tmp_path / "data/compiled"
     config.compiled = str(tmp_path / "programs")
-    assert keep_compiled(config) == tmp_path / "programs"
+    assert parallel.keep_compiled(config) == tmp_path / "programs"
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "programs")

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from au_jax.errors import UserError
+from au_jax.errors import CommandError
 from au_jax.training import multihost, parallel
 
 SCRIPT = Path(__file__).with_name("mesh_run.py")
 
 
 TASK = """
-from au_jax.training import processes
-processes.start(None, None, None)
+from au_jax.training import multihost
+multihost.start(None, None, None)
 import jax
 print("task", jax.process_index(), jax.process_count(), jax.config.read("jax_cuda_visible_devices"), flush=True)
 input()
@@ -125,9 +125,9 @@ def eight_of_sixteen(monkeypatch):
 
 def test_a_process_takes_its_rows_and_fills_them_up(eight_of_sixteen):
     # 196 rows on 16 devices are 13 each: 104 for the first process, 92 and 12 masked ones for the second.
-    assert parallel.own_rows(196) == slice(104, 208)
+    assert parallel.process_rows(196) == slice(104, 208)
     batch = {"x": np.arange(196.0), "mask": np.ones(196)}
-    own = parallel.own(batch)
+    own = parallel.take_process_rows(batch)
     np.testing.assert_array_equal(own["x"], [*range(104, 196), *[0] * 12])
     assert own["mask"].sum() == 92
     # As the devices get them: the same number of rows each.
@@ -135,7 +135,7 @@ def test_a_process_takes_its_rows_and_fills_them_up(eight_of_sixteen):
 
 
 def test_a_process_behind_the_end_of_a_small_batch_has_masked_rows_only(eight_of_sixteen):
-    own = parallel.own({"x": np.arange(5.0), "mask": np.ones(5)})
+    own = parallel.take_process_rows({"x": np.arange(5.0), "mask": np.ones(5)})
     assert own["x"].shape == (8,) and own["mask"].sum() == 0
 
 
@@ -153,5 +153,5 @@ def test_alone_a_process_is_the_first_and_asks_nobody():
 
 
 def test_processes_that_cannot_be_joined_say_how_to(monkeypatch):
-    with pytest.raises(UserError, match=r"cannot be joined .*--coordinator=HOST:PORT"):
+    with pytest.raises(CommandError, match=r"cannot be joined .*--coordinator=HOST:PORT"):
         multihost.start(None, None, None)

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from au_jax.errors import ConfigError
 from au_jax.training.optimizers import caffe_sgd, make_optimizer, optimizer_names, schedule_names, torch_rmsprop
 
 pytestmark = pytest.mark.optax
@@ -230,6 +231,29 @@ def test_a_mistake_in_the_config_is_one_clear_line(config, message):
     with pytest.raises(ValueError, match=message) as caught:
         make_optimizer(config, 10, 100)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_config("adamm"), "config.cnn.optimizer: unknown optimizer 'adamm'"),
+        (_config("adam", "b3=0.1"), "config.cnn.optimizer: optimizer adam has no argument 'b3'"),
+        (_config(learning_rate=-1.0), "config.cnn.optimizer: learning_rate is -1.0"),
+        (_config(clip=-1.0), "config.cnn.optimizer: clip is -1.0"),
+        (_config(schedule="cosine"), "config.cnn.optimizer: unknown schedule 'cosine'"),
+        (_config(schedule="exponential_decay"), "config.cnn.optimizer: schedule exponential_decay needs decay_rate"),
+    ],
+)
+def test_a_mistake_is_named_with_its_config(config, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        make_optimizer(config, 10, 100, subject="config.cnn.optimizer")
+
+
+def test_a_warm_up_has_to_fit_into_the_training():
+    config = _config(schedule="warmup_cosine_decay_schedule", schedule_arguments="warmup_steps=20")
+    assert float(make_optimizer(config, np.int64(10), np.int64(100)).schedule(20)) == pytest.approx(1e-3)
+    with pytest.raises(ConfigError, match="schedule warmup_cosine_decay_schedule .* cannot be used in 10 steps"):
+        make_optimizer(config, 10, 10)
 
 
 def test_rate_per_epoch_is_constant_within_an_epoch():

@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from au_jax.errors import UserError
+from au_jax.errors import ConfigError
 from au_jax.training import trainer
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
@@ -124,7 +124,7 @@ def test_patience_ends_training(tmp_path):
     epochs = []
     worse = iter(range(100))
     rows = stage(tmp_path, validate=lambda params: {"loss": float(next(worse))}, patience=2)
-    train(rows, lambda name, epoch, figures: epochs.append(epoch))
+    train(rows, lambda name, epoch, metrics: epochs.append(epoch))
     assert epochs == [0, 1, 2]
 
 
@@ -136,7 +136,7 @@ def test_the_plateau_lowers_the_learning_rate(tmp_path):
         validate=lambda params: {"loss": 1.0},
         plateau=Plateau(0.1, 2, 1e-3),
     )
-    train(rows, lambda name, epoch, figures: rates.append(figures["learning_rate"]))
+    train(rows, lambda name, epoch, metrics: rates.append(metrics["learning_rate"]))
     # The first epoch sets the best loss; two epochs without gain after it lower the rate for the fourth.
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.01, 0.01, 0.001], rtol=1e-5)
 
@@ -148,13 +148,13 @@ def test_a_loss_that_is_not_finite_names_stage_step_and_checkpoint(tmp_path):
                 batch["x"][0, 0] = np.nan
             yield batch
 
-    with pytest.raises(UserError, match=r"fold_00/toy: loss is not finite at step 9; .*checkpoints/1"):
+    with pytest.raises(ConfigError, match=r"fold_00/toy: loss is not finite at step 9; .*checkpoints/1"):
         train(stage(tmp_path, batches=poisoned), quiet)
 
 
 def test_a_stage_that_never_was_finite_says_so(tmp_path):
     rows = stage(tmp_path, validate=lambda params: {"loss": float("nan")})
-    with pytest.raises(UserError, match="validation loss is not finite at step 4; there is no checkpoint yet"):
+    with pytest.raises(ConfigError, match="validation loss is not finite at step 4; there is no checkpoint yet"):
         train(rows, quiet)
 
 
@@ -166,18 +166,18 @@ def test_a_parameter_that_is_not_finite_names_stage_step_and_checkpoint(tmp_path
         optimizer=dataclasses.replace(optimizer(), schedule=lambda step: jnp.where(step == 7, value, 0.01)),
         validate=lambda params: {"loss": 1.0},
     )
-    with pytest.raises(UserError, match=r"fold_00/toy: a parameter is not finite at step 8; .*checkpoints/0; lower"):
+    with pytest.raises(ConfigError, match=r"fold_00/toy: a parameter is not finite at step 8; .*checkpoints/0; lower"):
         train(rows, quiet)
 
 
-def test_a_long_stage_tells_its_time_for_all_folds_once(tmp_path, monkeypatch, capsys):
+def test_a_long_stage_says_its_time_for_all_folds_once(tmp_path, monkeypatch, capsys):
     clock = iter((0.0, 600.0))  # looked at after the first step and ten steps later: a minute each
     monkeypatch.setattr(trainer, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
     train(stage(tmp_path, folds_to_go=3), quiet)
-    told = [line for line in capsys.readouterr().out.splitlines() if "a step" in line]
-    assert len(told) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "a step" in line]
+    assert len(lines) == 1
     # 6 epochs of 4 steps are 24 minutes, three folds 72.
-    assert "60.00 s a step; 6 epochs of 4 steps are 24:00 at most, 1:12:00 for 3 folds" in told[0]
+    assert "60.00 s a step; 6 epochs of 4 steps are 24:00 at most, 1:12:00 for 3 folds" in lines[0]
 
 
 def test_a_short_stage_keeps_to_its_progress_bar(tmp_path, capsys):
@@ -185,10 +185,10 @@ def test_a_short_stage_keeps_to_its_progress_bar(tmp_path, capsys):
     assert "a step" not in capsys.readouterr().out
 
 
-def test_an_undefined_figure_stops_only_the_stage_that_chooses_by_it(tmp_path):
+def test_an_undefined_metric_stops_only_the_stage_that_chooses_by_it(tmp_path):
     def validate(params):
         return {"loss": float(np.sum((np.asarray(params["w"]) - TARGET) ** 2)), "f1": float("nan")}
 
     train(stage(tmp_path / "loss", validate=validate), quiet)
-    with pytest.raises(UserError, match=r"fold_00/toy: validation f1 is undefined, for no validation subject"):
+    with pytest.raises(ConfigError, match=r"fold_00/toy: validation f1 is undefined, for no validation subject"):
         train(stage(tmp_path / "f1", validate=validate, monitor="f1", maximise=True), quiet)
