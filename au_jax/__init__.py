@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from au_jax.inference import exported as exported
     from au_jax.inference.detector import Detector as Detector
     from au_jax.inference.writers import Detections as Detections
-    from au_jax.loading import load_dataset as load_dataset
-    from au_jax.loading import load_run as load_run
+    from au_jax.run_dir import load_dataset as load_dataset
+    from au_jax.run_dir import load_run as load_run
 
     __version__: str
 
@@ -43,8 +43,8 @@ _HOMES = {
     "Detector": "au_jax.inference.detector",
     "FaceDataset": "au_jax.data.dataset",
     "exported": "au_jax.inference.exported",
-    "load_dataset": "au_jax.loading",
-    "load_run": "au_jax.loading",
+    "load_dataset": "au_jax.run_dir",
+    "load_run": "au_jax.run_dir",
     "metrics": "au_jax.evaluation.metrics",
 }
 

@@ -43,6 +43,11 @@ def run_command(command: Callable[[], object]) -> None:
         sys.exit("error: interrupted; finished work is kept, run again to go on")
 
 
+def optional_path(text: str | None) -> Path | None:
+    """The path that a flag names, None where it is not given."""
+    return Path(text) if text else None
+
+
 def _unraisable(found: Any) -> None:
     # Where one of a checkpoint's files cannot be written, TensorStore reports the others to a loop that is gone.
     if str(found.exc_value) != "Event loop is closed":

@@ -24,6 +24,7 @@ from au_jax.inference.detector import Detector
 from au_jax.inference.exported import FORMAT, leaf_name
 from au_jax.labels import AUS
 from au_jax.predict import numbers
+from au_jax.run_dir import fold_name
 
 PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
 """Where the program runs; it is written for all at once."""
@@ -50,7 +51,7 @@ def export(
     config = detector.config
     size = config.data.image_size
     program = export_step(detector)
-    names = [f"fold_{number:02d}.npz" for number in range(len(detector.folds))]
+    names = [f"{fold_name(number)}.npz" for number in range(len(detector.folds))]
     manifest = {
         "format": FORMAT,
         "aus": AUS,

@@ -4,9 +4,12 @@ A configuration file is Python and is executed: use only files that you trust. T
 `get_config()` here and change few fields. Any field can be set on the command line: `--config.cnn.epochs=3`.
 """
 
+import dataclasses
+
 import ml_collections
 
 from au_jax.labels import AUS
+from au_jax.systems import plugin_blocks
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -285,4 +288,8 @@ def get_config() -> ml_collections.ConfigDict:
     evaluation.level = 0.95
     # F1-norm: jeni, paper_literal or author_code.
     evaluation.f1_norm = "jeni"
+
+    # The sections of systems that other packages add.
+    for name, block in plugin_blocks().items():
+        config[name] = ml_collections.ConfigDict(dataclasses.asdict(block()))
     return config

@@ -4,10 +4,10 @@ import types
 
 import numpy as np
 import pytest
+from au_jax.memory import MemoryWatch
 
 from au_jax import files, memory
 from au_jax.logs import Costs
-from au_jax.memory import MemoryWatch
 
 MIB = 2**20
 

@@ -13,15 +13,16 @@ Training frames that are decoded once and kept, `config.data.cache`: in the host
   (`au_jax.data.device_cache`); order, crops and flips are other draws of the same distributions.
 """
 
+import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from au_jax.errors import UserError
-from au_jax.memory import free_on_device, free_on_host
 
 Batch = dict[str, np.ndarray]
 
@@ -139,3 +140,19 @@ def crops(held: np.ndarray, size: int, rows: np.ndarray, offsets: np.ndarray, fl
         window = held[row, y : y + size, x : x + size]
         crop[:] = window[:, ::-1] if flip else window
     return out
+
+
+def free_on_host() -> int:
+    """Bytes of memory that can be taken without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) * 1024
+    except OSError:
+        # Not Linux: half of all there is.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def free_on_device() -> int | None:
+    """Bytes that can be allocated on the fullest local device; None where devices do not tell, as CPUs."""
+    stats = [device.memory_stats() for device in jax.local_devices()]
+    return min(one["bytes_limit"] - one["bytes_in_use"] for one in stats) if all(stats) else None

@@ -15,6 +15,7 @@ from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.faces.tracking import RegisteredFace, register_pictures
 from au_jax.inference import streaming
 from au_jax.inference.writers import Detections, concatenate
+from au_jax.run_dir import RunDir
 
 Item = TypeVar("Item")
 
@@ -55,14 +56,14 @@ class Detector:
         Raises:
           UserError: no run, a run or fold that is not finished, a fold or system that the run does not have.
         """
-        run = Path(run)
-        config = streaming.read_config(run)
+        run = RunDir(run)
+        config = run.config()
         everything = range(config.protocol.folds)
         strangers = [index for index in folds or () if index not in everything]
         if strangers:
-            raise UserError(f"{run} has folds 0 to {len(everything) - 1}, not {strangers}")
+            raise UserError(f"{run.path} has folds 0 to {len(everything) - 1}, not {strangers}")
         chosen = list(folds) if folds else list(everything)
-        ready = {index: streaming.finished_systems(_folder(run, index)) for index in everything}
+        ready = {index: streaming.finished_systems(run.fold(index)) for index in everything}
         finished = [index for index in everything if ready[index]]
         wanted = tuple(systems) if systems else _common(ready[index] for index in chosen if ready[index])
         unknown = [name for name in wanted if name not in streaming.STREAMED]
@@ -70,13 +71,17 @@ class Detector:
             raise UserError(f"systems to predict with are {unknown}; choose among {', '.join(streaming.STREAMED)}")
         missing = [index for index in chosen if not wanted or not set(wanted) <= set(ready[index])]
         if missing:
-            usable = f", or choose among the finished folds {finished}" if finished else ""
-            raise UserError(
-                f"{run} is not finished: fold {missing[0]} has no {' and '.join(wanted) or 'trained network'}; "
-                f"run au_jax.main on it again{usable}"
-            )
+            lacks = f"fold {missing[0]} has no {' and '.join(wanted) or 'trained network'}"
+            networks = wanted or streaming.STREAMED
+            if not set(networks) & set(config.systems):
+                raise UserError(
+                    f"{run.path}: {lacks}, for the run is of {', '.join(config.systems)}; run au_jax.main on it again with "
+                    f"{' or '.join(networks)} in --config.systems"
+                )
+            usable = f", or give --folds={','.join(map(str, finished))}" if finished else ""
+            raise UserError(f"{run.path} is not finished: {lacks}; run au_jax.main on it again{usable}")
         wanted = tuple(name for name in streaming.STREAMED if name in wanted)
-        loaded = [streaming.load(config, _folder(run, index), wanted) for index in chosen]
+        loaded = [streaming.load(config, run.fold(index), wanted) for index in chosen]
         return cls(config, loaded, wanted)
 
     def detect(self, source: str | Path | int, fps: float = 25.0) -> Detections:
@@ -134,10 +139,6 @@ class Detector:
         stepped = [self._step(*pair, faces) for pair in zip(self.folds, carries, strict=True)]
         means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
         return [carry for carry, _ in stepped], means
-
-
-def _folder(run: Path, index: int) -> Path:
-    return run / f"fold_{index:02d}"
 
 
 def _common(ready: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from au_jax import files
-from au_jax.config import Config, with_defaults
+from au_jax.config import Config
 from au_jax.errors import UserError
+from au_jax.run_dir import FoldDir
 from au_jax.systems import anet, fusion_trainer, lstm_trainer
 from au_jax.training.checkpoints import REMEDY
 from au_jax.training.trainer import best_params
@@ -25,18 +25,6 @@ STREAMED: tuple[str, ...] = ("anet", "hybrid")
 
 Step = Callable[[Any, Any, Any], tuple[Any, dict[str, jax.Array]]]
 """(variables, carry, faces [T, S, S, 3] uint8) -> (carry, scores of every system [T, 12])."""
-
-
-def read_config(run: Path) -> Config:
-    """The resolved config of a run.
-
-    Raises:
-      UserError: the folder is no run.
-    """
-    path = run / "config.json"
-    if not path.exists():
-        raise UserError(f"{run} is not a run (it has no config.json); name the --workdir of a finished au_jax.main")
-    return ConfigDict(with_defaults(files.read_json(path)))
 
 
 def load(config: Config, fold: Path, systems: tuple[str, ...]) -> Any:
@@ -50,14 +38,15 @@ def load(config: Config, fold: Path, systems: tuple[str, ...]) -> Any:
     Raises:
       UserError: something has not been trained to its end.
     """
+    paths = FoldDir(fold)
     variables = {
-        "cnn": {"params": best_params(fold / "anet"), "mean": _read(fold / "anet" / "mean.npz")["mean"]},
-        "thresholds": {name: _read(fold / "scores" / f"{name}.npz")["thresholds"] for name in systems},
+        "cnn": {"params": best_params(paths.cnn), "mean": _read(paths.mean)["mean"]},
+        "thresholds": {name: _read(paths.scores(name))["thresholds"] for name in systems},
     }
     if "hybrid" in systems:
-        variables["pca"] = _read(fold / "hybrid" / "features" / "pca.npz")
-        variables["lstm"] = best_params(fold / "hybrid" / "lstm")
-        variables["fusion"] = best_params(fold / "hybrid" / "fusion")
+        variables["pca"] = _read(paths.pca)
+        variables["lstm"] = best_params(paths.lstm)
+        variables["fusion"] = best_params(paths.fusion)
     return jax.device_put(jax.tree.map(np.asarray, variables))
 
 
@@ -110,7 +99,7 @@ def make_step(config: Config, systems: tuple[str, ...]) -> Step:
 
 def finished_systems(fold: Path) -> tuple[str, ...]:
     """Which of `STREAMED` a fold has finished."""
-    return tuple(name for name in STREAMED if (fold / "scores" / f"{name}.npz").exists())
+    return tuple(name for name in STREAMED if FoldDir(fold).scores(name).exists())
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The hybrid's temporal network: stacked LSTMs on frame features, trained with the max-margin loss (section III-B)."""
+"""The hybrid's temporal network: stacked LSTMs on frame features, trained with the max-margin loss (paper section III-B)."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -30,44 +30,48 @@ class LSTMTrainer:
         self._forward = parallel.make_forward(partial(forward, self._model))
 
     def fit(self, train_rows: VideoRows, train_labels: VideoRows, rows: VideoRows, labels: VideoRows) -> None:
-        """Trains on subsequences of the training videos; keeps the pass with the best F1-frame on whole validation videos."""
+        """Trains on subsequences of the training videos; keeps the epoch with the best F1-frame on whole validation videos.
+
+        Args:
+          train_rows: video key -> features [T, D] of the training subjects.
+          train_labels: video key -> labels [T, A].
+          rows, labels: those of the validation subjects.
+        """
         context, config = self._context, self._context.config.lstm
         videos = sequences.training_videos(train_rows, train_labels, config.concatenate)
-        frames = sum(len(video) for video in videos)
-        updates = config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
+        steps = steps_per_epoch(config, sum(len(video) for video in videos))
         dimension = videos[0].features.shape[1]
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
-            stream = sequences.subsequence_batches(
+            subsequences = sequences.subsequence_batches(
                 videos,
                 seed=context.seed(4),
                 epoch=epoch,
-                updates=updates,
+                updates=steps,
                 batch_size=config.batch_size,
                 length=config.sequence_length,
                 burn_in=config.burn_in,
                 min_active=config.min_active,
             )
-            return map(parallel.own, stream)
+            return map(parallel.own, subsequences)
 
         truth = np.concatenate(list(labels.values()))
 
         def validate(params: Any) -> dict[str, float]:
             scores = np.concatenate([scores for scores, _ in self._run(params, rows).values()])
-            return validation_metrics(
-                scores, truth, partial(losses.max_margin, margin=config.margin, grad_threshold=None)
-            )
+            loss = partial(losses.max_margin, margin=config.margin, grad_threshold=None)
+            return validation_metrics(scores, truth, loss, context.aus)
 
         stage = TrainSpec(
             name=context.name("hybrid/lstm"),
-            directory=context.directory / "hybrid" / "lstm",
+            directory=context.files.lstm,
             init=partial(initial_params, self._model, dimension),
             loss=partial(example_loss, self._model, config.margin, grad_threshold(config)),
             constants={},
             batches=batches,
-            steps_per_epoch=updates,
+            steps_per_epoch=steps,
             epochs=config.epochs,
-            optimizer=make_optimizer(config.optimizer, updates, updates * config.epochs),
+            optimizer=make_optimizer(config.optimizer, steps, steps * config.epochs),
             validate=validate,
             monitor="f1",
             maximise=True,
@@ -80,7 +84,7 @@ class LSTMTrainer:
             self._params = train(stage, cost.noting(context.log.write))
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Per video: scores [T, 12] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
+        """Per video: scores [T, A] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
         return self._run(self._params, rows)
 
     def _run(self, params: Any, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -98,6 +102,16 @@ class LSTMTrainer:
                 length = lengths[start + index]
                 results[key] = scores[index, :length], hidden[index, :length]
         return results
+
+
+def steps_per_epoch(config: Config, frames: int) -> int:
+    """Batches of an epoch: `config.lstm.steps_per_epoch`, or, where that is 0, as many as hold all training frames.
+
+    Args:
+      config: `config.lstm`.
+      frames: of the training subjects.
+    """
+    return config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
 
 
 def make_lstm(config: Config) -> LSTMStack:
@@ -146,7 +160,7 @@ def example_loss(
 
 
 def forward(model: LSTMStack, params: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Scores [B, T, 12] and the last layer's hidden output [B, T, hidden] of whole videos."""
+    """Scores [B, T, A] and the last layer's hidden output [B, T, hidden] of whole videos."""
     scores, _ = model.apply({"params": params}, batch["features"])
     hidden, _ = model.apply({"params": params}, batch["features"], method="hidden_states")
     return scores, hidden

@@ -13,6 +13,7 @@ from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.inference import streaming
 from au_jax.prepare import prepare
+from au_jax.run_dir import RunDir
 
 pytestmark = pytest.mark.optax
 
@@ -23,7 +24,7 @@ SYSTEMS = ("anet", "hybrid")
 def video(finished):
     """A test video of fold 0: its key, its faces as the dataset holds them, and what the run scored."""
     subject = files.read_json(finished / "split.json")["folds"][0]["test"][0]
-    dataset = FaceDataset(prepare(streaming.read_config(finished).data))
+    dataset = FaceDataset(prepare(RunDir(finished).config().data))
     place = dataset.records(subject).videos[1]
     batches = input_pipeline.ordered_batches(FaceSet(dataset, (subject,)), batch_size=64, crop_size=None)
     faces = np.concatenate([batch["image"][batch["mask"] > 0] for batch in batches])[place.start : place.stop]
@@ -33,7 +34,7 @@ def video(finished):
 
 @pytest.mark.parametrize("lengths", [(24,), (7, 1, 16)])
 def test_a_stream_in_parts_scores_as_the_run_did(finished, video, lengths):
-    config = streaming.read_config(finished)
+    config = RunDir(finished).config()
     faces, expected = video
     variables, carry = (
         streaming.load(config, finished / "fold_00", SYSTEMS),
@@ -51,7 +52,7 @@ def test_a_stream_in_parts_scores_as_the_run_did(finished, video, lengths):
 
 
 def test_the_cnn_alone_needs_no_temporal_network(finished, video, tmp_path):
-    config = streaming.read_config(finished)
+    config = RunDir(finished).config()
     shutil.copytree(finished / "fold_00", tmp_path / "fold_00")
     shutil.rmtree(tmp_path / "fold_00" / "hybrid")
     variables = streaming.load(config, tmp_path / "fold_00", ("anet",))
@@ -62,7 +63,7 @@ def test_the_cnn_alone_needs_no_temporal_network(finished, video, tmp_path):
 
 
 def test_a_bidirectional_lstm_is_refused_with_the_remedy(finished):
-    config = streaming.read_config(finished)
+    config = RunDir(finished).config()
     config.lstm.bidirectional = True
     with pytest.raises(UserError, match="--systems=anet"):
         streaming.make_step(config, SYSTEMS)
@@ -70,7 +71,7 @@ def test_a_bidirectional_lstm_is_refused_with_the_remedy(finished):
 
 
 def test_a_damaged_checkpoint_is_named_with_its_remedy(finished, tmp_path):
-    config = streaming.read_config(finished)
+    config = RunDir(finished).config()
     shutil.copytree(finished / "fold_00", tmp_path / "fold_00")
     lstm = tmp_path / "fold_00" / "hybrid" / "lstm"
     best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
@@ -81,4 +82,4 @@ def test_a_damaged_checkpoint_is_named_with_its_remedy(finished, tmp_path):
 
 def test_a_folder_that_is_no_run_is_told(tmp_path):
     with pytest.raises(UserError, match=r"no config.json"):
-        streaming.read_config(tmp_path)
+        RunDir(tmp_path).config()

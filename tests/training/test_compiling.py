@@ -10,8 +10,8 @@ import optax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from au_jax.run import keep_compiled
 from au_jax.training import parallel
-from au_jax.training.compiling import keep_compiled
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
 
