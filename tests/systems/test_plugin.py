@@ -59,7 +59,7 @@ def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(start, fi
     shares = files.read_npz(run.fold(0) / "base_rate" / "model.npz")["shares"]
     scores = files.read_npz(run.score_path(0, "base_rate"))
     rows = next(rows for key, rows in scores.items() if key.endswith("/scores"))
-    np.testing.assert_array_equal(rows, np.tile(shares - np.float32(0.2), (len(rows), 1)))
+    np.testing.assert_array_equal(rows, np.tile(shares - np.float32(0.2) - scores["thresholds"], (len(rows), 1)))
     head = run.table_path.read_text().splitlines()[2]
     assert "base_rate" in head or "base rate" in head, head
     page = run.report_path.read_text()
