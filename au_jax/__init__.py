@@ -40,7 +40,7 @@ if _typing.TYPE_CHECKING:
     from au_jax.inference import exported as exported
     from au_jax.inference.detector import Detector as Detector
     from au_jax.inference.writers import Detections as Detections
-    from au_jax.loading import load_run as load_run
+    from au_jax.run_dir import load_run as load_run
 
     __version__: str
 
@@ -58,7 +58,7 @@ _HOMES = {
     "get_config": ("au_jax.config", "get_config"),
     "load_config": ("au_jax.config", "load"),
     "load_dataset": ("au_jax.data.preparation", "load_dataset"),
-    "load_run": ("au_jax.loading", "load_run"),
+    "load_run": ("au_jax.run_dir", "load_run"),
     "metrics": ("au_jax.evaluation.metrics", ""),
 }
 

@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
@@ -67,6 +68,11 @@ def run_command(command: Callable[[], object], tensorflow: bool = False) -> None
         sys.exit(f"error: {what}; finished work is kept, run again once this is mended")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; finished work is kept, run again to go on")
+
+
+def optional_path(text: str | None) -> Path | None:
+    """The path that a flag names, None where it is not given."""
+    return Path(text) if text else None
 
 
 def _unraisable(hook: Any) -> None:

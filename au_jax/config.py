@@ -8,7 +8,6 @@ the entry points `au_jax.systems`.
 """
 
 import functools
-import importlib.metadata
 import runpy
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
@@ -24,9 +23,6 @@ from au_jax.labels import AU_NAMES, PAPER_AUS
 from au_jax.options import Block, Choices, Each, Interval, Where, option
 from au_jax.options import replace as replace
 from au_jax.options import to_dict as to_dict
-
-SYSTEMS: tuple[str, ...] = ("hog_svm", "cpm", "jpml", "anet_transfer", "anet", "hybrid")
-"""Systems of this package, in the order of the tables."""
 
 COUNT = Interval(1)
 COUNT_OR_0 = Interval(0)
@@ -579,34 +575,14 @@ def defaults() -> Config:
 
 @functools.cache
 def _defaults() -> Config:
-    blocks = [(name, block) for name, block in _other_systems().items() if block is not None]
+    # The registry knows the systems of other packages; it imports none of this package's.
+    from au_jax.systems import plugin_blocks
+
+    blocks = plugin_blocks()
     if not blocks:
         return Config()
-    fields_ = [(name, block, block()) for name, block in blocks]
+    fields_ = [(name, block, block()) for name, block in blocks.items()]
     return make_dataclass("Config", fields_, bases=(Config,), frozen=True, kw_only=True)()
-
-
-@functools.cache
-def _other_systems() -> dict[str, type | None]:
-    """Systems of other packages, with the dataclass of their section or None."""
-    found: dict[str, type | None] = {}
-    for point in importlib.metadata.entry_points(group="au_jax.systems"):
-        if point.name in SYSTEMS:
-            continue
-        try:
-            system = point.load()
-            name, block = system.name, system.config_block
-        except Exception as error:  # whatever another package raises
-            raise ConfigError(f"the system {point.name} ({point.value}) cannot be loaded: {error}") from error
-        if name in SYSTEMS or name in found or (block is not None and hasattr(Config, name)):
-            raise ConfigError(f"the system {name} ({point.value}) has the name of another system or section")
-        found[name] = block
-    return found
-
-
-def system_names() -> tuple[str, ...]:
-    """What config.systems may name: the systems of this package, then those of others."""
-    return (*SYSTEMS, *_other_systems())
 
 
 def get_config() -> Any:
@@ -793,6 +769,8 @@ def check_config(config: Config | ConfigDict) -> None:
     for name, value in options.leaves(defaults(), config):
         declared[name].check(value)
     view = typed(config)
+    from au_jax.systems import system_names
+
     unknown = [name for name in view.systems if name not in system_names()]
     if unknown or not view.systems:
         what = ", ".join(map(repr, unknown)) or "nothing"

@@ -3,16 +3,20 @@
 import contextlib
 import json
 import math
+import resource
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from au_jax import console, files
-from au_jax.memory import MemoryWatch
+from au_jax.run_dir import RunDir
 
-_SMALLEST, _GAP = 32, 2  # pixels of a picture's side and between pictures in TensorBoard
+_SMALLEST, _GAP = 32, 2  # pixels of an image's side and between images in TensorBoard
+_MIB = 2**20
 
 
 class RunLog:
@@ -23,17 +27,17 @@ class RunLog:
     """
 
     def __init__(self, workdir: Path):
-        self._folder = workdir / "logs"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._run = RunDir(workdir)
+        self._run.logs.mkdir(parents=True, exist_ok=True)
         self._writers = {}
 
     def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
-        """Appends one line to metrics.jsonl and the same figures to the stage's TensorBoard events."""
+        """Appends one line to metrics.jsonl and the same metrics to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
-        path = self._folder / "metrics.jsonl"
+        path = self._run.metrics_path
         # Runs of other folds write here too.
-        with files.locked(self._folder, wait=True), files.named(path), open(path, "a") as stream:
-            stream.write(json.dumps(line) + "\n")
+        with files.locked(self._run.logs, wait=True), files.named(path), open(path, "a") as file:
+            file.write(json.dumps(line) + "\n")
         # A name with a slash is one of many, such as an AU's.
         shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
         console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
@@ -46,7 +50,7 @@ class RunLog:
         writer.flush()
 
     def write_pictures(self, stage: str, epoch: int, name: str, pictures: np.ndarray) -> None:
-        """Adds pictures, [N, H, W, 3] uint8 or float in 0..1, to the stage's TensorBoard events as one picture."""
+        """Adds images, [N, H, W, 3] uint8 or float in 0..1, to the stage's TensorBoard events as one image."""
         import tensorflow as tf
 
         writer = self._writer(stage)
@@ -64,7 +68,7 @@ class RunLog:
         if stage not in self._writers:
             import tensorflow as tf
 
-            self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
+            self._writers[stage] = tf.summary.create_file_writer(str(self._run.logs / stage))
         return self._writers[stage]
 
 
@@ -85,7 +89,7 @@ def tiled(pictures: np.ndarray) -> np.ndarray:
 
 def read_metrics(workdir: Path) -> dict[str, list[dict]]:
     """Reads metrics.jsonl: stage -> rows in order of epoch, the last row of an epoch that was written twice."""
-    path = workdir / "logs" / "metrics.jsonl"
+    path = RunDir(workdir).metrics_path
     stages: dict[str, dict[int, dict]] = {}
     if path.exists():
         for line in path.read_text(errors="replace").splitlines():
@@ -105,12 +109,12 @@ class Costs:
     """
 
     def __init__(self, workdir: Path):
-        self._path = workdir / "costs.json"
+        self._run = RunDir(workdir)
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
-        """TrainSpec -> its figures, those of other runs on this workdir included."""
-        return files.read_json(self._path) if self._path.exists() else {}
+        """Stage -> its costs, those of other runs on this workdir included."""
+        return files.read_json(self._run.costs_path) if self._run.costs_path.exists() else {}
 
     @property
     def peak_memory_mib(self) -> float:
@@ -136,7 +140,7 @@ class Costs:
 
     def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
         # Runs of other folds write here too.
-        with files.locked(self._path.parent / "logs", wait=True):
+        with files.locked(self._run.logs, wait=True):
             stages = self.stages
             entry = stages.setdefault(stage, {"seconds": 0.0, "peak_memory_mib": 0.0})
             entry["seconds"] = round(entry["seconds"] + seconds, 2)
@@ -147,7 +151,7 @@ class Costs:
                 waited = before * entry.get("data_wait", 0.0) + cost.waited
                 entry["training_seconds"] = round(before + cost.trained, 2)
                 entry["data_wait"] = round(waited / (before + cost.trained), 4)
-            files.write_json(self._path, stages)
+            files.write_json(self._run.costs_path, stages)
 
 
 class Cost:
@@ -166,3 +170,53 @@ class Cost:
             log(stage, epoch, {**scalars, **self.memory.peaks()})
 
         return write
+
+
+class MemoryWatch:
+    """Samples memory ten times a second while a block runs: the system's own high-water mark covers the whole process only."""
+
+    def __enter__(self) -> "MemoryWatch":
+        self._host = _resident()
+        self._device, self._device_before = _on_device()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._done.set()
+        self._thread.join()
+        self._sample()
+
+    def peaks(self) -> dict[str, float]:
+        """peak_memory_mib, the resident set, and, where the accelerators tell, peak_device_memory_mib of the fullest."""
+        self._sample()
+        peaks = {"peak_memory_mib": self._host / _MIB}
+        if self._device_before:
+            # An allocator's own mark rises only in the stage that needs most so far; it is then exact.
+            mark = _on_device()[1]
+            peaks["peak_device_memory_mib"] = (mark if mark > self._device_before else self._device) / _MIB
+        return peaks
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            self._sample()
+
+    def _sample(self) -> None:
+        self._host = max(self._host, _resident())
+        self._device = max(self._device, _on_device()[0])
+
+
+def _on_device() -> tuple[int, int]:
+    """Bytes in use on the fullest local device, and its high-water mark since the process began; 0 where it does not tell."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    return tuple(max(one.get(name, 0) for one in stats) for name in ("bytes_in_use", "peak_bytes_in_use"))
+
+
+def _resident() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+    except OSError:
+        # Not Linux: the process's high-water mark, which macOS counts in bytes.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

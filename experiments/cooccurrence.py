@@ -10,12 +10,11 @@ from pathlib import Path
 
 from absl import flags
 
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.errors import UserError
-from au_jax.loading import load_run
 from au_jax.report.page import save_figure
 from au_jax.report.score_figures import cooccurrence_rows, draw_cooccurrence
-from experiments.trained import optional_path
+from au_jax.run_dir import load_run
 
 
 def cooccurrence(run: Path, system: str | None = None, out: Path | None = None) -> None:

@@ -17,11 +17,10 @@ import numpy as np
 from absl import flags
 
 from au_jax import files
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.config import Config, get_config
 from au_jax.labels import NUM_AUS
 from au_jax.systems.cpm import model
-from experiments.trained import optional_path
 
 PEOPLE_OF_BP4D = 41
 _ROUNDS = 2

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from absl import flags
 
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.report.page import save_figure
 from au_jax.report.paper_figures import draw_filters, filter_rows
-from experiments.trained import TrainedRun, optional_path
+from au_jax.run_dir import TrainedFold
 
 
 def fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None = None) -> None:
     """Draws conv1 of a fold of a run, beside that of another run."""
-    runs = [TrainedRun(run, fold), *([TrainedRun(other)] if other else [])]
+    runs = [TrainedFold(run, fold), *([TrainedFold(other)] if other else [])]
     networks = [(one.title, one.cnn["params"]["conv1"]["kernel"]) for one in runs]
     save_figure(out or run / "figures", "fig2", lambda: draw_filters(networks), {"": filter_rows(networks)}, run)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.descriptors.vgg_face import SOURCE, read_vgg_face
 from au_jax.explain import embedding
 from au_jax.labels import AUS
 from au_jax.report.page import save_figure
 from au_jax.report.paper_figures import Accuracy, Panel, draw_embeddings
+from au_jax.run_dir import TrainedFold
 from experiments.samples import Sample, descriptors, draw_sample
-from experiments.trained import TrainedRun, optional_path
 
 AU = 12
 SHOWN = ("HOG", "VGG-Face", "fc7")
@@ -36,8 +36,8 @@ def fig3(
     out: Path | None = None,
 ) -> None:
     """Embeds at most `frames` frames of at most `people` people (0 = all) by every descriptor."""
-    own = TrainedRun(run, fold)
-    network = TrainedRun(other) if other else own
+    own = TrainedFold(run, fold)
+    network = TrainedFold(other) if other else own
     vgg = read_vgg_face(vgg_face) if vgg_face else None
     if vgg is None:
         print(f"VGG-Face is left out: get vgg_face.mat (archive vgg_face_matconvnet) from {SOURCE} and give --vgg_face")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from absl import flags
 
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.errors import UserError
 from au_jax.explain import divergence
 from au_jax.report.page import save_figure
 from au_jax.report.paper_figures import ORDER, Dataset, divergence_rows, draw_divergences, order_rows, subject_rows
+from au_jax.run_dir import TrainedFold
 from experiments.samples import descriptors, draw_sample
-from experiments.trained import TrainedRun, optional_path
 
 
 def fig4(
@@ -32,9 +32,9 @@ def fig4(
     """Compares the mean features of at most `people` people (0 = all), from at most `frames` frames of each."""
     if median_of not in divergence.MEDIANS:
         raise UserError(f"--median_of={median_of}: choose one of {', '.join(divergence.MEDIANS)}")
-    own = TrainedRun(run, fold)
+    own = TrainedFold(run, fold)
     if other:
-        second = TrainedRun(other)
+        second = TrainedFold(other)
         pairs = [(own, second, own.dataset.subjects), (second, own, second.dataset.subjects)]
     else:
         pairs = [(own, own, own.test_subjects)]
@@ -44,7 +44,7 @@ def fig4(
 
 
 def _dataset(
-    faces: TrainedRun, network: TrainedRun, subjects: tuple[str, ...], people: int, frames: int, median_of: str
+    faces: TrainedFold, network: TrainedFold, subjects: tuple[str, ...], people: int, frames: int, median_of: str
 ) -> Dataset:
     sample = draw_sample(faces.dataset, subjects, people, frames)
     if len(sample.subjects) < 3:

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from au_jax.command_line import run_command
+from au_jax.command_line import optional_path, run_command
 from au_jax.errors import UserError
 from au_jax.evaluation.tables import read_scores
 from au_jax.explain import activation
@@ -24,15 +24,15 @@ from au_jax.labels import AUS, NUM_AUS
 from au_jax.report.page import save_figure
 from au_jax.report.paper_figures import Wanted, draw_wanted, energy_rows, score_rows
 from au_jax.report.score_figures import joined
+from au_jax.run_dir import TrainedFold
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
-from experiments.trained import TrainedRun, optional_path
 
 
 def fig5(
     run: Path, preset: str = "paper", iterations: int = 0, fold: int = 0, seed: int = 0, out: Path | None = None
 ) -> None:
     """Climbs for all AUs at once; `iterations` 0 = the preset's."""
-    trained = TrainedRun(run, fold)
+    trained = TrainedFold(run, fold)
     settings = ascent_settings(preset, iterations)
     window = trained.window
     mean = trained.cnn["mean"][window, window]
@@ -69,7 +69,7 @@ def ascent_settings(preset: str, iterations: int) -> activation.Settings:
     return dataclasses.replace(settings, iterations=iterations or settings.iterations)
 
 
-def make_score(trained: TrainedRun) -> activation.Score:
+def make_score(trained: TrainedFold) -> activation.Score:
     """The fold's CNN as a function of pictures minus the mean, without dropout: all logits."""
     model, params = trained.model, jax.device_put(trained.cnn["params"])
 
@@ -79,12 +79,12 @@ def make_score(trained: TrainedRun) -> activation.Score:
     return score
 
 
-def standardised(trained: TrainedRun, logits: np.ndarray) -> np.ndarray:
+def standardised(trained: TrainedFold, logits: np.ndarray) -> np.ndarray:
     """Logits [N, 12] minus the mean, in standard deviations, of the AU's scores of the fold's test faces.
 
     AUs have logits of different height and spread; only so can they be compared on one picture.
     """
-    path = trained.directory / "scores" / "anet.npz"
+    path = trained.files.scores("anet")
     if not path.exists():
         raise UserError(f"{path} is missing; run au_jax.main with the system anet on this workdir")
     thresholds, scores = trained.thresholds, joined(read_scores(path))[1]

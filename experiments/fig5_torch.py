@@ -21,8 +21,8 @@ from au_jax.command_line import run_command
 from au_jax.explain import activation
 from au_jax.labels import NUM_AUS
 from au_jax.models.cnn import VARIANTS, AlexNet, Conv, Dense, Norm, Pool
+from au_jax.run_dir import TrainedFold
 from experiments.fig5 import ascent_settings, make_score
-from experiments.trained import TrainedRun
 
 ROUNDS = 3
 
@@ -121,7 +121,7 @@ def _blurred(picture: torch.Tensor, deviation: float) -> torch.Tensor:
 
 def compare(run: Path, preset: str, iterations: int, fold: int = 0) -> dict[str, float]:
     """Pictures per second of both, the best of a few rounds in turn; the first program of JAX is compiled beforehand."""
-    trained, settings = TrainedRun(run, fold), ascent_settings(preset, iterations)
+    trained, settings = TrainedFold(run, fold), ascent_settings(preset, iterations)
     mean = trained.cnn["mean"][trained.window, trained.window]
     begin = activation.start(jax.random.key(0), NUM_AUS, *mean.shape[:2])
     step = activation.make_ascent(make_score(trained), mean, settings)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from absl import flags
 
-from au_jax.command_line import run_command
-from au_jax.loading import load_run
+from au_jax.command_line import optional_path, run_command
 from au_jax.report.page import save_figure
 from au_jax.report.score_figures import draw_precision_recall, precision_recall_rows, summary_rows
-from experiments.trained import optional_path
+from au_jax.run_dir import load_run
 
 
 def precision_recall(run: Path, out: Path | None = None) -> None:

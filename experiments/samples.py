@@ -1,8 +1,9 @@
 """Frames of some people, and their descriptors."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,9 +16,12 @@ from au_jax.descriptors.hog import hog
 from au_jax.descriptors.shape import shape
 from au_jax.descriptors.vgg_face import Weights, vgg_face
 from au_jax.errors import UserError
-from experiments.trained import BATCH, TrainedRun, padded
+from au_jax.run_dir import TrainedFold
+from au_jax.systems import anet
 
 Describe = Callable[[], np.ndarray]
+
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _pictures(dataset: FaceDataset, subject: str, rows: np.ndarray) -> np.ndarra
     return np.stack([tf.io.decode_jpeg(picture, channels=3).numpy() for picture in pictures])
 
 
-def descriptors(sample: Sample, network: TrainedRun, vgg: Weights | None = None) -> dict[str, Describe]:
+def descriptors(sample: Sample, network: TrainedFold, vgg: Weights | None = None) -> dict[str, Describe]:
     """What computes each descriptor of the sample's frames, by its name in the paper: Shape, Gabor, HOG, VGG-Face, fc7.
 
     Args:
@@ -119,9 +123,37 @@ def descriptors(sample: Sample, network: TrainedRun, vgg: Weights | None = None)
         describe = functools.partial(jax.jit(vgg_face), jax.device_put(vgg))
         # Its first maps are 13 MB a face.
         found["VGG-Face"] = lambda: _in_batches(describe, sample.images, size=16)
-    found["fc7"] = lambda: network.fc7(sample.images)
+    found["fc7"] = lambda: fc7(network, sample.images)
     return found
 
 
 def _in_batches(describe: Callable[..., jax.Array], *arrays: np.ndarray, size: int = BATCH) -> np.ndarray:
     return np.concatenate([np.asarray(describe(*parts))[:count] for *parts, count in padded(*arrays, size=size)])
+
+
+def padded(*arrays: np.ndarray, size: int = BATCH) -> Iterator[Any]:
+    """Batches of `size` rows, the last filled up with zeros: one shape, one compilation; and how many rows count."""
+    for start in range(0, len(arrays[0]), size):
+        parts = [rows[start : start + size] for rows in arrays]
+        count = len(parts[0])
+        yield *(np.pad(part, [(0, size - count)] + [(0, 0)] * (part.ndim - 1)) for part in parts), count
+
+
+def fc7(network: TrainedFold, images: np.ndarray) -> np.ndarray:
+    """The L2-normalised fc7 of a fold's CNN, of registered faces [N, S, S, 3] uint8 -> [N, D] float32.
+
+    Raises:
+      UserError: the faces are of another size than the CNN's.
+    """
+    size, window = network.config.data.image_size, network.window
+    if images.shape[1] != size:
+        raise UserError(
+            f"{network.folder} was trained on faces of {size} px and is shown faces of {images.shape[1]} px; take two "
+            "runs with the same config.data.image_size"
+        )
+    forward = jax.jit(functools.partial(anet.forward, network.model))
+    variables, parts = jax.device_put(network.cnn), []
+    for crops, count in padded(images[:, window, window]):
+        place = {"offset": np.full((BATCH, 2), window.start, np.int32), "flip": np.zeros(BATCH, bool)}
+        parts.append(np.asarray(forward(variables, {"image": crops, **place})[1])[:count])
+    return np.concatenate(parts)

@@ -17,8 +17,7 @@ from au_jax.config import differing, with_defaults
 from au_jax.errors import UserError
 from au_jax.evaluation.comparison import average, markdown, over_seeds
 from au_jax.report.tabulate import METRICS
-from au_jax.run import MAY_DIFFER
-from au_jax.run_dir import read_finished
+from au_jax.run_dir import MAY_DIFFER, RunDir
 
 _SEEDS = ("seed", "data.render_seed")
 
@@ -47,7 +46,7 @@ def _figures(folders: Sequence[str], metric: str) -> dict[int, dict[str, float]]
     """Seed -> system -> average, of the systems that all runs have."""
     found: dict[int, tuple[Path, dict[str, Any]]] = {}
     for folder in map(Path, folders):
-        _, results = read_finished(folder)
+        results = RunDir(folder).results(all_folds=True)
         seed = int(results["seed"])
         if seed in found:
             raise UserError(f"{folder} and {found[seed][0]} both have seed {seed}; name one of them only")
@@ -61,7 +60,7 @@ def _figures(folders: Sequence[str], metric: str) -> dict[int, dict[str, float]]
 
 
 def _same_config(one: Path, other: Path) -> None:
-    before, now = (with_defaults(read_finished(folder)[0]) for folder in (one, other))
+    before, now = (with_defaults(RunDir(folder).resolved_config()) for folder in (one, other))
     told = differing(before, now, but=(*MAY_DIFFER, *_SEEDS))
     if told:
         raise UserError(f"{one} and {other} differ in more than their seed: {'; '.join(told)}; leave one out")

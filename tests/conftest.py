@@ -140,7 +140,7 @@ def dataset(data_directory):
 def context(config, data_directory, tmp_path):
     """A fold of one system, without a run around it."""
     from au_jax.logs import Costs, RunLog
-    from au_jax.systems import FoldContext
+    from au_jax.systems.base import FoldContext
 
     jax.config.update("jax_compilation_cache_dir", str(data_directory / "compiled"))
     log = RunLog(tmp_path)

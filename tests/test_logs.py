@@ -5,9 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from au_jax import files, memory
-from au_jax.logs import Costs
-from au_jax.memory import MemoryWatch
+from au_jax import files, logs
+from au_jax.logs import Costs, MemoryWatch
 
 MIB = 2**20
 
@@ -62,7 +61,7 @@ class Device:
 @pytest.fixture
 def devices(monkeypatch):
     both = [Device(100, 400), Device(300, 400)]
-    monkeypatch.setattr(memory, "jax", types.SimpleNamespace(local_devices=lambda: both))
+    monkeypatch.setattr(logs, "jax", types.SimpleNamespace(local_devices=lambda: both))
     return both
 
 
@@ -78,10 +77,3 @@ def test_below_the_old_mark_the_samples_of_the_fullest_device_tell(devices):
         watch.peaks()
         devices[1].used = 50
     assert watch.peaks()["peak_device_memory_mib"] == 350
-
-
-def test_free_memory_is_that_of_the_fullest_device_and_unknown_on_cpus(devices, monkeypatch):
-    assert memory.free_on_device() == 700 * MIB
-    monkeypatch.undo()
-    assert memory.free_on_device() is None
-    assert memory.free_on_host() > 64 * MIB

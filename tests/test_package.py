@@ -25,6 +25,7 @@ def test_every_name_is_there_and_comes_from_where_it_is_written():
     assert au_jax.Detector.__module__ == "au_jax.inference.detector"
     assert au_jax.load_config.__module__ == "au_jax.config"
     assert au_jax.load_dataset.__module__ == "au_jax.data.preparation"
+    assert au_jax.load_run.__module__ == "au_jax.run_dir"
     assert au_jax.metrics.__name__ == "au_jax.evaluation.metrics"
     with pytest.raises(AttributeError, match="'au_jax' has no attribute 'Detectors'"):
         _ = au_jax.Detectors

@@ -12,8 +12,10 @@ devices is worth more than the memory.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,7 +26,6 @@ from jaxtyping import Array, Bool, Int8, Int32, Key, UInt8
 from au_jax.config import Config
 from au_jax.data.balanced_sampling import balanced_rows
 from au_jax.errors import ConfigError
-from au_jax.memory import free_on_device, free_on_host
 from au_jax.training import parallel
 
 Batch = dict[str, np.ndarray]
@@ -243,3 +244,19 @@ def collect_frames(count: int, size: int, batches: Iterator[Batch]) -> UInt8[np.
     if start != count:
         raise RuntimeError(f"{start} frames were read where there are {count}")
     return frames
+
+
+def free_on_host() -> int:
+    """Bytes of memory that can be taken without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) * 1024
+    except OSError:
+        # Not Linux: half of all there is.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def free_on_device() -> int | None:
+    """Bytes that can be allocated on the fullest local device; None where devices do not tell, as CPUs."""
+    stats = [device.memory_stats() for device in jax.local_devices()]
+    return min(one["bytes_limit"] - one["bytes_in_use"] for one in stats) if all(stats) else None

@@ -66,22 +66,38 @@ def partition_of(config: Config, subjects: Sequence[str]) -> list[tuple[str, ...
       [('anna', 'carl'), ('bert', 'dora')]
     """
     protocol = config.protocol
+    check_split(config)
     if protocol.subjects_file:
         parts = read_subjects_file(Path(protocol.subjects_file))
-        _check_folds(f"{protocol.subjects_file}, which config.protocol.subjects_file names,", parts, protocol.folds)
-        _check_fit(
-            protocol.subjects_file,
-            parts,
-            subjects,
-            "complete the file or the dataset; a fold list names every subject once",
-        )
+        remedy = "complete the file or the dataset; a fold list names every subject once"
+        _check_fit(protocol.subjects_file, parts, subjects, remedy)
         return parts
     if protocol.split == "random":
         return partition(subjects, protocol.folds, config.seed)
-    if protocol.split not in PUBLISHED:
-        raise ConfigError(f"config.protocol.split is {protocol.split!r}; choose one of {', '.join(SPLITS)}")
-    _check_folds(f"config.protocol.split {protocol.split}", PUBLISHED[protocol.split], protocol.folds)
     return published_partition(protocol.split, subjects)
+
+
+def check_split(config: Config) -> None:
+    """Checks the list of folds that a config names, before there is a dataset.
+
+    Raises:
+      ConfigError: no such published list, or `protocol.folds` is not its number of folds.
+      DataError: the file cannot be used.
+
+    Example:
+      >>> from au_jax.config import Config, replace
+      >>> check_split(replace(Config(), **{"protocol.split": "bp4d_3fold", "protocol.folds": 10}))
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.protocol.split bp4d_3fold has 3 folds, config.protocol.folds says 10
+    """
+    protocol = config.protocol
+    if protocol.subjects_file:
+        parts = read_subjects_file(Path(protocol.subjects_file))
+        _check_folds(f"{protocol.subjects_file}, which config.protocol.subjects_file names,", parts, protocol.folds)
+    elif protocol.split not in SPLITS:
+        raise ConfigError(f"config.protocol.split is {protocol.split!r}; choose one of {', '.join(SPLITS)}")
+    elif protocol.split in PUBLISHED:
+        _check_folds(f"config.protocol.split {protocol.split}", PUBLISHED[protocol.split], protocol.folds)
 
 
 def partition(subjects: Sequence[str], parts: int, seed: int) -> list[tuple[str, ...]]:

@@ -9,15 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float32, UInt8
-from ml_collections import ConfigDict
 
 from au_jax import files
-from au_jax.config import Config, with_defaults
+from au_jax.config import Config
 from au_jax.errors import CommandError, DataError, UserError
 from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.faces.tracking import RegisteredFace, register_pictures
 from au_jax.inference.writers import Detections, concatenate
 from au_jax.models import hybrid
+from au_jax.run_dir import FoldDir, RunDir
 from au_jax.training.checkpoints import REMEDY
 from au_jax.training.prefetch import prefetch
 from au_jax.training.trainer import best_params
@@ -44,7 +44,7 @@ class Detector:
     def __init__(self, config: Config, folds: Sequence[Any], systems: Sequence[str]):
         hybrid.check_streamable(config, systems)
         self.config = config
-        self.aus = hybrid.config_aus(config)
+        self.aus = tuple(config.data.aus)
         self.folds = tuple(folds)
         self.systems = tuple(systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
@@ -75,7 +75,7 @@ class Detector:
           (('anet',), 1)
         """
         run = Path(run)
-        config = read_config(run)
+        config = RunDir(run).config()
         folds = list(folds) if folds else list(range(config.protocol.folds))
         strangers = [index for index in folds if index not in range(config.protocol.folds)]
         if strangers:
@@ -93,7 +93,7 @@ class Detector:
                 f"{run} is not finished: fold {missing[0]} has no {lacking}; run au_jax.main on it again"
                 f"{usable if finished else ''}"
             )
-        return cls(config, [read_variables(config, _folder(run, index), systems) for index in folds], systems)
+        return cls(config, [read_variables(config, RunDir(run).fold(index), systems) for index in folds], systems)
 
     def detect(self, source: str | Path | int, fps: float = 25.0) -> Detections:
         """The table of a video file, a folder of frames or a camera index (until the camera ends).
@@ -184,22 +184,6 @@ class Detector:
         )
 
 
-def read_config(run: Path) -> Config:
-    """The resolved config of a run.
-
-    Raises:
-      DataError: the folder is no run.
-
-    Example:
-      >>> read_config(run_folder).systems
-      ('hog_svm', 'anet', 'hybrid')
-    """
-    path = run / "config.json"
-    if not path.exists():
-        raise DataError(f"{run} is not a run (it has no config.json); name the --workdir of a finished au_jax.main")
-    return ConfigDict(with_defaults(files.read_json(path)))
-
-
 def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:
     """Reads the variables of a fold's trained networks and their thresholds, as `hybrid.apply` takes them.
 
@@ -212,15 +196,16 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
       DataError: a file is missing or damaged.
       UserError: a network has not been trained to its end, or its checkpoint is damaged.
     """
+    files_of = FoldDir(fold)
     variables = {
-        "cnn": {"params": best_params(fold / "anet"), "mean": _read(fold / "anet" / "mean.npz")["mean"]},
-        "thresholds": {name: _read(fold / "scores" / f"{name}.npz")["thresholds"] for name in systems},
+        "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean)["mean"]},
+        "thresholds": {name: _read(files_of.scores(name))["thresholds"] for name in systems},
     }
     if "hybrid" in systems:
-        pca = _read(fold / "hybrid" / "features" / "pca.npz")
+        pca = _read(files_of.pca)
         variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}
-        variables["lstm"] = best_params(fold / "hybrid" / "lstm")
-        variables["fusion"] = best_params(fold / "hybrid" / "fusion")
+        variables["lstm"] = best_params(files_of.lstm)
+        variables["fusion"] = best_params(files_of.fusion)
     return jax.device_put(jax.tree.map(np.asarray, variables))
 
 
@@ -267,11 +252,7 @@ def _choose_systems(run: Path, config: Config, folds: Sequence[int], wanted: Seq
 
 def _finished(run: Path, index: int) -> set[str]:
     """Which of `hybrid.SYSTEMS` a fold has finished."""
-    return {name for name in hybrid.SYSTEMS if (_folder(run, index) / "scores" / f"{name}.npz").exists()}
-
-
-def _folder(run: Path, index: int) -> Path:
-    return run / f"fold_{index:02d}"
+    return {name for name in hybrid.SYSTEMS if RunDir(run).score_path(index, name).exists()}
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

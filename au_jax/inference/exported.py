@@ -23,6 +23,7 @@ from jaxtyping import Float, Float32, UInt8
 from au_jax import files
 from au_jax.errors import DataError
 from au_jax.labels import AU_NAMES
+from au_jax.run_dir import fold_name
 
 if TYPE_CHECKING:
     from au_jax.inference.detector import Detector
@@ -178,7 +179,7 @@ def export(
     detector = Detector.from_run(run, folds, systems)
     config = detector.config
     folds = list(folds) if folds else list(range(len(detector.folds)))
-    names = [f"fold_{number:02d}.npz" for number in range(len(folds))]
+    names = [f"{fold_name(number)}.npz" for number in range(len(folds))]
     preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
     manifest = {
         "format": FORMAT,

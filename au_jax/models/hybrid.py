@@ -16,9 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int32, UInt8
 
-from au_jax.config import Config
+from au_jax.config import CNNConfig, Config, FusionConfig, LSTMConfig
 from au_jax.errors import ConfigError
-from au_jax.labels import PAPER_AUS
 from au_jax.models.cnn import DTYPES, AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import Carry, LSTMStack
@@ -27,12 +26,7 @@ SYSTEMS: tuple[str, ...] = ("anet", "hybrid")
 """Systems that `apply` computes: the CNN alone, and the whole network."""
 
 
-def config_aus(config: Config) -> tuple[int, ...]:
-    """AU numbers of a config, in the order of every array with an AU axis."""
-    return tuple(getattr(config.data, "aus", PAPER_AUS))
-
-
-def make_cnn(config: Config, num_outputs: int) -> AlexNet:
+def make_cnn(config: CNNConfig, num_outputs: int) -> AlexNet:
     """The CNN that a config's block `cnn` describes.
 
     Args:
@@ -55,7 +49,7 @@ def make_cnn(config: Config, num_outputs: int) -> AlexNet:
     )
 
 
-def make_lstm(config: Config, num_outputs: int) -> LSTMStack:
+def make_lstm(config: LSTMConfig, num_outputs: int) -> LSTMStack:
     """The LSTM stack that a config's block `lstm` describes.
 
     Args:
@@ -82,7 +76,7 @@ def make_lstm(config: Config, num_outputs: int) -> LSTMStack:
     )
 
 
-def make_fusion(config: Config, num_outputs: int) -> Fusion:
+def make_fusion(config: FusionConfig, num_outputs: int) -> Fusion:
     """The fusion network that a config's block `fusion` describes.
 
     Args:
@@ -253,7 +247,7 @@ def initial_carry(config: Config, systems: Sequence[str]) -> Carry:
     """
     if "hybrid" not in systems:
         return ()
-    return make_lstm(config.lstm, len(config_aus(config))).initial_carry(1)
+    return make_lstm(config.lstm, len(config.data.aus)).initial_carry(1)
 
 
 def apply(
@@ -280,7 +274,7 @@ def apply(
       ConfigError: as `check_streamable`.
     """
     check_streamable(config, systems)
-    num_outputs, count = len(config_aus(config)), faces.shape[0]
+    num_outputs, count = len(config.data.aus), faces.shape[0]
     start = (config.data.image_size - config.data.crop_size) // 2
     window = slice(start, start + config.data.crop_size)
     batch = {

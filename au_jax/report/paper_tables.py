@@ -14,7 +14,7 @@ from au_jax.errors import UserError
 from au_jax.evaluation.paper import PROTOCOLS, Table
 from au_jax.evaluation.paper import Column as PrintedColumn
 from au_jax.labels import AUS, NUM_AUS
-from au_jax.run_dir import defined, read_finished
+from au_jax.run_dir import RunDir, defined
 
 PROTOCOL_NAMES: dict[str, str] = {"3fold": "3 folds", "cross": "cross-dataset", "10fold": "10 folds"}
 """Names of the protocols for readers."""
@@ -101,7 +101,7 @@ def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool 
         raise UserError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
     runs: dict[str, PaperRun] = {}
     for folder in map(Path, folders):
-        run = PaperRun(folder, *read_finished(folder))
+        run = PaperRun(folder, RunDir(folder).resolved_config(), RunDir(folder).results(all_folds=True))
         if run.dataset != table.dataset.lower() and not any_dataset:
             raise UserError(
                 f"{folder} is a run on {run.dataset}, and the paper's Table {table.number} is of {table.dataset}; leave it "

@@ -27,7 +27,7 @@ from au_jax.faces.registration import TEMPLATE
 from au_jax.labels import AU_NAMES, AUS, MISSING, PRESENT
 from au_jax.logs import read_metrics
 from au_jax.report import style
-from au_jax.run_dir import display_name
+from au_jax.run_dir import FoldDir, RunDir, display_name
 
 RECALLS = np.linspace(0.01, 1.0, 100)
 """Where the curves of folds are averaged."""
@@ -364,7 +364,7 @@ def draw_patches(workdir: Path, folds: tuple[int, ...]) -> style.Drawing:
       FileNotFoundError: a fold's model is gone.
       UserError: a fold's model is damaged.
     """
-    models = [files.read_npz(workdir / f"fold_{fold:02d}" / "jpml" / "model.npz") for fold in folds]
+    models = [files.read_npz(FoldDir(RunDir(workdir).fold(fold)).model("jpml")) for fold in folds]
     weights = importance(np.stack([model["patch_norms"] for model in models]))
     figure = Figure(figsize=(10.0, 7.2))
     shades = None

@@ -1,5 +1,6 @@
 """ANet: the multi-label CNN alone (paper section III-A)."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -9,14 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
+from au_jax.config import Config, to_dict
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
 from au_jax.explain.filters import filter_pictures
 from au_jax.models.cnn import AlexNet
-from au_jax.models.hybrid import cnn_forward as forward
-from au_jax.models.hybrid import config_aus, make_cnn, subtract_mean
-from au_jax.systems.base import FoldContext, check_finite, validation_metrics
+from au_jax.models.hybrid import cnn_forward, make_cnn, subtract_mean
+from au_jax.systems import BUILT_IN
+from au_jax.systems.base import (
+    FoldContext,
+    System,
+    check_finite,
+    checkpoint_bytes,
+    validation_metrics,
+)
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
@@ -25,36 +33,47 @@ SHOWN_CROPS = 16
 """Training crops that TensorBoard shows."""
 
 
-class ANet:
+class ANet(System):
     """The CNN, trained on single frames."""
 
+    name = "anet"
+    label, colour, marker, line = BUILT_IN[name].look
+
     def __init__(self, context: FoldContext):
-        self._context = context
-        self._model = make_cnn(context.config.cnn, len(config_aus(context.config)))
+        super().__init__(context)
+        self._model = make_cnn(context.config.cnn, len(context.aus))
         self._params: Any = None
         self._mean: np.ndarray | None = None
-        self._forward = parallel.make_forward(partial(forward, self._model))
+        self._forward = parallel.make_forward(partial(cnn_forward, self._model))
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        rows = int(input_pipeline.training_rows(train, config.cnn.frame_step, 0).sum())
+        steps = math.ceil(rows / config.cnn.batch_size)
+        return f"CNN, {config.cnn.epochs} epochs of about {steps} steps ({config.cnn.batch_size} frames)"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        init = partial(initial_params, make_cnn(config.cnn, aus), config.data.crop_size)
+        mean = 4.0 * 3 * config.data.image_size**2
+        return folds * (mean + checkpoint_bytes(init, config.cnn.optimizer))
 
     def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
         """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""
         context, config = self._context, self._context.config
         name = context.name("anet/cnn")
         self._mean = self._fit_mean(train_faces)
-        feed = make_input_pipeline(train_faces, config, context.seed(1))
+        pipeline = make_input_pipeline(train_faces, config, context.seed(1))
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
-            for number, batch in enumerate(feed.batches(epoch)):
-                if epoch == number == 0:
-                    show_crops(batch)
+            for number, batch in enumerate(pipeline.batches(epoch)):
+                constants = pipeline.epoch_constants(0) if epoch == number == 0 else {}
+                # One of several processes cannot look at frames that lie on the devices of all.
+                if epoch == number == 0 and (not constants or jax.process_count() == 1):
+                    shown = {key: jnp.asarray(rows[:SHOWN_CROPS]) for key, rows in batch.items()}
+                    crops = jax.vmap(pipeline.example, in_axes=(None, 0))(constants, shown)["image"]
+                    context.log.write_pictures(name, 0, "crops", np.asarray(crops))
                 yield batch
-
-        def show_crops(batch: parallel.Batch) -> None:
-            constants = feed.epoch_constants(0)
-            # One of several processes cannot look at frames that lie on the devices of all.
-            if not constants or jax.process_count() == 1:
-                shown = {key: jnp.asarray(rows[:SHOWN_CROPS]) for key, rows in batch.items()}
-                crops = jax.vmap(feed.example, in_axes=(None, 0))(constants, shown)["image"]
-                context.log.write_pictures(name, 0, "crops", np.asarray(crops))
 
         def watch(epoch: int, params: Any) -> None:
             kernels = np.asarray(params["conv1"]["kernel"])
@@ -63,30 +82,30 @@ class ANet:
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)
             loss = partial(losses.cross_entropy, label_reduction=config.cnn.label_reduction)
-            return validation_metrics(logits, validation.labels, loss)
+            return validation_metrics(logits, validation.labels, loss, context.aus)
 
-        def loss_of_drawn(params: Any, constants: Any, drawn: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-            example = feed.example(constants, drawn)
+        def loss(params: Any, constants: Any, row: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            example = pipeline.example(constants, row)
             return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
 
         stage = TrainSpec(
             name=name,
-            directory=context.directory / "anet",
+            directory=context.files.cnn,
             init=partial(initial_params, self._model, config.data.crop_size),
-            loss=loss_of_drawn,
+            loss=loss,
             constants={"mean": jnp.asarray(self._mean)},
-            epoch_constants=feed.epoch_constants,
+            epoch_constants=pipeline.epoch_constants,
             batches=batches,
-            steps_per_epoch=feed.steps_per_epoch,
+            steps_per_epoch=pipeline.steps_per_epoch,
             epochs=config.cnn.epochs,
             optimizer=make_optimizer(
-                config.cnn.optimizer, feed.steps_per_epoch, feed.steps_per_epoch * config.cnn.epochs
+                config.cnn.optimizer, pipeline.steps_per_epoch, pipeline.steps_per_epoch * config.cnn.epochs
             ),
             validate=validate,
             monitor=config.cnn.monitor,
             maximise=config.cnn.monitor == "f1",
             patience=config.cnn.patience,
-            plateau=Plateau(**config.cnn.plateau),
+            plateau=Plateau(**to_dict(config.cnn.plateau)),
             seed=context.seed(2),
             folds_to_go=context.folds_to_go,
             watch=watch,
@@ -99,13 +118,13 @@ class ANet:
         return faces.by_video(self.extract_features(faces)[0])
 
     def extract_features(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
-        """The logits [N, 12] and the L2-normalised fc7 [N, D] of every frame, float32.
+        """The logits [N, A] and the L2-normalised fc7 [N, D] of every frame, float32.
 
         Raises:
-          UserError: one of them is not finite; names fold, stage, frame and checkpoints.
+          DataError: one of them is not finite; names fold, stage, frame and checkpoints.
         """
         logits, fc7 = self._run(self._params, faces)
-        remedy = f"the CNN is the best of {self._context.directory / 'anet' / 'checkpoints'}; lower its learning rate"
+        remedy = f"the CNN is the best of {self._context.files.cnn / 'checkpoints'}; lower its learning rate"
         check_finite(faces, logits, f"{self._context.name('anet')}: scores", remedy)
         check_finite(faces, fc7, f"{self._context.name('anet')}: features", remedy)
         return logits, fc7
@@ -125,7 +144,7 @@ class ANet:
         return np.concatenate(logits), np.concatenate(fc7)
 
     def _fit_mean(self, faces: FaceSet) -> np.ndarray:
-        path = self._context.directory / "anet" / "mean.npz"
+        path = self._context.files.mean
         if not files.is_whole_npz(path):
             mean = input_pipeline.mean_image(faces)
             if self._context.config.cnn.mean == "channel":

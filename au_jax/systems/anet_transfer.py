@@ -1,28 +1,74 @@
 """ANet-T: a CNN trained on another dataset, its fc7, and linear SVMs trained on this one (paper sections IV-B and IV-D)."""
 
+import dataclasses
+
 import numpy as np
 
+from au_jax.config import Config, DataConfig, replace, to_dict
 from au_jax.data.dataset import FaceSet
+from au_jax.data.readers import make_reader
+from au_jax.data.splits import split_off
+from au_jax.errors import ConfigError
+from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, System
 from au_jax.systems.linear_svm import LinearSvms
 
+OTHER = "transfer"
+"""The other dataset's name among `FoldContext.datasets`, and the folder of its CNN in the run's folder."""
+SALT = 2017
+"""Sets the seeds of the other dataset's CNN apart from those of fold 0."""
+WIDTH = 4096
+"""Numbers of fc7."""
 
-class AnetTransfer:
+
+class AnetTransfer(System):
     """The cross-dataset protocol: the CNN sees no frame of this dataset, the SVMs see its training subjects."""
 
+    name = "anet_transfer"
+    label, colour, marker, line = BUILT_IN[name].look
+    config_block = "HogSvmConfig"
+
     def __init__(self, context: FoldContext):
-        if context.transfer is None:
-            raise ValueError("anet_transfer needs the other dataset in its context")
-        self._transfer = context.transfer
+        super().__init__(context)
+        config, dataset = context.config, context.datasets[OTHER]
         # One CNN serves every fold: its subjects are in none of them.
-        self._anet = ANet(context.transfer.context)
-        self._svms = LinearSvms(context, "anet_transfer", context.config.anet_transfer)
-        self._step = context.config.anet_transfer.frame_step
+        other = dataclasses.replace(
+            context,
+            config=_with_other_data(config),
+            index=0,
+            directory=context.directory.parent / OTHER,
+            salt=(SALT,),
+        )
+        chosen, rest = split_off(dataset.subjects, config.protocol.validation, other.seed(0))
+        self._train, self._validation = FaceSet(dataset, rest), FaceSet(dataset, chosen)
+        self._anet = ANet(other)
+        self._svms = LinearSvms(context, "anet_transfer", config.anet_transfer)
+        self._step = config.anet_transfer.frame_step
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuses the dataset itself for the other one."""
+        if make_reader(_other_data(config)).name == make_reader(config.data).name:
+            raise ConfigError("config.transfer names the dataset of config.data; anet_transfer needs another one")
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        epochs, aus = config.cnn.epochs, train.labels.shape[1]
+        return f"CNN on the other dataset, once, {epochs} epochs; {aus} linear SVMs on its fc7"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        svms = 4.0 * folds * WIDTH * config.anet_transfer.pca_components
+        return svms + ANet.disk_bytes(config, frames, 1, aus)
+
+    @classmethod
+    def further_data(cls, config: Config) -> dict[str, DataConfig]:
+        return {OTHER: _other_data(config)}
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Trains the CNN on the other dataset, if no fold has done so, then the SVMs on this fold's training subjects."""
-        self._anet.fit(self._transfer.train, self._transfer.validation)
+        self._anet.fit(self._train, self._validation)
         self._svms.fit(
             lambda: (self._features(train)[:: self._step], train.labels[:: self._step]),
             lambda: (self._features(validation)[:: self._step], validation.labels[:: self._step]),
@@ -34,3 +80,13 @@ class AnetTransfer:
 
     def _features(self, faces: FaceSet) -> np.ndarray:
         return self._anet.extract_features(faces)[1]
+
+
+def _other_data(config: Config) -> DataConfig:
+    """`config.data` with the fields that `config.transfer` changes."""
+    return replace(config.data, **to_dict(config.transfer))
+
+
+def _with_other_data(config: Config) -> Config:
+    """The config of the run on the other dataset, which has one fold."""
+    return replace(config, data=_other_data(config), folds=(0,))

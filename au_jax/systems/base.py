@@ -1,25 +1,29 @@
 """What a system of the paper's tables is: `fit` on training and validation subjects, then `score` on others."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float, Int8
 
-from au_jax.config import Config
-from au_jax.data.dataset import FaceSet
-from au_jax.errors import UserError
+from au_jax.config import Config, DataConfig, OptimizerConfig
+from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.errors import DataError
 from au_jax.evaluation import metrics
-from au_jax.labels import AUS
 from au_jax.logs import Costs, RunLog
+from au_jax.run_dir import FoldDir
+from au_jax.systems import GREY
 from au_jax.training import losses
+from au_jax.training.checkpoints import MOST
+from au_jax.training.optimizers import make_optimizer
 
 
 @dataclass(frozen=True)
 class FoldContext:
-    """Where a fold is at home; holds nothing of its test subjects.
+    """The config, the folder and the logs of a fold; nothing of its test subjects.
 
     Attributes:
       config: of the whole run.
@@ -27,9 +31,9 @@ class FoldContext:
       directory: of the fold, such as runs/demo/fold_00.
       log: of the run.
       costs: of the run.
+      datasets: the datasets that `System.further_data` asked for, by name.
       parents: names of the folders above `directory` that belong to a stage's name: ("fold_00",) in a part of a fold.
       salt: sets the seeds of a part apart from the fold's.
-      transfer: the other dataset's subjects, for the system whose CNN learns from them.
     """
 
     config: Config
@@ -37,9 +41,19 @@ class FoldContext:
     directory: Path
     log: RunLog
     costs: Costs
+    datasets: Mapping[str, FaceDataset] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     salt: tuple[int, ...] = ()
-    transfer: "Transfer | None" = None
+
+    @property
+    def files(self) -> FoldDir:
+        """The names of the fold's files."""
+        return FoldDir(self.directory)
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """The AUs of the run, in the order of the columns of labels and scores."""
+        return tuple(self.config.data.aus)
 
     def name(self, stage: str) -> str:
         """A stage's name in logs and errors, such as "fold_00/anet/cnn"."""
@@ -65,46 +79,115 @@ class FoldContext:
         )
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """The other dataset: its subjects, for training and validation, and where the CNN that learns from them is at home."""
+class System:
+    """A row of the tables; a class that extends this one and a line of the registry (`au_jax.systems`) make a system.
 
-    train: FaceSet
-    validation: FaceSet
-    context: FoldContext
+    Attributes:
+      name: in `config.systems`, in score files and in results.json.
+      label: the name for readers.
+      colour, marker, line: of its curves, as in matplotlib.
+      config_block: a dataclass, the section `config.<name>`, every field of which has a default. Systems of other packages
+        give the class; those built in give its name in `au_jax.config`, or None where several systems share the sections.
 
-
-class System(Protocol):
-    """A row of the tables.
-
-    `fit` may be called again after a kill: what is finished is read from the fold's folder. `score` gets faces without
-    labels and gives, per video key, scores [T, 12] float32, > 0 where the AU is found present.
+    Example:
+      >>> class Never(System):
+      ...     name, label = "never", "never present"
+      ...
+      ...     def fit(self, train, validation):
+      ...         pass
+      ...
+      ...     def score(self, faces):
+      ...         return {video.key: np.full((len(video), 12), -1.0, np.float32) for video in faces.videos}
+      >>> Never.disk_bytes(config=None, frames=1000, folds=3, aus=12)
+      0.0
     """
 
-    def __init__(self, context: FoldContext): ...
+    name: ClassVar[str]
+    label: ClassVar[str] = ""
+    colour: ClassVar[str] = GREY
+    marker: ClassVar[str] = "X"
+    line: ClassVar[str] = "-."
+    config_block: ClassVar[type | str | None] = None
+
+    def __init__(self, context: FoldContext):
+        self._context = context
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuses settings that would fail after hours; called before any work.
+
+        Raises:
+          ConfigError: names the field, and its choices or range.
+        """
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        """What the system does in a fold with these training subjects, in one line."""
+        return "fits, then scores"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        """Bytes that the system's files of all folds fill at most, its scores not counted.
+
+        Args:
+          config: of the run.
+          frames: of the dataset.
+          folds: of the protocol.
+          aus: number of AUs.
+        """
+        return 0.0
+
+    @classmethod
+    def further_data(cls, config: Config) -> dict[str, DataConfig]:
+        """The datasets that the system needs beside the run's own: name -> a section as `config.data`.
+
+        The run prepares them before the first fold, and hands them over in `FoldContext.datasets`. The folder of that name
+        in the run's folder belongs to the system, for what all folds share.
+        """
+        return {}
 
     def fit(self, train: FaceSet, validation: FaceSet, /) -> None:
-        """Learns from training subjects; chooses by validation subjects."""
-        ...
+        """Learns from training subjects; chooses by validation subjects.
+
+        May be called again after a kill: what is finished is read from the fold's folder.
+        """
+        raise NotImplementedError
 
     def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
-        """Scores every frame of every video."""
-        ...
+        """Scores every frame of every video.
+
+        Args:
+          faces: without labels.
+
+        Returns:
+          Video key -> scores [T, A] float32, > 0 where the AU is found present.
+        """
+        raise NotImplementedError
 
 
 def validation_metrics(
-    scores: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], jax.Array]
+    scores: Float[np.ndarray, "N A"],
+    labels: Int8[np.ndarray, "N A"],
+    loss: Callable[[np.ndarray, np.ndarray], Float[Array | np.ndarray, " N"]],
+    aus: Sequence[int],
 ) -> dict[str, float]:
-    """What an epoch is judged by.
+    """The metrics of an epoch, by which the best one is chosen.
 
     Args:
-      scores: [N, 12] float, of validation frames.
-      labels: [N, 12] int8.
+      scores: [N, A] float, of validation frames.
+      labels: [N, A] int8.
       loss: (scores, labels) -> the loss of every frame [N].
+      aus: numbers of the AUs.
 
     Returns:
       loss, the mean over the frames that have a label; f1, the average F1-frame at threshold 0; both NaN where a score is not
       finite; and f1/AU01 and so on, that of every AU for which it is defined.
+
+    Example:
+      >>> scores, labels = np.array([[1.0], [-1.0]], np.float32), np.array([[1], [1]], np.int8)
+      >>> metrics = validation_metrics(scores, labels, lambda scores, labels: (scores[:, 0] - labels[:, 0]) ** 2, aus=(12,))
+      >>> metrics["loss"], round(metrics["f1/AU12"], 3)
+      (2.0, 0.667)
     """
     if not np.isfinite(scores).all():
         return {"loss": np.nan, "f1": np.nan}
@@ -113,17 +196,45 @@ def validation_metrics(
     return {
         "loss": float((values * counted).sum() / max(counted.sum(), 1.0)),
         "f1": float(metrics.average(by_au)[0]),
-        **{f"f1/AU{au:02d}": float(value) for au, value in zip(AUS, by_au, strict=True) if np.isfinite(value)},
+        **{f"f1/AU{au:02d}": float(value) for au, value in zip(aus, by_au, strict=True) if np.isfinite(value)},
     }
 
 
-def check_finite(faces: FaceSet, rows: np.ndarray, what: str, remedy: str) -> None:
-    """Stops at rows [N, ...] of all frames of a set that are not finite.
+def check_finite(faces: FaceSet, rows: Float[np.ndarray, "N ..."], what: str, remedy: str) -> None:
+    """Stops at rows of all frames of a set that are not finite.
+
+    Args:
+      faces: N frames.
+      rows: [N, ...] of these frames.
+      what: the rows are, for the message.
+      remedy: for the message.
 
     Raises:
-      UserError: names the first of these frames.
+      DataError: names the first of these frames.
     """
     bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))
     if bad.size:
         video = np.repeat([video.key for video in faces.videos], [len(video) for video in faces.videos])[bad[0]]
-        raise UserError(f"{what} of {video}, frame {faces.frame_numbers[bad[0]]}, are not finite; {remedy}")
+        raise DataError(f"{what} of {video}, frame {faces.frame_numbers[bad[0]]}, are not finite; {remedy}")
+
+
+def checkpoint_bytes(init: Callable[[jax.Array], Any], optimizer: OptimizerConfig) -> float:
+    """Bytes that a network's checkpoints fill: parameters and what the optimizer keeps of each.
+
+    Args:
+      init: key -> parameters; not computed, only their shapes are asked for.
+      optimizer: such as `config.cnn.optimizer`.
+    """
+    params = jax.eval_shape(init, jax.random.key(0))
+    state = params, jax.eval_shape(make_optimizer(optimizer, 1, 1).tx.init, params)
+    return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
+
+
+def every_nth(step: int) -> str:
+    """The frames that a step takes, in words.
+
+    Example:
+      >>> every_nth(1), every_nth(2), every_nth(20)
+      ('every frame', 'every 2nd frame', 'every 20th frame')
+    """
+    return "every frame" if step == 1 else f"every {step}{'nd' if step == 2 else 'rd' if step == 3 else 'th'} frame"

@@ -1,4 +1,4 @@
-"""The hybrid's fusion network: two layers on the CNN's and the LSTM's scores of a frame (section III-C)."""
+"""The hybrid's fusion network: two layers on the CNN's and the LSTM's scores of a frame (paper section III-C)."""
 
 import math
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from au_jax.config import to_dict
 from au_jax.models.fusion import Fusion
-from au_jax.models.hybrid import config_aus, make_fusion
-from au_jax.models.hybrid import fusion_forward as forward
+from au_jax.models.hybrid import fusion_forward, make_fusion
 from au_jax.systems.base import FoldContext, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
 
-Streams = tuple[np.ndarray, np.ndarray]
+Branches = tuple[np.ndarray, np.ndarray]
 """The CNN's and the LSTM's rows of the same frames, [N, ..] each."""
 
 
@@ -26,12 +26,20 @@ class FusionTrainer:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._model = make_fusion(context.config.fusion, len(config_aus(context.config)))
+        self._model = make_fusion(context.config.fusion, len(context.aus))
         self._params: Any = None
-        self._forward = parallel.make_forward(partial(forward, self._model))
+        self._forward = parallel.make_forward(partial(fusion_forward, self._model))
 
-    def fit(self, streams: Streams, labels: np.ndarray, held_streams: Streams, held_labels: np.ndarray) -> None:
-        """Trains by masked cross-entropy; keeps the epoch of the lowest loss on held-out frames."""
+    def fit(
+        self, branches: Branches, labels: np.ndarray, validation_branches: Branches, validation_labels: np.ndarray
+    ) -> None:
+        """Trains by masked cross-entropy; keeps the epoch of the lowest loss on other frames.
+
+        Args:
+          branches: of the frames to learn from.
+          labels: of these frames, [N, A] int8.
+          validation_branches, validation_labels: of the frames that choose the epoch.
+        """
         context, config = self._context, self._context.config.fusion
         known = np.flatnonzero((labels != 0).any(-1))
         steps_per_epoch = math.ceil(len(known) / config.batch_size)
@@ -42,8 +50,8 @@ class FusionTrainer:
                 rows = order[start : start + config.batch_size]
                 missing = config.batch_size - len(rows)
                 batch = {
-                    "cnn": streams[0][rows],
-                    "lstm": streams[1][rows],
+                    "cnn": branches[0][rows],
+                    "lstm": branches[1][rows],
                     "labels": labels[rows],
                     "mask": np.ones(len(rows), np.float32),
                 }
@@ -52,14 +60,14 @@ class FusionTrainer:
                 )
 
         def validate(params: Any) -> dict[str, float]:
-            logits = self._run(params, held_streams)
+            logits = self._run(params, validation_branches)
             loss = partial(losses.cross_entropy, label_reduction=config.label_reduction)
-            return validation_metrics(logits, held_labels, loss)
+            return validation_metrics(logits, validation_labels, loss, context.aus)
 
         stage = TrainSpec(
             name=context.name("hybrid/fusion"),
-            directory=context.directory / "hybrid" / "fusion",
-            init=partial(initial_params, self._model, streams[0].shape[1], streams[1].shape[1]),
+            directory=context.files.fusion,
+            init=partial(initial_params, self._model, branches[0].shape[1], branches[1].shape[1]),
             loss=partial(example_loss, self._model, config.label_reduction),
             constants={},
             batches=batches,
@@ -70,22 +78,22 @@ class FusionTrainer:
             monitor="loss",
             maximise=False,
             patience=config.patience,
-            plateau=Plateau(**config.plateau),
+            plateau=Plateau(**to_dict(config.plateau)),
             seed=context.seed(7),
             folds_to_go=context.folds_to_go,
         )
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def logits(self, streams: Streams) -> np.ndarray:
-        """Fused logits [N, 12] float32."""
-        return self._run(self._params, streams)
+    def logits(self, branches: Branches) -> np.ndarray:
+        """Fused logits [N, A] float32."""
+        return self._run(self._params, branches)
 
-    def _run(self, params: Any, streams: Streams) -> np.ndarray:
+    def _run(self, params: Any, branches: Branches) -> np.ndarray:
         # A few thousand parameters: all frames at once, in one compiled shape per power of two.
-        count = len(streams[0])
+        count = len(branches[0])
         padded = 1 << max(count - 1, 1).bit_length()
-        cnn, lstm = (np.pad(rows, ((0, padded - count), (0, 0))) for rows in streams)
+        cnn, lstm = (np.pad(rows, ((0, padded - count), (0, 0))) for rows in branches)
         return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
 
 

@@ -1,30 +1,120 @@
-"""The hybrid: CNN, LSTMs on its fc7, and the fusion of both (paper section III; "Ours" in the tables).
+"""The hybrid: CNN, LSTMs on its PCA-reduced fc7, and the fusion of both (paper section III; "Ours" in the tables)."""
 
-CNN and LSTM of one fold: the two streams of scores that the fusion network merges (sections III-A and III-B).
-"""
-
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
-from au_jax.models.hybrid import project
+from au_jax.models.hybrid import make_fusion, make_lstm
+from au_jax.systems import BUILT_IN, fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext
-from au_jax.systems.fusion_trainer import FusionTrainer, Streams
+from au_jax.systems.base import FoldContext, System, checkpoint_bytes
+from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
+from au_jax.systems.pca import fit_number_of_components, project
+
+
+class Hybrid(System):
+    """The whole system; its CNN is the fold's ANet, trained here where that has not been done."""
+
+    name = "hybrid"
+    label, colour, marker, line = BUILT_IN[name].look
+
+    def __init__(self, context: FoldContext):
+        super().__init__(context)
+        self._cnn_lstm = CnnLstm(context)
+        self._fusion = FusionTrainer(context)
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        cnn = "the CNN of ANet" if "anet" in config.systems else ANet.plan_line(config, train)
+        steps = lstm_trainer.steps_per_epoch(config.lstm, len(train))
+        inner = f", {config.fusion.inner_folds} times more on parts" if config.fusion.train_on == "out_of_fold" else ""
+        return (
+            f"{cnn}; LSTM, {config.lstm.epochs} epochs of {steps} steps; fusion, {config.fusion.epochs} epochs{inner}"
+        )
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        width = config.lstm.pca_components
+        widths = (aus, aus)
+        if config.fusion.variant == "features":
+            widths = (width, config.lstm.hidden * (1 + config.lstm.bidirectional))
+        lstm = partial(lstm_trainer.initial_params, make_lstm(config.lstm, aus), width)
+        fusion = partial(fusion_trainer.initial_params, make_fusion(config.fusion, aus), *widths)
+        features = 4.0 * frames * (1 - 1 / folds) * (width + aus)
+        networks = checkpoint_bytes(lstm, config.lstm.optimizer) + checkpoint_bytes(fusion, config.fusion.optimizer)
+        inner = config.fusion.inner_folds if config.fusion.train_on == "out_of_fold" else 0
+        # ANet has told of the fold's own CNN.
+        cnns = inner + ("anet" not in config.systems)
+        return folds * (1 + inner) * (networks + features) + cnns * ANet.disk_bytes(config, frames, folds, aus)
+
+    def fit(self, train: FaceSet, validation: FaceSet) -> None:
+        """Trains CNN, PCA and LSTM stack on training subjects, then the fusion network (paper section III-C).
+
+        The branches' scores of their own training frames are over-fitted; a fusion network that learned from them would
+        trust the CNN alone. It learns from `config.fusion.train_on`: "validation" subjects, a share of which it does
+        not see and which chooses its best epoch; "out_of_fold" scores of the training subjects, by branches that were
+        trained without them; or, to show the difference, the "train" scores themselves. For the latter two all
+        validation subjects choose the best epoch.
+        """
+        self._cnn_lstm.fit(train, validation)
+        choice = self._context.config.fusion.train_on
+        if choice == "validation":
+            branches, labels = self._cnn_lstm.branches(validation), validation.labels
+            chooses = self._chooses_epoch(validation)
+            learns = ~chooses
+            if not chooses.any():
+                chooses = learns
+            cnn, lstm = branches
+            self._fusion.fit(
+                (cnn[learns], lstm[learns]), labels[learns], (cnn[chooses], lstm[chooses]), labels[chooses]
+            )
+            return
+        if choice == "out_of_fold":
+            branches, labels = self._out_of_fold(train, validation)
+        else:
+            branches, labels = self._cnn_lstm.branches(train), train.labels
+        self._fusion.fit(branches, labels, self._cnn_lstm.branches(validation), validation.labels)
+
+    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+        """The fusion network's logits."""
+        return faces.by_video(self._fusion.logits(self._cnn_lstm.branches(faces)))
+
+    def _out_of_fold(self, train: FaceSet, validation: FaceSet) -> tuple[Branches, np.ndarray]:
+        """Branches and labels of all training subjects, each scored by networks that were trained on other parts."""
+        parts = min(self._context.config.fusion.inner_folds, len(train.subjects))
+        order = np.random.default_rng(self._context.seed(9)).permutation(len(train.subjects))
+        branches, labels = [], []
+        for number, chunk in enumerate(np.array_split(order, parts)):
+            left_out = tuple(sorted(train.subjects[int(index)] for index in chunk))
+            others = tuple(subject for subject in train.subjects if subject not in left_out)
+            inner = CnnLstm(self._context.part(f"inner_{number:02d}", number))
+            inner.fit(train.select(others), validation)
+            branches.append(inner.branches(train.select(left_out)))
+            labels.append(train.select(left_out).labels)
+        cnn, lstm = zip(*branches, strict=True)
+        return (np.concatenate(cnn), np.concatenate(lstm)), np.concatenate(labels)
+
+    def _chooses_epoch(self, validation: FaceSet) -> np.ndarray:
+        """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
+        count = round(self._context.config.fusion.holdout * len(validation.subjects))
+        count = min(count, len(validation.subjects) - 1)
+        order = np.random.default_rng(self._context.seed(8)).permutation(len(validation.subjects))
+        choosing = {validation.subjects[index] for index in order[:count]}
+        return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
 
 
 class CnnLstm:
-    """The CNN and, on its PCA-reduced fc7, the LSTM stack."""
+    """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B)."""
 
     def __init__(self, context: FoldContext):
         self._context = context
         self._anet = ANet(context)
-        self._temporal = LSTMTrainer(context)
-        self._folder = context.directory / "hybrid" / "features"
+        self._lstm = LSTMTrainer(context)
         self._pca: dict[str, np.ndarray] = {}
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
@@ -33,134 +123,55 @@ class CnnLstm:
         with self._context.costs.measure(self._context.name("hybrid/features")):
             self._keep_features(train, fit=True)
             self._keep_features(validation, fit=False)
-        self._temporal.fit(
+        self._lstm.fit(
             train.by_video(self._features(train)[0]),
             train.by_video(train.labels),
             validation.by_video(self._features(validation)[0]),
             validation.by_video(validation.labels),
         )
 
-    def streams(self, faces: FaceSet) -> Streams:
+    def branches(self, faces: FaceSet) -> Branches:
         """The CNN's and the LSTM's rows of every frame: scores, or features for the fusion variant that joins those."""
         rows, cnn = self._features(faces)
-        outputs = self._temporal.outputs(faces.by_video(rows)).values()
+        outputs = self._lstm.outputs(faces.by_video(rows)).values()
         if self._context.config.fusion.variant == "features":
             return rows, np.concatenate([hidden for _, hidden in outputs])
         return cnn, np.concatenate([scores for scores, _ in outputs])
 
     def _paths(self, faces: FaceSet) -> list[Path]:
-        return [self._folder / f"{subject}.npz" for subject in faces.subjects]
+        return [self._context.files.features(subject) for subject in faces.subjects]
 
     def _keep_features(self, faces: FaceSet, fit: bool) -> None:
         """Writes the features of training and validation subjects into the fold's folder, for this and the next start."""
-        paths, pca = self._paths(faces), self._folder / "pca.npz"
+        paths, pca = self._paths(faces), self._context.files.pca
         if not all(files.is_whole_npz(path) for path in (pca, *paths)):
             cnn, fc7 = self._anet.extract_features(faces)
             if fit:
                 files.write_npz(pca, self._fit_pca(fc7))
             self._pca = files.read_npz(pca)
             ends = np.cumsum(faces.lengths)[:-1]
-            for path, part, scores in zip(paths, np.split(self._project(fc7), ends), np.split(cnn, ends), strict=True):
+            rows = project(fc7, self._pca["mean"], self._pca["components"])
+            for path, part, scores in zip(paths, np.split(rows, ends), np.split(cnn, ends), strict=True):
                 files.write_npz(path, {"features": part, "cnn_scores": scores})
         self._pca = files.read_npz(pca)
 
     def _features(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
-        """PCA-reduced fc7 [N, D] and CNN logits [N, 12], read where they were kept."""
+        """PCA-reduced fc7 [N, D] and CNN logits [N, A], read where they were kept."""
         paths = self._paths(faces)
         if all(path.exists() for path in paths):
             parts = [files.read_npz(path) for path in paths]
             rows, cnn = (np.concatenate([part[name] for part in parts]) for name in ("features", "cnn_scores"))
             return rows, cnn
         cnn, fc7 = self._anet.extract_features(faces)
-        return self._project(fc7), cnn
+        return project(fc7, self._pca["mean"], self._pca["components"]), cnn
 
     def _fit_pca(self, fc7: np.ndarray) -> dict[str, np.ndarray]:
         config = self._context.config.lstm
-        components = min(config.pca_components, *fc7.shape)
-        pca = PCA(components, svd_solver="covariance_eigh" if fc7.shape[0] > fc7.shape[1] else "full")
-        pca.fit(fc7)
-        assert pca.components_ is not None
+        components = fit_number_of_components(fc7, config.pca_components)
         self._context.log.write(
             self._context.name("hybrid/pca"),
             0,
-            {"components": components, "retained_energy": float(pca.explained_variance_ratio_.sum())},
+            {"components": len(components.directions), "retained_energy": components.energy},
         )
-        scale = np.sqrt(pca.explained_variance_.mean()) if config.standardise else 1.0
-        return {"mean": pca.mean_, "components": pca.components_ / scale}
-
-    def _project(self, fc7: np.ndarray) -> np.ndarray:
-        return project(fc7, self._pca["mean"], self._pca["components"])
-
-
-TRAIN_ON: tuple[str, ...] = ("validation", "out_of_fold", "train")
-"""Whose scores the fusion network learns from, by `config.fusion.train_on`."""
-
-
-class Hybrid:
-    """The whole system; its CNN is the fold's ANet, trained here where that has not been done."""
-
-    def __init__(self, context: FoldContext):
-        self._context = context
-        self._streams = CnnLstm(context)
-        self._merging = FusionTrainer(context)
-
-    def fit(self, train: FaceSet, validation: FaceSet) -> None:
-        """Trains CNN, PCA and LSTM stack on training subjects, then the fusion network (notes section 3).
-
-        The streams' scores of their own training frames are over-fitted; a fusion network that learned from them would
-        trust the CNN alone. It learns from `config.fusion.train_on`: "validation" subjects, a share of which it does
-        not see and which tells its best epoch; "out_of_fold" scores of the training subjects, by streams that were
-        trained without them; or, to show the difference, the "train" scores themselves. For the latter two all
-        validation subjects tell the best epoch.
-        """
-        self._streams.fit(train, validation)
-        choice = self._context.config.fusion.train_on
-        if choice == "validation":
-            streams = self._streams.streams(validation)
-            stop = self._held_out(validation)
-            learn = ~stop
-            if not stop.any():
-                stop = learn
-            arguments = (_rows(streams, learn), validation.labels[learn], _rows(streams, stop), validation.labels[stop])
-        elif choice == "out_of_fold":
-            streams, labels = self._out_of_fold(train, validation)
-            arguments = (streams, labels, self._streams.streams(validation), validation.labels)
-        else:
-            arguments = (
-                self._streams.streams(train),
-                train.labels,
-                self._streams.streams(validation),
-                validation.labels,
-            )
-        self._merging.fit(*arguments)
-
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
-        """The fusion network's logits."""
-        return faces.by_video(self._merging.logits(self._streams.streams(faces)))
-
-    def _out_of_fold(self, train: FaceSet, validation: FaceSet) -> tuple[Streams, np.ndarray]:
-        """Streams and labels of all training subjects, each scored by networks that were trained on other parts."""
-        parts = min(self._context.config.fusion.inner_folds, len(train.subjects))
-        order = np.random.default_rng(self._context.seed(9)).permutation(len(train.subjects))
-        streams, labels = [], []
-        for number, chunk in enumerate(np.array_split(order, parts)):
-            held = tuple(sorted(train.subjects[int(index)] for index in chunk))
-            others = tuple(subject for subject in train.subjects if subject not in held)
-            inner = CnnLstm(self._context.part(f"inner_{number:02d}", number))
-            inner.fit(train.select(others), validation)
-            streams.append(inner.streams(train.select(held)))
-            labels.append(train.select(held).labels)
-        cnn, lstm = zip(*streams, strict=True)
-        return (np.concatenate(cnn), np.concatenate(lstm)), np.concatenate(labels)
-
-    def _held_out(self, validation: FaceSet) -> np.ndarray:
-        """Marks the frames of validation subjects that only tell the fusion network's best epoch, [N] bool."""
-        count = round(self._context.config.fusion.holdout * len(validation.subjects))
-        count = min(count, len(validation.subjects) - 1)
-        order = np.random.default_rng(self._context.seed(8)).permutation(len(validation.subjects))
-        held = {validation.subjects[index] for index in order[:count]}
-        return np.concatenate([np.full(len(video), video.subject in held) for video in validation.videos])
-
-
-def _rows(streams: Streams, chosen: np.ndarray) -> Streams:
-    return streams[0][chosen], streams[1][chosen]
+        scale = np.sqrt(components.variances.mean()) if config.standardise else 1.0
+        return {"mean": components.mean, "components": components.directions / scale}

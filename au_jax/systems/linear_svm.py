@@ -7,18 +7,18 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
+from jaxtyping import Float32, Int8
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from au_jax import files
 from au_jax.config import Config
 from au_jax.evaluation import metrics
-from au_jax.labels import NUM_AUS
 from au_jax.systems.base import FoldContext
 from au_jax.systems.pca import fit_components, project
 
-Examples = tuple[np.ndarray, np.ndarray]
-"""Features [N, D] float32 and labels [N, 12] int8 of the same frames."""
+Examples = tuple[Float32[np.ndarray, "N D"], Int8[np.ndarray, "N A"]]
+"""Features and labels of the same frames."""
 
 
 class LinearSvms:
@@ -29,16 +29,22 @@ class LinearSvms:
         self._model: dict[str, np.ndarray] = {}
 
     def fit(self, train: Callable[[], Examples], validation: Callable[[], Examples]) -> None:
-        """Fits, or reads what an earlier start fitted, without asking for the examples then."""
-        path = self._context.directory / self._system / "model.npz"
+        """Fits, or reads what an earlier start fitted, without asking for the examples then.
+
+        Args:
+          train: makes the training examples.
+          validation: makes the examples that choose the cost.
+        """
+        path = self._context.files.model(self._system)
         if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name(f"{self._system}/fit")):
                 files.write_npz(path, self._fit(*train(), *validation()))
         self._model = files.read_npz(path)
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
-        """Decision values [N, 12] float32 of features [N, D]."""
-        return self._project(rows) @ self._model["weights"] + self._model["bias"]
+    def score(self, rows: Float32[np.ndarray, "N D"]) -> Float32[np.ndarray, "N A"]:
+        """Decision values [N, A] of features [N, D]."""
+        rows = project(rows, self._model["mean"], self._model["components"])
+        return rows @ self._model["weights"] + self._model["bias"]
 
     def _fit(
         self, rows: np.ndarray, labels: np.ndarray, validation_rows: np.ndarray, validation_labels: np.ndarray
@@ -47,8 +53,8 @@ class LinearSvms:
         components = fit_components(rows, config.pca_energy, config.pca_components)
         # One scale for all components keeps PCA's geometry and makes the costs comparable between datasets.
         scale = np.sqrt(components.variances.sum())
-        self._model = {"mean": components.mean, "components": components.directions / scale}
-        rows, validation_rows = self._project(rows), self._project(validation_rows)
+        mean, directions = components.mean, components.directions / scale
+        rows, validation_rows = project(rows, mean, directions), project(validation_rows, mean, directions)
         seed = self._context.seed(3)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             models = list(
@@ -56,7 +62,7 @@ class LinearSvms:
                     lambda au: _fit_au(
                         rows, labels[:, au], validation_rows, validation_labels[:, au], config.costs, seed
                     ),
-                    range(NUM_AUS),
+                    range(labels.shape[1]),
                 )
             )
         weights, bias, costs = zip(*models, strict=True)
@@ -66,14 +72,12 @@ class LinearSvms:
             {"pca_components": len(components.directions), "retained_energy": components.energy},
         )
         return {
-            **self._model,
+            "mean": mean,
+            "components": directions,
             "weights": np.stack(weights, 1).astype(np.float32),
             "bias": np.array(bias, np.float32),
             "costs": np.array(costs),
         }
-
-    def _project(self, rows: np.ndarray) -> np.ndarray:
-        return project(rows, self._model["mean"], self._model["components"])
 
 
 def _fit_au(

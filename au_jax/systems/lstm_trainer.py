@@ -1,4 +1,4 @@
-"""The hybrid's temporal network: stacked LSTMs on frame features, trained with the max-margin loss (section III-B)."""
+"""The hybrid's temporal network: stacked LSTMs on frame features, trained with the max-margin loss (paper section III-B)."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.config import Config
+from au_jax.config import Config, to_dict
 from au_jax.data import sequences
-from au_jax.models.hybrid import config_aus, lstm_forward, make_lstm
+from au_jax.models.hybrid import lstm_forward, make_lstm
 from au_jax.models.lstm import LSTMStack
 from au_jax.systems.base import FoldContext, validation_metrics
 from au_jax.training import losses, parallel
@@ -26,54 +26,58 @@ class LSTMTrainer:
 
     def __init__(self, context: FoldContext):
         self._context = context
-        self._model = make_lstm(context.config.lstm, len(config_aus(context.config)))
+        self._model = make_lstm(context.config.lstm, len(context.aus))
         self._params: Any = None
         self._forward = parallel.make_forward(partial(forward, self._model))
 
     def fit(self, train_rows: VideoRows, train_labels: VideoRows, rows: VideoRows, labels: VideoRows) -> None:
-        """Trains on subsequences of the training videos; keeps the pass with the best F1-frame on whole validation videos."""
+        """Trains on subsequences of the training videos; keeps the epoch with the best F1-frame on whole validation videos.
+
+        Args:
+          train_rows: video key -> features [T, D] of the training subjects.
+          train_labels: video key -> labels [T, A].
+          rows, labels: those of the validation subjects.
+        """
         context, config = self._context, self._context.config.lstm
         videos = sequences.training_videos(train_rows, train_labels, config.concatenate)
-        frames = sum(len(video) for video in videos)
-        updates = config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
+        steps = steps_per_epoch(config, sum(len(video) for video in videos))
         dimension = videos[0].features.shape[1]
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
-            stream = sequences.subsequence_batches(
+            subsequences = sequences.subsequence_batches(
                 videos,
                 seed=context.seed(4),
                 epoch=epoch,
-                steps=updates,
+                steps=steps,
                 batch_size=config.batch_size,
                 length=config.sequence_length,
                 burn_in=config.burn_in,
                 min_active=config.min_active,
             )
-            return map(parallel.take_process_rows, stream)
+            return map(parallel.take_process_rows, subsequences)
 
         truth = np.concatenate(list(labels.values()))
 
         def validate(params: Any) -> dict[str, float]:
             scores = np.concatenate([scores for scores, _ in self._run(params, rows).values()])
-            return validation_metrics(
-                scores, truth, partial(losses.max_margin, margin=config.margin, grad_threshold=None)
-            )
+            loss = partial(losses.max_margin, margin=config.margin, grad_threshold=None)
+            return validation_metrics(scores, truth, loss, context.aus)
 
         stage = TrainSpec(
             name=context.name("hybrid/lstm"),
-            directory=context.directory / "hybrid" / "lstm",
+            directory=context.files.lstm,
             init=partial(initial_params, self._model, dimension),
             loss=partial(example_loss, self._model, config.margin, grad_threshold(config)),
             constants={},
             batches=batches,
-            steps_per_epoch=updates,
+            steps_per_epoch=steps,
             epochs=config.epochs,
-            optimizer=make_optimizer(config.optimizer, updates, updates * config.epochs),
+            optimizer=make_optimizer(config.optimizer, steps, steps * config.epochs),
             validate=validate,
             monitor="f1",
             maximise=True,
             patience=config.patience,
-            plateau=Plateau(**config.plateau),
+            plateau=Plateau(**to_dict(config.plateau)),
             seed=context.seed(5),
             folds_to_go=context.folds_to_go,
         )
@@ -81,7 +85,7 @@ class LSTMTrainer:
             self._params = train(stage, cost.noting(context.log.write))
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Per video: scores [T, 12] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
+        """Per video: scores [T, A] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
         return self._run(self._params, rows)
 
     def _run(self, params: Any, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -99,6 +103,16 @@ class LSTMTrainer:
                 length = lengths[start + index]
                 results[key] = scores[index, :length], hidden[index, :length]
         return results
+
+
+def steps_per_epoch(config: Config, frames: int) -> int:
+    """Batches of an epoch: `config.lstm.steps_per_epoch`, or, where that is 0, as many as hold all training frames.
+
+    Args:
+      config: `config.lstm`.
+      frames: of the training subjects.
+    """
+    return config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
 
 
 def grad_threshold(config: Config) -> float | None:
@@ -131,6 +145,6 @@ def example_loss(
 
 
 def forward(model: LSTMStack, params: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Scores [B, T, 12] and the last layer's hidden output [B, T, hidden] of whole videos."""
+    """Scores [B, T, A] and the last layer's hidden output [B, T, hidden] of whole videos."""
     scores, hidden, _ = lstm_forward(model, params, batch["features"])
     return scores, hidden

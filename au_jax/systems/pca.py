@@ -1,8 +1,9 @@
-"""PCA on the descriptors of training subjects, for HOG+SVM and ANet-T (linear_svm.py) and for CPM."""
+"""Principal component analysis of frame features, for HOG+SVM, ANet-T, CPM and the hybrid (paper sections III-B and IV-D)."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float32
 from sklearn.decomposition import PCA
 
 
@@ -17,22 +18,27 @@ class Components:
       energy: share of the rows' variance that they hold.
     """
 
-    mean: np.ndarray
-    directions: np.ndarray
-    variances: np.ndarray
+    mean: Float[np.ndarray, " D"]
+    directions: Float[np.ndarray, "K D"]
+    variances: Float[np.ndarray, " K"]
     energy: float
 
 
-def fit_components(rows: np.ndarray, energy: float, most: int) -> Components:
-    """Fits PCA.
+def fit_components(rows: Float[np.ndarray, "N D"], energy: float, most: int) -> Components:
+    """Fits as few components as hold a share of the variance.
 
     Args:
       rows: [N, D] float32.
-      energy: share of the variance to keep.
+      energy: share of the variance to keep, 0 to 1.
       most: components at most.
 
     Returns:
       As few components as hold that share, or `most`.
+
+    Example:
+      >>> rows = np.array([[2, 0], [-2, 0], [0, 0.1], [0, -0.1]], np.float32)
+      >>> fit_components(rows, energy=0.9, most=2).directions.shape
+      (1, 2)
     """
     most = min(most, *rows.shape)
     pca = PCA(most, svd_solver="auto", random_state=0).fit(rows)
@@ -42,6 +48,39 @@ def fit_components(rows: np.ndarray, energy: float, most: int) -> Components:
     return Components(pca.mean_, pca.components_[:kept], pca.explained_variance_[:kept], float(shares[kept - 1]))
 
 
-def project(rows: np.ndarray, mean: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Rows [N, D] along directions [K, D] after subtracting the mean, [N, K] float32."""
+def fit_number_of_components(rows: Float[np.ndarray, "N D"], number: int) -> Components:
+    """Fits a fixed number of components, exactly: by the covariance matrix where there are more rows than columns.
+
+    Args:
+      rows: [N, D] float32.
+      number: of components; as many as there can be where that is fewer.
+
+    Example:
+      >>> rows = np.array([[2, 0], [-2, 0], [0, 0.1], [0, -0.1]], np.float32)
+      >>> fit_number_of_components(rows, 5).variances.round(3).tolist()
+      [2.6670000553131104, 0.007000000216066837]
+    """
+    pca = PCA(min(number, *rows.shape), svd_solver="covariance_eigh" if rows.shape[0] > rows.shape[1] else "full")
+    pca.fit(rows)
+    assert pca.components_ is not None
+    return Components(pca.mean_, pca.components_, pca.explained_variance_, float(pca.explained_variance_ratio_.sum()))
+
+
+def project(
+    rows: Float[np.ndarray, "N D"], mean: Float[np.ndarray, " D"], directions: Float[np.ndarray, "K D"]
+) -> Float32[np.ndarray, "N K"]:
+    """Projects rows onto directions after subtracting the mean.
+
+    Args:
+      rows: [N, D].
+      mean: [D].
+      directions: [K, D].
+
+    Returns:
+      [N, K] float32.
+
+    Example:
+      >>> project(np.ones((1, 2)), np.array([0.0, 1.0]), np.array([[3.0, 5.0]])).tolist()
+      [[3.0]]
+    """
     return ((rows - mean) @ directions.T).astype(np.float32)

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from au_jax.config import load
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
 from au_jax.systems.anet import ANet
 from au_jax.training import trainer
-from configs import demo
 
 pytestmark = pytest.mark.optax
 
@@ -117,7 +117,7 @@ def test_a_killed_run_on_the_device_ends_in_the_same_parameters(short, context, 
 
 
 def test_nothing_is_kept_by_default():
-    assert demo.get_config().data.cache == "none"
+    assert load("demo").data.cache == "none"
 
 
 def test_crops_are_cut_and_mirrored():

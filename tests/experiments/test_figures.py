@@ -14,6 +14,7 @@ from au_jax.descriptors.vgg_face import LAYERS, Weights
 from au_jax.errors import UserError
 from au_jax.explain.divergence import distributions, js_divergence
 from au_jax.labels import AUS
+from au_jax.run_dir import TrainedFold
 from au_jax.training.trainer import best_params
 from experiments import fig3 as fig3_module
 from experiments.cooccurrence import cooccurrence
@@ -22,8 +23,7 @@ from experiments.fig3 import fig3
 from experiments.fig4 import fig4
 from experiments.fig5 import ascent_settings, fig5, moved_regions
 from experiments.precision_recall import precision_recall
-from experiments.samples import draw_sample
-from experiments.trained import TrainedRun
+from experiments.samples import draw_sample, fc7
 
 # TFDS's and scikit-learn's own arithmetic mixes dtypes.
 pytestmark = pytest.mark.optax
@@ -53,7 +53,7 @@ def test_fig2_has_the_filters_of_the_checkpoint(finished, tmp_path):
 
 
 def test_sample_is_spread_over_people_and_time(finished):
-    run = TrainedRun(finished)
+    run = TrainedFold(finished)
     sample = draw_sample(run.dataset, run.dataset.subjects, people=3, per_person=10)
     everyone = run.dataset.subjects
     assert sample.subjects == (everyone[0], everyone[2], everyone[-1])
@@ -107,7 +107,7 @@ def test_fig3_with_vgg_face_and_another_runs_network(finished, tmp_path, monkeyp
 def test_fig4_sums_are_those_of_the_formula(finished, tmp_path):
     fig4(finished, people=3, frames=8, out=tmp_path)
     assert is_whole(tmp_path, "fig4")
-    run = TrainedRun(finished)
+    run = TrainedFold(finished)
     sample = draw_sample(run.dataset, run.test_subjects, 3, 8)
     rows = distributions(sample.subject_means(shape(sample.landmarks, 40)))
     sums = [sum(js_divergence(p, q) for q in rows) for p in rows]
@@ -132,15 +132,15 @@ def test_fig4_of_two_runs_shows_each_with_the_others_network(finished, tmp_path)
 
 def test_faces_of_another_size_are_refused(finished):
     with pytest.raises(UserError, match="trained on faces of 40 px and is shown faces of 72 px"):
-        TrainedRun(finished).fc7(np.zeros((1, 72, 72, 3), np.uint8))
+        fc7(TrainedFold(finished), np.zeros((1, 72, 72, 3), np.uint8))
 
 
 def test_fc7_is_that_of_the_system(finished):
-    run = TrainedRun(finished)
+    run = TrainedFold(finished)
     kept = files.read_npz(finished / "fold_00" / "hybrid" / "features" / "pca.npz")
     subject = files.read_json(finished / "split.json")["folds"][0]["validation"][0]
     sample = draw_sample(run.dataset, (subject,), 1, 10_000)
-    rows = (run.fc7(sample.images) - kept["mean"]) @ kept["components"].T
+    rows = (fc7(run, sample.images) - kept["mean"]) @ kept["components"].T
     stored = files.read_npz(finished / "fold_00" / "hybrid" / "features" / f"{subject}.npz")["features"]
     found = run.dataset.records(subject).found
     np.testing.assert_allclose(rows, stored[found], atol=2e-4)

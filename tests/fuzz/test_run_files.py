@@ -8,8 +8,8 @@ import pytest
 from au_jax import files
 from au_jax.config import load
 from au_jax.errors import UserError
-from au_jax.inference import detector
 from au_jax.logs import read_metrics
+from au_jax.run_dir import RunDir
 from au_jax.training.trainer import best_params
 
 from .conftest import amounts, mutate
@@ -30,7 +30,7 @@ def test_damaged_files_of_a_run_are_one_line_or_do_no_harm(tmp_path, seeds):
         (tmp_path / "config.json").write_bytes(mutate(config.encode(), generator))
         (tmp_path / "logs/metrics.jsonl").write_bytes(mutate(METRICS.encode(), generator))
         (tmp_path / "finished.json").write_bytes(mutate(b'{\n "best_epoch": 3,\n "loss": 0.5\n}\n', generator))
-        for read in (lambda: detector.read_config(tmp_path), lambda: best_params(tmp_path)):
+        for read in (lambda: RunDir(tmp_path).config(), lambda: best_params(tmp_path)):
             try:
                 read()
             except UserError as error:
@@ -43,7 +43,7 @@ def test_damaged_files_of_a_run_are_one_line_or_do_no_harm(tmp_path, seeds):
 def test_a_config_of_another_shape_is_one_line(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match="config.json holds"):
-        detector.read_config(tmp_path)
+        RunDir(tmp_path).config()
 
 
 def test_json_that_is_no_text_is_named(tmp_path):

@@ -11,8 +11,9 @@ from PIL import Image
 
 from au_jax.errors import CommandError, ConfigError, DataError, UserError
 from au_jax.faces.decoding import VideoFrame, read_pictures
-from au_jax.inference.detector import Detector, parse_folds, read_config, read_variables
+from au_jax.inference.detector import Detector, parse_folds, read_variables
 from au_jax.labels import PAPER_AUS
+from au_jax.run_dir import RunDir
 
 pytestmark = pytest.mark.optax
 
@@ -158,7 +159,7 @@ def test_a_bidirectional_run_is_refused_with_the_remedy(copied):
 
 
 def test_a_missing_network_and_a_damaged_checkpoint_are_named_with_their_remedy(copied):
-    config, fold = read_config(copied), copied / "fold_00"
+    config, fold = RunDir(copied).config(), copied / "fold_00"
     lstm = fold / "hybrid" / "lstm"
     best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
     shutil.rmtree(lstm / "checkpoints" / str(best))

@@ -15,8 +15,9 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.preparation import prepare
 from au_jax.errors import ConfigError
 from au_jax.evaluation import tables
-from au_jax.inference.detector import read_config, read_variables
+from au_jax.inference.detector import read_variables
 from au_jax.models import hybrid
+from au_jax.run_dir import RunDir
 
 pytestmark = pytest.mark.optax
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.optax
 def video(finished):
     """A test video of fold 0: its faces as the dataset holds them, and what the run scored."""
     subject = files.read_json(finished / "split.json")["folds"][0]["test"][0]
-    dataset = FaceDataset(prepare(read_config(finished).data))
+    dataset = FaceDataset(prepare(RunDir(finished).config().data))
     place = dataset.records(subject).videos[1]
     batches = input_pipeline.ordered_batches(FaceSet(dataset, (subject,)), batch_size=64, crop_size=None)
     faces = np.concatenate([batch["image"][batch["mask"] > 0] for batch in batches])[place.start : place.stop]
@@ -35,7 +36,7 @@ def video(finished):
 
 @pytest.mark.parametrize("lengths", [(24,), (7, 1, 16)])
 def test_a_video_in_parts_scores_as_the_run_did(finished, video, lengths):
-    config = read_config(finished)
+    config = RunDir(finished).config()
     faces, expected = video
     variables = read_variables(config, finished / "fold_00", hybrid.SYSTEMS)
     step, carry = (
@@ -53,7 +54,7 @@ def test_a_video_in_parts_scores_as_the_run_did(finished, video, lengths):
 
 
 def test_the_cnn_alone_needs_no_other_variables(finished, video):
-    config = read_config(finished)
+    config = RunDir(finished).config()
     variables = read_variables(config, finished / "fold_00", ("anet",))
     assert set(variables) == {"cnn", "thresholds"} and hybrid.initial_carry(config, ("anet",)) == ()
     _, scores = hybrid.apply(config, ("anet",), variables, (), video[0])
@@ -78,8 +79,8 @@ def _random_variables(config, features):
 
 
 @pytest.mark.parametrize("variant", ["mean", "features"])
-def test_any_number_of_aus_and_each_kind_of_fusion(config, variant, monkeypatch):
-    monkeypatch.setattr(hybrid, "config_aus", lambda _: (6, 12))
+def test_any_number_of_aus_and_each_kind_of_fusion(config, variant):
+    config.data.aus = (6, 12)
     config.fusion.variant = variant
     variables = _random_variables(config, variant == "features")
     faces = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)

@@ -4,32 +4,48 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
-from au_jax.labels import NUM_AUS
-from au_jax.systems.base import FoldContext
+from au_jax.systems import BUILT_IN
+from au_jax.systems.base import FoldContext, System, every_nth
 from au_jax.systems.cpm import model
-from au_jax.systems.hog_svm import descriptors
+from au_jax.systems.hog_svm import WIDTH, descriptors
 from au_jax.systems.pca import fit_components, project
 
 
-class Cpm:
-    """PCA on HOG, then the confidence-preserving machine of `confidence`, for every test subject and AU.
+class Cpm(System):
+    """PCA on HOG, then the confidence-preserving machine (`au_jax.systems.cpm.model`), for every test subject and AU.
 
     What it learns of a test subject it learns while scoring, from frames without labels; so the training rows are kept.
     """
 
+    name = "cpm"
+    label, colour, marker, line = BUILT_IN[name].look
+    config_block = "CPMConfig"
+
     def __init__(self, context: FoldContext):
-        self._context, self._config = context, context.config.cpm
+        super().__init__(context)
+        self._config = context.config.cpm
         fields = model.Settings.__dataclass_fields__
-        self._settings = model.Settings(**{name: self._config[name] for name in fields})
+        self._settings = model.Settings(**{field: getattr(self._config, field) for field in fields})
         self._model: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        return f"HOG, confident pair on {every_nth(config.cpm.frame_step)}, a classifier per test person"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        # Every n-th training frame is kept beside the components.
+        rows = frames * (1 - 1 / folds) / config.cpm.frame_step
+        return 4.0 * folds * (WIDTH + rows + 2 * aus) * config.cpm.pca_components
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Keeps every n-th training frame and fits the classifiers to start from. The constants are the authors'.
 
         So nothing is chosen on validation subjects.
         """
-        path = self._context.directory / "cpm" / "model.npz"
+        path = self._context.files.model("cpm")
         if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name("cpm/fit")):
                 files.write_npz(path, self._fit(train))
@@ -40,10 +56,11 @@ class Cpm:
         rows = descriptors(faces, 1, self._represent)
         subjects = self._gather(faces, rows)
         owner = np.repeat(np.arange(len(faces.subjects)), faces.lengths)
-        scores = np.empty((len(rows), NUM_AUS), np.float32)
+        pairs = self._model["pairs"]
+        scores = np.empty((len(rows), len(pairs)), np.float32)
         rounds, personal = [], []
-        for au in range(NUM_AUS):
-            known, pair = self._examples(au), self._model["pairs"][au]
+        for au, pair in enumerate(pairs):
+            known = self._examples(au)
             if known is None:
                 scores[:, au] = pair[0, -1]
                 continue
@@ -72,7 +89,7 @@ class Cpm:
         filling = [(0, _round_up(len(rows), 256) - len(rows)), (0, 0)]
         self._model["rows"] = np.pad(self._represent(rows), filling)
         self._model["labels"] = np.pad(labels, filling)
-        self._model["pairs"] = np.stack([self._start(au) for au in range(NUM_AUS)])
+        self._model["pairs"] = np.stack([self._start(au) for au in range(labels.shape[1])])
         return self._model
 
     def _start(self, au: int) -> np.ndarray:

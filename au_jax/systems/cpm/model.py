@@ -1,6 +1,6 @@
 """Confidence-preserving machine (CPM): classifiers that adapt to one person without that person's labels.
 
-Two classifiers of an AU, the confident pair, agree on easy samples and are told opposite things about hard ones: the positive
+Two classifiers of an AU, the confident pair, agree on easy samples and get opposite labels for hard ones: the positive
 one takes hard samples for positive, the negative one for negative. Where both call a test frame positive it is confidently
 positive. From such frames of a test subject, the subject's own classifier is learned, smooth over time (QSS, the
 quasi-semi-supervised classifier); frames that it confirms join the easy samples, and all is repeated (iterative CPM).
@@ -23,7 +23,7 @@ from au_jax.systems.cpm.sample_selection import class_radius, easy, relabel, vir
 
 @dataclass(frozen=True)
 class Settings:
-    """CPM's constants, as in au_jax.config.CPMConfig."""
+    """CPM's constants, as in `config.cpm`."""
 
     gamma_s: float
     gamma_d: float
@@ -167,7 +167,7 @@ def confident_pair(
       start: [2, D], w+ and w-.
       own: w_t [D].
       tie: gamma_tpn, or 0 without w_t.
-      inverse: see `squared_hinge.minimise`.
+      inverse: see `newton.minimise`.
       settings: constants.
 
     Returns:
@@ -193,7 +193,7 @@ def own_classifier(
       virtual: [m] float32 in {-1, 0, +1}.
       pair: [2, D].
       start: [D].
-      inverse: see `squared_hinge.minimise`.
+      inverse: see `newton.minimise`.
       settings: constants.
 
     Returns:

@@ -1,6 +1,6 @@
-"""CPM's easy and hard samples: which training rows a pair of classifiers finds easy, and what it is told about the others.
+"""CPM's easy and hard samples: which training rows a pair of classifiers finds easy, and the labels that it gets for the others.
 
-Source: see confidence.py.
+Source: see `au_jax.systems.cpm.model`.
 """
 
 import jax
@@ -17,7 +17,7 @@ def easy(scores: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def relabel(labels: jax.Array, easy_rows: jax.Array, near: jax.Array, relabelling: str) -> jax.Array:
-    """What each classifier of the pair is told.
+    """The labels that each classifier of the pair learns from.
 
     Args:
       labels: [n] float32 in {-1, 0, +1}.

@@ -6,28 +6,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
+from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
 from au_jax.evaluation import metrics
 from au_jax.faces.registration import TEMPLATE
-from au_jax.labels import NUM_AUS
-from au_jax.systems.base import FoldContext
-from au_jax.systems.hog_svm import descriptors
+from au_jax.systems import BUILT_IN
+from au_jax.systems.base import FoldContext, System, every_nth
+from au_jax.systems.hog_svm import WIDTH, descriptors
 from au_jax.systems.jpml import patch_learning
 
 PATCHES: int = len(TEMPLATE)
 """One around each landmark."""
 
 
-class Jpml:
+class Jpml(System):
     """Joint patch and multi-label learning (`patch_learning`) with its three weights chosen on validation subjects."""
 
+    name = "jpml"
+    label, colour, marker, line = BUILT_IN[name].look
+    config_block = "JPMLConfig"
+
     def __init__(self, context: FoldContext):
-        self._context, self._config = context, context.config.jpml
+        super().__init__(context)
+        self._config = context.config.jpml
         self._model: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        return f"HOG, patches and relations on {every_nth(config.jpml.frame_step)}"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        return 4.0 * folds * (WIDTH + PATCHES + 2 * aus) * aus
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Fits on every n-th training frame; the weights with the best average validation F1-frame win."""
-        path = self._context.directory / "jpml" / "model.npz"
+        path = self._context.files.model("jpml")
         if not files.is_whole_npz(path):
             with self._context.costs.measure(self._context.name("jpml/fit")):
                 files.write_npz(path, self._fit(train, validation))
@@ -67,7 +81,7 @@ class Jpml:
                 "validation_f1": value,
                 "objective": solved.objective[best],
                 "iterations": solved.count[best],
-                "patches_per_au": (norms > 0).sum() / NUM_AUS,
+                "patches_per_au": (norms > 0).sum() / weights.shape[1],
                 "pairs_together": (together > 0).sum() / 2,
                 "pairs_competing": (compete > 0).sum() / 2,
             },
@@ -78,12 +92,12 @@ class Jpml:
         }  # fmt: skip
 
     def _choose(self, candidates: np.ndarray, constant: np.ndarray, validation: FaceSet) -> tuple[int, float]:
-        """Which of the weights [G, D, 12] has the best average F1-frame on every n-th validation frame, and that F1."""
+        """Which of the weights [G, D, A] has the best average F1-frame on every n-th validation frame, and that F1."""
         step = self._config.frame_step
-        # A candidate's 12 scores beside the next one's.
+        # A candidate's scores beside the next one's.
         columns = np.moveaxis(candidates, 0, 1).reshape(candidates.shape[1], -1)
         scores = descriptors(validation, step, lambda rows: rows @ columns)
-        scores = scores.reshape(len(scores), len(candidates), NUM_AUS) + constant
+        scores = scores.reshape(len(scores), len(candidates), len(constant)) + constant
         counts = [metrics.counts(validation.labels[::step], scores[:, number]) for number in range(len(candidates))]
         values = np.nan_to_num([metrics.average(metrics.f1(count))[0] for count in counts])
         best = int(values.argmax())

@@ -5,7 +5,7 @@ import pytest
 
 from au_jax import files
 from au_jax.errors import UserError
-from au_jax.labels import NUM_AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.logs import read_metrics
 from au_jax.run import check_config, run
 from au_jax.systems.cpm import Cpm
@@ -29,7 +29,7 @@ def test_every_frame_of_unlabelled_test_subjects_has_finite_scores(context, part
     scores = system.score(test.without_labels())
     assert list(scores) == [video.key for video in test.videos]
     rows = rows_of(scores, test)
-    assert rows.shape == (len(test), NUM_AUS) and rows.dtype == np.float32 and np.isfinite(rows).all()
+    assert rows.shape == (len(test), len(PAPER_AUS)) and rows.dtype == np.float32 and np.isfinite(rows).all()
     logged = read_metrics(tmp_path)
     assert logged["fold_00/cpm"][0]["pca_components"] == context.config.cpm.pca_components
     assert 1 <= logged["fold_00/cpm/adaptation"][0]["rounds"] <= context.config.cpm.iterations
@@ -61,7 +61,7 @@ def test_scores_are_those_of_the_subjects_own_classifiers(context, parts):
     train, validation, test = parts
     system = fitted(context, train, validation)
     model = files.read_npz(context.directory / "cpm" / "model.npz")
-    assert model["pairs"].shape == (NUM_AUS, 2, context.config.cpm.pca_components + 1)
+    assert model["pairs"].shape == (len(PAPER_AUS), 2, context.config.cpm.pca_components + 1)
     np.testing.assert_array_equal(model["pairs"][:, 0], model["pairs"][:, 1])
     adapted = rows_of(system.score(test), test)
     context.config.cpm.iterations = 0

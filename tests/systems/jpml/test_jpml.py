@@ -5,7 +5,7 @@ import pytest
 
 from au_jax import files
 from au_jax.evaluation import metrics
-from au_jax.labels import NUM_AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.logs import read_metrics
 from au_jax.systems.jpml import PATCHES, Jpml, patch_learning
 
@@ -28,8 +28,8 @@ def test_every_frame_of_unlabelled_test_subjects_has_finite_scores(context, part
     scores = system.score(test.without_labels())
     assert list(scores) == [video.key for video in test.videos]
     rows = rows_of(scores, test)
-    assert rows.shape == (len(test), NUM_AUS) and rows.dtype == np.float32 and np.isfinite(rows).all()
-    assert model["patch_norms"].shape == (PATCHES, NUM_AUS) == (49, 12)
+    assert rows.shape == (len(test), len(PAPER_AUS)) and rows.dtype == np.float32 and np.isfinite(rows).all()
+    assert model["patch_norms"].shape == (PATCHES, len(PAPER_AUS)) == (49, 12)
     lengths = np.linalg.norm(model["weights"].reshape(49, 128, 12), axis=1)
     np.testing.assert_allclose(model["patch_norms"], lengths, rtol=1e-4)
     # It tells presence from absence on people whom it has seen.

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from au_jax import files
+from au_jax.data.readers import make_reader
+from au_jax.data.splits import Fold
 from au_jax.errors import UserError
-from au_jax.run import check_config, run
+from au_jax.run import check_config, run, run_system
 
 pytestmark = pytest.mark.optax
 
@@ -123,6 +125,11 @@ def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config
         ("fusion.optimizer.arguments", "beta=0.9", "no argument 'beta'"),
         ("protocol.threshold", "test", "choose one of zero, validation"),
         ("cnn.monitor", "auc", "choose one of loss, f1"),
+        ("protocol.split", "bp4d", "bp4d_3fold"),
+        ("cnn.sampling", "balanced", "shuffle, momu"),
+        ("fusion.train_on", "test", "validation, out_of_fold, train"),
+        ("cnn.momu_draw", 0, "at least 1"),
+        ("fusion.inner_folds", 1, "at least 2"),
         ("folds", (7,), "folds 0 to 1"),
         ("data.crop_size", 90, "does not fit"),
     ],
@@ -231,3 +238,40 @@ def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, 
     run(config, copy)
     for name in ("results.json", "fold_01/scores/hog_svm.npz", "fold_01/scores/hybrid.npz"):
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_published_split_of_other_size_is_refused(config):
+    config.protocol.split = "bp4d_3fold"
+    config.protocol.folds = 10
+    with pytest.raises(UserError, match="has 3 folds"):
+        check_config(config)
+
+
+def test_a_negative_size_is_refused_and_another_size_is_another_dataset(config):
+    whole = make_reader(config.data)
+    config.data.subjects = 3
+    part = make_reader(config.data)
+    assert len({recording.subject for recording in part.recordings()}) == 3
+    assert part.name != whole.name
+    config.data.subjects = -1
+    with pytest.raises(UserError, match="config.data.subjects"):
+        check_config(config)
+
+
+@pytest.mark.parametrize("subject", ["S004", "S005"])
+def test_scores_that_are_not_finite_are_neither_calibrated_nor_saved(context, dataset, monkeypatch, subject):
+    class Broken:
+        def __init__(self, context):
+            pass
+
+        def fit(self, train, validation):
+            pass
+
+        def score(self, faces):
+            return faces.by_video(np.where(np.isin(faces.subjects, subject).any(), np.nan, np.ones((len(faces), 12))))
+
+    monkeypatch.setattr("au_jax.run.get_system", lambda name: Broken)
+    fold = Fold(("S001", "S002", "S003"), ("S004",), ("S005", "S006"))
+    with pytest.raises(UserError, match=rf"fold_00/hog_svm: scores of {subject}/T1 are not finite"):
+        run_system("hog_svm", context, dataset, fold)
+    assert not context.files.scores("hog_svm").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from au_jax import files
 from au_jax.data.readers.synthfacs import SynthfacsReader
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.run import run
 
 pytestmark = [pytest.mark.optax, pytest.mark.slow]
@@ -22,8 +22,8 @@ def hard(monkeypatch):
     def faces(self, recording):
         for part in whole(self, recording):
             labels = part.labels.copy()
-            labels[:, AUS.index(UNCODED)] = 0
-            column = labels[:, AUS.index(CONSTANT)]
+            labels[:, PAPER_AUS.index(UNCODED)] = 0
+            column = labels[:, PAPER_AUS.index(CONSTANT)]
             column[column != 0] = 1
             found = np.full(len(labels), recording.subject != FACELESS) & part.found
             yield dataclasses.replace(part, labels=np.where(found[:, None], labels, np.int8(0)), found=found)
@@ -47,7 +47,7 @@ def test_undefined_aus_are_told_and_a_subject_without_faces_counts_for_nothing(h
             for key, rows in files.read_npz(tmp_path / f"run/fold_{fold:02d}/scores/{name}.npz").items()
             if key.endswith("/labels")
         ]
-        assert counted == (np.concatenate(labels)[:, AUS.index(12)] != 0).sum()
+        assert counted == (np.concatenate(labels)[:, PAPER_AUS.index(12)] != 0).sum()
     table = (tmp_path / "run/results.md").read_text().splitlines()
     (row,) = [line for line in table if line.startswith(f"|{UNCODED:9d} |")]
     assert row.count(" - |") == len(results["systems"]) + 1
