@@ -234,7 +234,7 @@ def plan(
       folds: all of them.
       todo: fold -> systems that have no scores of it yet.
     """
-    count = sum(len(records.frames) for records in dataset.load(dataset.subjects))
+    count = sum(len(records.frame_numbers) for records in dataset.load(dataset.subjects))
     chosen = list(config.folds) or list(range(len(folds)))
     people = "person" if len(dataset.subjects) == 1 else "people"
     lines = [
