@@ -15,9 +15,8 @@ from au_jax.config import Config
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.splits import Fold
-from au_jax.evaluation.tables import DISPLAY_NAMES
 from au_jax.labels import NUM_AUS
-from au_jax.systems import anet, fusion_trainer, lstm_trainer
+from au_jax.systems import anet, display, fusion_trainer, lstm_trainer
 from au_jax.training.checkpoints import MOST
 from au_jax.training.optimizers import make_optimizer
 
@@ -44,7 +43,7 @@ def plan(
     ]
     first = next(iter(todo), chosen[0])
     told = steps(config, FaceSet(dataset, folds[first].train))
-    lines += [f"  {DISPLAY_NAMES.get(name, name)}: {told[name]}" for name in config.systems]
+    lines += [f"  {display.label(name)}: {told[name]}" for name in config.systems]
     open_folds = [index for index in chosen if todo.get(index)]
     done = sum(len(config.systems) - len(todo.get(index, ())) for index in chosen)
     if done:

@@ -23,6 +23,7 @@ from au_jax.faces.decoding import frame_files, probe, read_pictures
 from au_jax.faces.video_writer import VideoWriter
 from au_jax.inference.detector import CHUNK, Detector
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections, concatenate
+from au_jax.labels import PAPER_AUS
 from au_jax.report import style
 from au_jax.report.overlay import draw_overlay
 from au_jax.report.timeline import draw_detections
@@ -92,7 +93,7 @@ def predict(
                             rate = fps if Path(video).is_dir() else _rate(detections)
                             overlay = stack.enter_context(VideoWriter(outputs.overlay, rate, width, height))
                         scores = {name: part[index] for name, part in detections.scores.items()}
-                        drawn = draw_overlay(row.picture, row.face, scores)
+                        drawn = draw_overlay(row.picture, row.face, scores, PAPER_AUS)
                         # Frames of a folder may differ in size, those of a film may not.
                         if drawn.shape[:2] != (height, width):
                             drawn = np.asarray(Image.fromarray(drawn).resize((width, height)))

@@ -29,12 +29,12 @@ from au_jax.data.splits import (
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES
-from au_jax.labels import check_aus
+from au_jax.labels import PAPER_AUS, check_aus
 from au_jax.logs import Costs, RunLog
 from au_jax.models import cnn, lstm
 from au_jax.prepare import prepare, refuse_stand_in
 from au_jax.report import write_report
-from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, hybrid
+from au_jax.systems import SYSTEMS, FoldContext, System, Transfer, display, hybrid
 from au_jax.systems.cpm.sample_selection import RELABELLINGS
 from au_jax.training import multihost
 from au_jax.training.compiling import keep_compiled
@@ -207,6 +207,7 @@ def summarise(workdir: Path, config: Config, folds: list[Fold]) -> dict[str, Any
     results = {
         **tables.results(
             {name: {index: by_fold[index] for index in common} for name, by_fold in scored.items()},
+            aus=PAPER_AUS,
             replicates=config.evaluation.bootstrap,
             level=config.evaluation.level,
             f1_norm=config.evaluation.f1_norm,
@@ -217,7 +218,7 @@ def summarise(workdir: Path, config: Config, folds: list[Fold]) -> dict[str, Any
         "seed": config.seed,
     }
     files.write_json(workdir / "results.json", results)
-    files.write_text(workdir / "results.md", tables.markdown(results))
+    files.write_text(workdir / "results.md", tables.markdown(results, display.label))
     return results
 
 

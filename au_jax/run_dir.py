@@ -11,6 +11,7 @@ from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import UserError
 from au_jax.evaluation import tables
+from au_jax.systems import display
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class FinishedRun:
     def folds(self) -> tuple[int, ...]:
         """Numbers of the folds that the results are of."""
         return tuple(self.results["folds"]["finished"])
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """AU numbers of the results, in their order."""
+        return tables.result_aus(self.results)
 
     @property
     def columns(self) -> dict[str, dict[str, Any]]:
@@ -106,4 +112,4 @@ def defined(value: float | None) -> float | None:
 
 def display_name(name: str) -> str:
     """A system's or trivial predictor's name for readers."""
-    return tables.DISPLAY_NAMES.get(name, name)
+    return display.label(name)

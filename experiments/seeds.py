@@ -15,7 +15,7 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import differing, with_defaults
 from au_jax.errors import UserError
-from au_jax.evaluation.comparison import average, markdown, over_seeds
+from au_jax.evaluation.comparison import average, over_seeds, seeds_markdown
 from au_jax.report.tabulate import METRICS
 from au_jax.run import MAY_DIFFER
 from au_jax.run_dir import read_finished
@@ -37,7 +37,7 @@ def main(folders: Sequence[str], beside: Sequence[str], metric: str, out: str) -
                 f"--runs has the seeds {sorted(here)}, --beside {sorted(elsewhere)}; give the same on both sides"
             )
     document = over_seeds(here, elsewhere)
-    text = markdown(document, METRICS[metric])
+    text = seeds_markdown(document, METRICS[metric], display.label)
     files.write_text(Path(out) / "seeds.md", text)
     files.write_json(Path(out) / "seeds.json", {"metric": metric, **document})
     print(text)

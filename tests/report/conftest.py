@@ -13,7 +13,7 @@ from au_jax.data.dataset import Records, Video
 from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
-from au_jax.labels import AUS, NUM_AUS
+from au_jax.labels import PAPER_AUS
 from configs import bp4d, gft
 from configs.base import get_config
 
@@ -21,14 +21,22 @@ from configs.base import get_config
 class DrawnFaces:
     """A dataset with what the report asks of `FaceDataset`; subjects may have any name."""
 
-    def __init__(self, folder: Path, subjects: tuple[str, ...], videos: int, frames: int, size: int = 24):
+    def __init__(
+        self,
+        folder: Path,
+        subjects: tuple[str, ...],
+        videos: int,
+        frames: int,
+        size: int = 24,
+        aus: tuple[int, ...] = PAPER_AUS,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
-        self.subjects, self.image_size = subjects, size
+        self.subjects, self.image_size, self.aus = subjects, size, aus
         self._folder = folder
         self._records = {}
         for number, subject in enumerate(subjects):
             generator = np.random.default_rng(number)
-            labels = np.concatenate([_labels(generator, frames) for _ in range(videos)])
+            labels = np.concatenate([_labels(generator, frames, len(aus)) for _ in range(videos)])
             self._records[subject] = Records(
                 labels=labels,
                 landmarks=np.zeros((len(labels), 49, 2), np.float32),
@@ -57,8 +65,8 @@ class DrawnFaces:
         return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})
 
 
-def _labels(generator: np.random.Generator, frames: int) -> np.ndarray:
-    slow = np.cumsum(generator.normal(size=(frames, NUM_AUS)), 0) * 0.4 + generator.normal(size=NUM_AUS)
+def _labels(generator: np.random.Generator, frames: int, aus: int) -> np.ndarray:
+    slow = np.cumsum(generator.normal(size=(frames, aus)), 0) * 0.4 + generator.normal(size=aus)
     labels = np.where(slow > 0.3, 1, -1).astype(np.int8)
     labels[: frames // 10] = 0
     return labels
@@ -90,7 +98,7 @@ def make_run(
     for number in finished:
         generator = np.random.default_rng(number)
         for skill, name in enumerate(systems):
-            arrays = {"thresholds": np.zeros(NUM_AUS, np.float32)}
+            arrays = {"thresholds": np.zeros(len(dataset.aus), np.float32)}
             for subject in folds[number].test:
                 records = dataset.records(subject)
                 labels = records.labels.copy()
@@ -122,7 +130,7 @@ def make_run(
     files.write_json(workdir / "fold_00" / "hybrid" / "lstm" / "finished.json", {"best_epoch": epochs - 2, "f1": 0.5})
     files.write_json(workdir / "costs.json", costs)
     results = {
-        **tables.results(scored, replicates=50, level=0.95, f1_norm="jeni", seed=config.seed),
+        **tables.results(scored, aus=dataset.aus, replicates=50, level=0.95, f1_norm="jeni", seed=config.seed),
         "folds": {"finished": list(finished), "all": 3},
         "split": split_document(folds, config.seed)["checksum"],
         "seed": config.seed,
@@ -149,12 +157,12 @@ def faces_maker() -> type[DrawnFaces]:
 PAPER_SYSTEMS = {"hog_svm": 20.0, "anet": 30.0, "hybrid": 40.0}
 
 
-def paper_figures(level: float) -> dict:
-    """A system's figures, made so that they can be worked out by hand: F1-frame of AU n is level + n, +-5.
+def paper_metrics(level: float) -> dict:
+    """A system's metrics, made so that they can be worked out by hand: F1-frame of AU n is level + n, +-5.
 
     The AU numbers add up to 135, so that the average is level + 11.25. F1-norm is 1 more, F1-event 2 more.
     """
-    frame = {**{str(au): level + au for au in AUS}, "average": level + 11.25}
+    frame = {**{str(au): level + au for au in PAPER_AUS}, "average": level + 11.25}
     metrics = {
         name: {key: value + more for key, value in frame.items()}
         for more, name in enumerate(("f1_frame", "f1_norm", "f1_event"))
@@ -168,7 +176,7 @@ def paper_figures(level: float) -> dict:
 def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, float] | None = None, **data) -> Path:
     """Writes config.json and results.json of a finished run of configs/<dataset>.py; `data` changes config.data.
 
-    Systems are given with the level of their figures; always-present has 10.
+    Systems are given with the level of their metrics; always-present has 10.
     """
     config = {"bp4d": bp4d, "gft": gft}[dataset].get_config(variant)
     document = json.loads(config.to_json_best_effort())
@@ -178,8 +186,8 @@ def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, 
         systems = {"hog_svm": 20.0, "anet_transfer": 25.0} if variant == "cross" else PAPER_SYSTEMS
     files.write_json(folder / "config.json", document)
     results = {
-        "systems": {name: paper_figures(level) for name, level in systems.items()},
-        "always_present": paper_figures(10.0),
+        "systems": {name: paper_metrics(level) for name, level in systems.items()},
+        "always_present": paper_metrics(10.0),
         "folds": {"finished": list(range(number)), "all": number},
         "seed": 0,
     }

@@ -25,7 +25,7 @@ def test_columns_are_the_papers_with_always_present_first(bp4d_3fold):
     assert shown == [("3fold", "always_present"), *((column.protocol, column.system) for column in TABLE_II.columns)]
 
 
-def test_figures_stand_beside_the_papers_with_the_difference(bp4d_3fold):
+def test_metrics_stand_beside_the_papers_with_the_difference(bp4d_3fold):
     comparison = compare(TABLE_II, bp4d_3fold, "f1_frame")
     # The paper prints 40.3 for ANet's AU 1, 48.6 for its average.
     assert _cell(comparison, "3fold", "anet", 1) == Cell(31.0, 26.0, 36.0, 40.3, -9.3)
