@@ -1,33 +1,282 @@
-"""What the report reads of a run: its results, and the saved scores of the folds that are finished."""
+"""A run on disk: the names of its files, how a run claims its folder, and how finished runs and trained folds are opened.
 
+    runs/x/
+      config.json  split.json            the resolved config; subjects of every fold with a checksum
+      fold_00/scores/<system>.npz        per video: scores [T, A], labels [T, A], frame numbers [T]
+      fold_00/anet/{mean.npz,checkpoints,finished.json}
+      fold_00/hybrid/{features,lstm,fusion}/...
+      fold_00/<system>/model.npz         of hog_svm, anet_transfer, cpm, jpml
+      transfer/anet/...                  the CNN of anet_transfer, which all folds share
+      results.json  results.md  costs.json  report.html  figures/  logs/
+
+Neither TensorFlow nor scikit-learn is imported here before a dataset is asked for.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float32
+from ml_collections import ConfigDict
 
 from au_jax import files
-from au_jax.config import Config
-from au_jax.data.dataset import FaceDataset
-from au_jax.errors import UserError
+from au_jax.config import Config, differing, with_defaults
+from au_jax.errors import ConfigError, DataError
 from au_jax.evaluation import tables
-from au_jax.systems import display
+from au_jax.systems.display import label as display_name
+
+if TYPE_CHECKING:
+    from au_jax.data.dataset import FaceDataset
+    from au_jax.models.cnn import AlexNet
+
+__all__ = ["FinishedRun", "FoldDir", "RunDir", "TrainedFold", "defined", "display_name", "load_dataset", "load_run"]
+
+MAY_DIFFER: tuple[str, ...] = ("folds", "systems", "compiled", "data.directory", "data.workers")
+"""Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
+
+
+def fold_name(index: int) -> str:
+    """A fold's name in logs, and that of its folder.
+
+    Example:
+      >>> fold_name(3)
+      'fold_03'
+    """
+    return f"fold_{index:02d}"
+
+
+@dataclass(frozen=True)
+class FoldDir:
+    """The names of a fold's files.
+
+    Attributes:
+      path: the fold's folder, or that of a part of its training.
+
+    Example:
+      >>> FoldDir(Path("runs/demo/fold_00")).scores("anet").as_posix()
+      'runs/demo/fold_00/scores/anet.npz'
+    """
+
+    path: Path
+
+    def scores(self, system: str) -> Path:
+        """A system's scores of the test subjects; they say that it is finished."""
+        return self.path / "scores" / f"{system}.npz"
+
+    def model(self, system: str) -> Path:
+        """What a system without networks has learned."""
+        return self.path / system / "model.npz"
+
+    @property
+    def cnn(self) -> Path:
+        """The folder of the CNN's checkpoints, mean image and note that it is finished."""
+        return self.path / "anet"
+
+    @property
+    def mean(self) -> Path:
+        """The training subjects' mean image, which is subtracted from the CNN's input."""
+        return self.cnn / "mean.npz"
+
+    @property
+    def lstm(self) -> Path:
+        """The folder of the LSTM stack's checkpoints."""
+        return self.path / "hybrid" / "lstm"
+
+    @property
+    def fusion(self) -> Path:
+        """The folder of the fusion network's checkpoints."""
+        return self.path / "hybrid" / "fusion"
+
+    @property
+    def pca(self) -> Path:
+        """The PCA of fc7."""
+        return self.path / "hybrid" / "features" / "pca.npz"
+
+    def features(self, subject: str) -> Path:
+        """The PCA-reduced fc7 and the CNN's scores of a training or validation subject."""
+        return self.path / "hybrid" / "features" / f"{subject}.npz"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The folder of a run: the names of its files, and the content of those that tell what it is.
+
+    Attributes:
+      path: what is the --workdir of `au_jax.main`.
+
+    Example:
+      >>> run = RunDir("runs/demo")
+      >>> run.fold(2).as_posix(), run.score_path(2, "anet").as_posix()
+      ('runs/demo/fold_02', 'runs/demo/fold_02/scores/anet.npz')
+    """
+
+    path: Path
+
+    def __init__(self, path: str | Path):
+        object.__setattr__(self, "path", Path(path))
+
+    def fold(self, index: int) -> Path:
+        """The folder of a fold."""
+        return self.path / fold_name(index)
+
+    def score_path(self, fold: int, system: str) -> Path:
+        """A system's scores of a fold's test subjects."""
+        return FoldDir(self.fold(fold)).scores(system)
+
+    @property
+    def config_path(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.json"
+
+    @property
+    def split_path(self) -> Path:
+        """Training, validation and test subjects of every fold."""
+        return self.path / "split.json"
+
+    @property
+    def results_path(self) -> Path:
+        """Every metric per AU of the finished folds."""
+        return self.path / "results.json"
+
+    @property
+    def table_path(self) -> Path:
+        """The main metrics as a table for readers."""
+        return self.path / "results.md"
+
+    @property
+    def costs_path(self) -> Path:
+        """Seconds and memory of every stage."""
+        return self.path / "costs.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.path / "figures"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of logs and TensorBoard events."""
+        return self.path / "logs"
+
+    @property
+    def log_path(self) -> Path:
+        """All lines of the terminal, with their time."""
+        return self.logs / "run.log"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The metrics of every epoch, a line of JSON each."""
+        return self.logs / "metrics.jsonl"
+
+    def resolved_config(self) -> dict[str, Any]:
+        """The content of config.json, as it was written.
+
+        Raises:
+          DataError: the folder is not a run.
+        """
+        if not self.config_path.exists():
+            raise DataError(
+                f"{self.path} is not a run (it has no config.json); give what was the --workdir of a finished au_jax.main"
+            )
+        return files.read_json(self.config_path)
+
+    def config(self) -> Config:
+        """The config that the run was started with; fields that are newer than the run have their defaults.
+
+        Raises:
+          DataError: the folder is not a run, or its config.json is damaged.
+        """
+        return ConfigDict(with_defaults(self.resolved_config()))
+
+    def split(self) -> dict[str, Any]:
+        """The content of split.json: "folds", a list of {"train": .., "validation": .., "test": ..}, "seed", "checksum"."""
+        return files.read_json(self.split_path)
+
+    def results(self, all_folds: bool = False) -> dict[str, Any]:
+        """The content of results.json.
+
+        Args:
+          all_folds: refuse a run some folds of which are not finished.
+
+        Raises:
+          DataError: the run is not finished.
+        """
+        again = "finish it with au_jax.main and the same --config and --workdir"
+        if not self.results_path.exists():
+            raise DataError(f"{self.path} is not finished, it has no results.json; {again}")
+        results = files.read_json(self.results_path)
+        finished, number = len(results["folds"]["finished"]), results["folds"]["all"]
+        if all_folds and finished < number:
+            raise DataError(f"{self.path} is not finished, it has {finished} of {number} folds; {again}")
+        return results
+
+    @contextlib.contextmanager
+    def claimed(self, config: Config, others: Iterable[str] = ()) -> Iterator[None]:
+        """Holds the folders that a run writes to until the block ends; other runs may do other folds meanwhile.
+
+        Args:
+          config: written to config.json, or compared with the one that is there.
+          others: further folders in the run's, such as "transfer".
+
+        Raises:
+          ConfigError: the folder was started with another config.
+          UserError: another process does one of these folds.
+        """
+        resolved = json.loads(config.to_json_best_effort())
+        with files.locked(self.path, wait=True):
+            if not self.config_path.exists():
+                files.write_json(self.config_path, resolved)
+            elif differences := differing(with_defaults(self.resolved_config()), resolved, but=MAY_DIFFER):
+                raise ConfigError(
+                    f"{self.path} was started with another config; take another --workdir or the same values "
+                    f"({'; '.join(differences)})"
+                )
+        folds = config.folds or range(config.protocol.folds)
+        with contextlib.ExitStack() as stack:
+            for folder in (*(self.fold(index) for index in folds), *(self.path / name for name in others)):
+                stack.enter_context(files.locked(folder))
+            yield
+
+    def keep_split(self, document: dict[str, Any]) -> None:
+        """Writes split.json, or makes sure that these folds are the run's.
+
+        Args:
+          document: of `au_jax.data.splits.split_document`.
+
+        Raises:
+          ConfigError: the run has other folds.
+        """
+        with files.locked(self.path, wait=True):
+            if not self.split_path.exists():
+                files.write_json(self.split_path, document)
+        if self.split() != document:
+            raise ConfigError(f"{self.split_path} is not the split of this config and dataset; take another --workdir")
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run with its results.
+    """A run with its results (`load_run`).
 
     Attributes:
       workdir: folder of the run.
       config: what it was started with.
       dataset: its faces; None where nothing is drawn that shows them.
-      results: content of results.json; an undefined figure is None or NaN.
+      results: content of results.json; an undefined metric is None or NaN.
     """
 
     workdir: Path
     config: Config
-    dataset: FaceDataset | None
+    dataset: "FaceDataset | None"
     results: dict[str, Any]
     _scores: dict[str, list[tables.Scored]] = field(default_factory=dict, repr=False)
 
@@ -43,12 +292,12 @@ class FinishedRun:
 
     @property
     def aus(self) -> tuple[int, ...]:
-        """AU numbers of the results, in their order."""
-        return tables.result_aus(self.results)
+        """The AUs of the run, in the order of the columns of scores and labels."""
+        return tuple(int(au) for au in self.results["always_present"]["f1_frame"] if au != "average")
 
     @property
     def columns(self) -> dict[str, dict[str, Any]]:
-        """Figures of the table's columns: always-present, then every system."""
+        """Metrics of the table's columns: always-present, then every system."""
         return {"always_present": self.results["always_present"], **self.results["systems"]}
 
     @property
@@ -66,7 +315,7 @@ class FinishedRun:
 
         Raises:
           FileNotFoundError: a score file is gone.
-          UserError: a score file is damaged.
+          DataError: a score file is damaged.
         """
         merged = tables.Scored({}, {}, {})
         for part in self._by_fold(system):
@@ -82,34 +331,127 @@ class FinishedRun:
 
     def _by_fold(self, system: str) -> list[tables.Scored]:
         if system not in self._scores:
-            paths = [self.workdir / f"fold_{fold:02d}" / "scores" / f"{system}.npz" for fold in self.folds]
+            paths = [RunDir(self.workdir).score_path(fold, system) for fold in self.folds]
             self._scores[system] = [tables.read_scores(path) for path in paths]
         return self._scores[system]
 
 
-def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The contents of config.json and results.json of a run, all folds of which are finished.
+def load_run(folder: str | Path) -> FinishedRun:
+    """Opens a run: its config, its results and every system's scores of the test subjects; its faces are not opened.
+
+    Args:
+      folder: what was the --workdir of `au_jax.main`.
 
     Raises:
-      UserError: it is no run, or not finished.
+      DataError: the folder is not a run, or has no results yet.
+
+    Example:
+      >>> run = load_run(run_folder)
+      >>> run.systems
+      ('hog_svm', 'anet', 'hybrid')
+      >>> scores = run.scores("hybrid").scores
+      >>> next(iter(scores.values())).shape[1] == len(run.aus)
+      True
     """
-    if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is no run, it has no config.json; give what was the --workdir of au_jax.main")
-    again = "finish it with au_jax.main and the same --config and --workdir"
-    if not (folder / "results.json").exists():
-        raise UserError(f"{folder} is not finished, it has no results.json; {again}")
-    results = files.read_json(folder / "results.json")
-    finished, number = results["folds"]["finished"], results["folds"]["all"]
-    if len(finished) < number:
-        raise UserError(f"{folder} is not finished, it has {len(finished)} of {number} folds; {again}")
-    return files.read_json(folder / "config.json"), results
+    run = RunDir(folder)
+    return FinishedRun(run.path, run.config(), None, run.results())
+
+
+def load_dataset(data: Config) -> "FaceDataset":
+    """Opens the registered faces that `config.data` describes; prepares them where they are not on disk.
+
+    Raises:
+      UserError: as `au_jax.prepare.prepare`.
+
+    Example:
+      >>> load_dataset(load_run(run_folder).config.data).image_size
+      40
+    """
+    from au_jax.data.dataset import FaceDataset
+    from au_jax.prepare import prepare
+
+    return FaceDataset(prepare(data))
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """A fold of a run with its trained CNN and its faces, for figures.
+
+    Attributes:
+      folder: of the run.
+      fold: number of the fold.
+
+    Example:
+      >>> fold = TrainedFold(run_folder, 1)
+      >>> fold.files.path.name, fold.cnn["mean"].shape
+      ('fold_01', (40, 40, 3))
+    """
+
+    folder: Path
+    fold: int = 0
+
+    @property
+    def files(self) -> FoldDir:
+        """The names of the fold's files."""
+        return FoldDir(RunDir(self.folder).fold(self.fold))
+
+    @cached_property
+    def config(self) -> Config:
+        """What the run was started with."""
+        return RunDir(self.folder).config()
+
+    @property
+    def title(self) -> str:
+        """The run and what it was trained on, for readers."""
+        data = self.config.data
+        source = f"synthfacs {data.preset}" if data.source == "synthfacs" else data.name or data.source
+        return f"{self.folder.absolute().name} ({source})"
+
+    @cached_property
+    def dataset(self) -> "FaceDataset":
+        """All faces of the run's dataset; prepared anew where they are not on disk any more."""
+        return load_dataset(self.config.data)
+
+    @cached_property
+    def test_subjects(self) -> tuple[str, ...]:
+        """Those on whom the fold's networks were not trained."""
+        return tuple(RunDir(self.folder).split()["folds"][self.fold]["test"])
+
+    @cached_property
+    def cnn(self) -> dict[str, Any]:
+        """The fold's CNN: {"params": .., "mean": [S, S, 3]}.
+
+        Raises:
+          UserError: the run has no such fold, or its CNN is not trained to its end.
+        """
+        from au_jax.training.trainer import best_params
+
+        return {"params": best_params(self.files.cnn), "mean": files.read_npz(self.files.mean)["mean"]}
+
+    @property
+    def thresholds(self) -> Float32[np.ndarray, " A"]:
+        """What was subtracted from the CNN's logits to make its scores."""
+        return files.read_npz(self.files.scores("anet"))["thresholds"]
+
+    @property
+    def model(self) -> "AlexNet":
+        """The network that `cnn` has the parameters of."""
+        from au_jax.systems.anet import make_cnn
+
+        return make_cnn(self.config.cnn)
+
+    @property
+    def window(self) -> slice:
+        """Rows and columns of a registered face that the CNN sees."""
+        start = (self.config.data.image_size - self.config.data.crop_size) // 2
+        return slice(start, start + self.config.data.crop_size)
 
 
 def defined(value: float | None) -> float | None:
-    """The figure, or None where it is undefined: null in results.json, NaN in memory."""
+    """The metric, or None where it is undefined: null in results.json, NaN in memory.
+
+    Example:
+      >>> defined(float("nan")), defined(None), defined(0.5)
+      (None, None, 0.5)
+    """
     return None if value is None or not np.isfinite(value) else float(value)
-
-
-def display_name(name: str) -> str:
-    """A system's or trivial predictor's name for readers."""
-    return display.label(name)

@@ -21,8 +21,7 @@ from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.labels import NUM_AUS
 from au_jax.systems.cpm import model
-from configs import base
-from experiments.trained import optional_path
+from configs.base import get_config
 
 PEOPLE_OF_BP4D = 41
 _ROUNDS = 2
@@ -82,10 +81,10 @@ def cpm_cost(out: Path | None, full: bool) -> None:
 
 def measure(size: Size) -> tuple[float, float]:
     """Seconds to adapt to all people of a size, the fastest of a few rounds, and their mean number of CPM's own rounds."""
-    config: Config = base.get_config().cpm
+    config: Config = get_config().cpm
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
     config.tau = 0.0
-    settings = model.Settings(**{name: config[name] for name in model.Settings.__dataclass_fields__})
+    settings = model.Settings(**{name: getattr(config, name) for name in model.Settings.__dataclass_fields__})
     rows, labels, subjects = descriptors(size)
     known = model.examples(rows, labels, settings)
     pair = model.initial_pair(known, settings)
@@ -136,4 +135,4 @@ def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
 if __name__ == "__main__":
     OUT = flags.DEFINE_string("out", None, "Folder for cpm_cost.json.")
     FULL = flags.DEFINE_bool("full", False, "Also at BP4D's size.")
-    run_command(lambda: cpm_cost(optional_path(OUT.value), FULL.value))
+    run_command(lambda: cpm_cost(Path(OUT.value) if OUT.value else None, FULL.value))

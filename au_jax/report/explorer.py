@@ -58,7 +58,7 @@ def decode(dataset: FaceDataset, places: Sequence[Place]) -> list[UInt8[np.ndarr
       UserError: a record is damaged.
 
     Example:
-      >>> from au_jax.loading import load_dataset, load_run
+      >>> from au_jax.run_dir import load_dataset, load_run
       >>> run = load_run(run_folder)
       >>> (face,) = decode(load_dataset(run.config.data), choose_frames(run.scores("hybrid"), 1, seed=0))
       >>> face.shape
@@ -117,7 +117,7 @@ def explorer_data(run: FinishedRun) -> dict[str, Any]:
 
     Example:
       >>> import dataclasses
-      >>> from au_jax.loading import load_dataset, load_run
+      >>> from au_jax.run_dir import load_dataset, load_run
       >>> run = load_run(run_folder)
       >>> data = explorer_data(dataclasses.replace(run, dataset=load_dataset(run.config.data)))
       >>> [system["name"] for system in data["systems"]], len(data["videos"][0]["truth"])
@@ -226,7 +226,7 @@ def draw_contact_sheet(run: FinishedRun) -> style.Drawing:
 
     Example:
       >>> import dataclasses
-      >>> from au_jax.loading import load_dataset, load_run
+      >>> from au_jax.run_dir import load_dataset, load_run
       >>> run = load_run(run_folder)
       >>> draw_contact_sheet(dataclasses.replace(run, dataset=load_dataset(run.config.data))).alt.split(",")[0]
       '12 test frames of 6 people'
@@ -284,7 +284,7 @@ def choose_frames(scored: Scored, count: int, seed: int) -> list[ScoredFrame]:
       seed: of the choice.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> len(choose_frames(load_run(run_folder).scores("anet"), 12, seed=0))
       12
     """

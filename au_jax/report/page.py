@@ -27,22 +27,19 @@ from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.errors import CommandError, UserError
 from au_jax.labels import AU_NAMES
-from au_jax.loading import load_run
 from au_jax.report import style, tabulate
 from au_jax.report.explorer import draw_contact_sheet, explorer_data
 from au_jax.report.score_figures import (
     cooccurrence_rows,
     draw_cooccurrence,
-    draw_curves,
-    draw_patches,
     draw_precision_recall,
     precision_recall_rows,
     summary_rows,
-    trained_stages,
 )
 from au_jax.report.tabulate import draw_au_scores
 from au_jax.report.timeline import draw_timeline
-from au_jax.run_dir import FinishedRun
+from au_jax.report.training_figures import draw_curves, draw_patches, trained_stages
+from au_jax.run_dir import FinishedRun, load_run
 from au_jax.systems import display
 
 PAPER_FIGURES = re.compile(r"fig\d+(_\w+)?")
@@ -89,7 +86,7 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
         figures.
 
     Example:
-      >>> from au_jax.loading import load_dataset, load_run
+      >>> from au_jax.run_dir import load_dataset, load_run
       >>> run = load_run(run_folder)
       >>> write_report(run_folder, run.config, load_dataset(run.config.data), run.results)
       >>> (run_folder / "report.html").exists()

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from au_jax import files
-from au_jax.evaluation.paper import Table
+from au_jax.errors import CommandError
+from au_jax.evaluation.paper import TABLE_I, TABLE_II, Table
 from au_jax.evaluation.tables import aligned
 from au_jax.report import style
 from au_jax.report.paper_tables import (
@@ -24,6 +25,7 @@ from au_jax.report.paper_tables import (
     Column,
     Comparison,
     compare,
+    read_run,
     read_runs,
 )
 from au_jax.systems import display
@@ -151,9 +153,9 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
 
     Example:
       >>> from au_jax.evaluation.paper import TABLE_I
-      >>> write_tables(TABLE_I, ["runs/none"], "tables")
+      >>> write_tables(TABLE_I, ["runs/none"], "tables")  # doctest: +ELLIPSIS
       Traceback (most recent call last):
-      au_jax.errors.UserError: runs/none is no run, it has no config.json; give what was the --workdir of au_jax.main
+      au_jax.errors.DataError: runs/none is not a run (it has no config.json); ...
     """
     runs = read_runs(table, folders, any_dataset=any_dataset)
     for metric in METRICS:
@@ -172,6 +174,38 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
     print(
         f"{Path(out) / f'table_{table.number}_*'} hold it as Markdown, CSV, LaTeX and picture, and {others} likewise."
     )
+
+
+def write_paper_tables(
+    table: str, folders: Sequence[str | Path], out: str | Path, *, any_dataset: bool = False
+) -> None:
+    """Writes one table of the paper's or both (`write_tables`).
+
+    Args:
+      table: "1", "2", or "both": each run then goes to the table of its dataset; with `any_dataset`, to both.
+      folders: of finished runs.
+      out: folder of the files.
+      any_dataset: take runs of other datasets too.
+
+    Raises:
+      CommandError: no run, or none for any table.
+      UserError: as `write_tables`.
+
+    Example:
+      >>> write_paper_tables("both", [], "tables")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: --runs names no run; ...
+    """
+    tables = {"1": [TABLE_I], "2": [TABLE_II], "both": [TABLE_I, TABLE_II]}[table]
+    of_table = {one.number: list(folders) for one in tables}
+    if table == "both" and folders and not any_dataset:
+        for one in tables:
+            of_table[one.number] = [folder for folder in folders if read_run(folder).dataset == one.dataset.lower()]
+        tables = [one for one in tables if of_table[one.number]]
+        if not tables:
+            raise CommandError("--runs: no run is on GFT or BP4D; show them all the same with --any_dataset")
+    for one in tables:
+        write_tables(one, of_table[one.number], out, any_dataset=any_dataset)
 
 
 def to_csv(comparison: Comparison) -> str:

@@ -15,7 +15,7 @@ from au_jax.evaluation.paper import PROTOCOLS, Table
 from au_jax.evaluation.paper import Column as PrintedColumn
 from au_jax.evaluation.tables import result_aus
 from au_jax.labels import PAPER_AUS
-from au_jax.run_dir import defined, read_finished
+from au_jax.run_dir import RunDir, defined
 
 PROTOCOL_NAMES: dict[str, str] = {"3fold": "3 folds", "cross": "cross-dataset", "10fold": "10 folds"}
 """Names of the protocols for readers."""
@@ -84,6 +84,22 @@ class PaperRun:
         return ", ".join(parts)
 
 
+def read_run(folder: str | Path) -> PaperRun:
+    """Reads a run, all folds of which are finished.
+
+    Args:
+      folder: of the run.
+
+    Raises:
+      DataError: it is no run, or not finished.
+
+    Example:
+      >>> read_run(run_folder).dataset
+      'tiny'
+    """
+    return PaperRun(Path(folder), RunDir(folder).resolved_config(), RunDir(folder).results(all_folds=True))
+
+
 def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool = False) -> dict[str, PaperRun]:
     """Reads the runs that stand beside a table of the paper.
 
@@ -109,7 +125,7 @@ def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool 
         raise CommandError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
     runs: dict[str, PaperRun] = {}
     for folder in map(Path, folders):
-        run = PaperRun(folder, *read_finished(folder))
+        run = read_run(folder)
         if run.dataset != table.dataset.lower() and not any_dataset:
             raise DataError(
                 f"{folder} is a run on {run.dataset}, and the paper's Table {table.number} is of {table.dataset}; leave it "

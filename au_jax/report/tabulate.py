@@ -51,7 +51,7 @@ def headline_rows(run: FinishedRun) -> list[Row]:
       run: a finished one.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> rows = headline_rows(load_run(run_folder))
       >>> rows[0].title, rows[-1].title, len(rows[0].cells)
       ('AU 1', 'Average', 4)
@@ -71,7 +71,7 @@ def average_rows(run: FinishedRun) -> list[Row]:
       run: a finished one.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> [row.title for row in average_rows(load_run(run_folder))][:2]
       ['F1-frame', 'F1-frame, mean of folds']
     """
@@ -91,7 +91,7 @@ def confusion_rows(run: FinishedRun) -> list[dict[str, Any]]:
       run: a finished one.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> row = confusion_rows(load_run(run_folder))[0]
       >>> row["title"], [cell["kind"] for cell in row["systems"][0]]
       ('AU 1', ['TP', 'FN', 'FP', 'TN'])
@@ -140,7 +140,7 @@ def verdict(run: FinishedRun) -> str:
       run: a finished one.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> "F1-frame" in verdict(load_run(run_folder))
       True
     """
@@ -218,7 +218,7 @@ def draw_au_scores(run: FinishedRun) -> style.Drawing:
       run: a finished one.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> draw_au_scores(load_run(run_folder)).alt[:46]
       'F1-frame of every AU for HOG+SVM, ANet, Hybrid'
     """

@@ -37,7 +37,7 @@ def draw_timeline(run: FinishedRun) -> style.Drawing:
       DataError: a score file is damaged.
 
     Example:
-      >>> from au_jax.loading import load_run
+      >>> from au_jax.run_dir import load_run
       >>> draw_timeline(load_run(run_folder)).alt.split(" in ")[0]
       'Timeline of the 12 AUs'
     """

@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from experiments.samples import draw_sample
+from experiments.trained import TrainedRun
 from sklearn.metrics import average_precision_score
 
 from au_jax import files
@@ -22,8 +24,6 @@ from experiments.fig3 import fig3
 from experiments.fig4 import fig4
 from experiments.fig5 import ascent_settings, fig5, moved_regions
 from experiments.precision_recall import precision_recall
-from experiments.samples import draw_sample
-from experiments.trained import TrainedRun
 
 # TFDS's and scikit-learn's own arithmetic mixes dtypes.
 pytestmark = pytest.mark.optax
