@@ -1,5 +1,7 @@
 """A made-up finished run on disk: drawn faces as TFRecords, scores that lean towards the truth, logs and costs."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from au_jax import files
 from au_jax.data.dataset import Records, Video
@@ -14,6 +17,7 @@ from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
 from au_jax.labels import PAPER_AUS
+from au_jax.report import style
 from configs import bp4d, gft
 from configs.base import get_config
 
@@ -198,3 +202,61 @@ def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, 
 @pytest.fixture(scope="session")
 def paper_run_maker() -> Callable[..., Path]:
     return make_paper_run
+
+
+def drawn_pixels(drawing: style.Drawing) -> np.ndarray:
+    """The grey values of a drawing, whose words and edges are as they should be."""
+    with style.look():
+        png = style.to_png(drawing)
+        assert style.to_svg(drawing).startswith(b"<?xml")
+    with Image.open(io.BytesIO(png)) as image:
+        assert (image.info["Title"], image.info["Description"]) == (drawing.alt, drawing.caption)
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape[1] == 1500
+    # Nothing touches the edge, where it would be cut off.
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert (edge > 250).all()
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def pixels_of() -> Callable[[style.Drawing], np.ndarray]:
+    return drawn_pixels
+
+
+class Written:
+    """The files of a figure in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with open(self.folder / f"{name}.csv", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def is_whole(self, name: str) -> bool:
+        return all((self.folder / f"{name}.{kind}").stat().st_size > 1000 for kind in ("png", "svg"))
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    return Written(tmp_path)
+
+
+def random_scores(seed: int, aus: int = 12, absent: tuple[int, ...] = ()) -> tables.Scored:
+    """Scores of 60 frames of two videos that lean towards the labels; AUs in `absent` never occur."""
+    generator = np.random.default_rng(seed)
+    labels = generator.choice([-1, 0, 1], (60, aus), p=[0.6, 0.1, 0.3]).astype(np.int8)
+    labels[:, list(absent)] = -1
+    scores = (labels + generator.normal(size=labels.shape)).astype(np.float32)
+    parts = {"A/1": slice(0, 25), "B/1": slice(25, 60)}
+    return tables.Scored(
+        {key: scores[part] for key, part in parts.items()},
+        {key: labels[part] for key, part in parts.items()},
+        {key: np.arange(60)[part] for key, part in parts.items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def scored_maker() -> Callable[..., tables.Scored]:
+    return random_scores

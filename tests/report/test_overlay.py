@@ -81,7 +81,9 @@ def test_every_au_has_its_row_and_the_last_system_the_thick_bar():
 
 def test_label_of_a_present_au_is_bold_black():
     picture, face = _picture(), _face(360, 640)
-    present, absent = (draw_overlay(picture, face, {"hybrid": _one(1, value)}, PAPER_AUS)[:14, 490:] for value in (1.0, -1.0))
+    present, absent = (
+        draw_overlay(picture, face, {"hybrid": _one(1, value)}, PAPER_AUS)[:14, 490:] for value in (1.0, -1.0)
+    )
     assert _has(present, style.BLACK).any() and not _has(absent, style.BLACK).any()
 
 
@@ -132,3 +134,18 @@ def test_wrong_shapes_are_refused():
         draw_overlay(np.zeros((4, 4, 3)), None, {}, PAPER_AUS)
     with pytest.raises(ValueError, match=r"\[12\] scores, found \(11,\) of hybrid"):
         draw_overlay(_picture(), None, {"hybrid": np.zeros(11)}, PAPER_AUS)
+
+
+@pytest.mark.parametrize("aus", [(12,), (1, 2, 4, 6, 12, 25, 26), tuple(range(1, 26))])
+def test_any_aus_have_their_rows_within_the_frame(aus):
+    picture, face = _picture(), _face(360, 640)
+    none = draw_overlay(picture, face, {"hybrid": np.full(len(aus), np.nan)}, aus)
+    tops = []
+    for row in range(len(aus)):
+        scores = np.full(len(aus), np.nan)
+        scores[row] = 5.0
+        image = draw_overlay(picture, face, {"hybrid": scores}, aus)
+        rows = np.flatnonzero((_has(image, style.BLUE) & ~_has(none, style.BLUE)).any(1))
+        tops.append(rows.min())
+        assert rows.size and rows.max() < 345
+    assert tops == sorted(set(tops))

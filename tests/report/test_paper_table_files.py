@@ -14,7 +14,7 @@ from PIL import Image
 
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import TABLE_I, TABLE_II
-from au_jax.report.paper_table_files import latex, to_csv, markdown, write_tables
+from au_jax.report.paper_table_files import latex, markdown, to_csv, write_tables
 from au_jax.report.paper_tables import METRICS, compare, read_runs
 
 ROOT = Path(__file__).parents[2]
