@@ -208,6 +208,7 @@ def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[
     results = {
         **tables.results(
             {name: {index: by_fold[index] for index in common} for name, by_fold in scored.items()},
+            aus=config.data.aus,
             replicates=config.evaluation.bootstrap,
             level=config.evaluation.level,
             f1_norm=config.evaluation.f1_norm,
@@ -218,7 +219,7 @@ def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[
         "seed": config.seed,
     }
     files.write_json(directory.results_path, results)
-    files.write_text(directory.table_path, tables.markdown(results))
+    files.write_text(directory.table_path, tables.markdown(results, display.label))
     return results
 
 

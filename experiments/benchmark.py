@@ -25,7 +25,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from au_jax import files
-from experiments import benchmark_gpu, benchmark_parts, benchmark_waiting
+from experiments import benchmark_feeding, benchmark_parts
 from experiments.benchmark_parts import QUICK, Part, Sizes
 
 
@@ -52,17 +52,17 @@ def run(sizes: Sizes) -> Iterator[Row]:
         partial(benchmark_parts.metrics_parts, sizes),
     ]
     if jax.default_backend() == "gpu":
-        parts += [lambda: [benchmark_gpu.folds_part(sizes)], lambda: [benchmark_gpu.cudnn_part(sizes)]]
+        parts += [lambda: [benchmark_parts.folds_part(sizes)], lambda: [benchmark_parts.cudnn_part(sizes)]]
     with tempfile.TemporaryDirectory() as folder:
         if importlib.util.find_spec("tensorflow"):
-            parts.append(partial(benchmark_parts.feeding_parts, sizes, folder))
+            parts.append(partial(benchmark_feeding.feeding_parts, sizes, folder))
         rates = {}
         for make in parts:
             for part in make():
                 row = _measure(part, sizes.turns, ceilings[part.ceiling])
                 rates[row.name] = row.ours
                 yield row
-        for cache, share in benchmark_waiting.waiting(sizes, rates["CNN training"], folder):
+        for cache, share in benchmark_feeding.waiting_shares(sizes, rates["CNN training"], folder):
             yield Row(f"waiting, cache={cache}", "% of the time", 100 * share, None, None, None)
 
 
@@ -134,9 +134,9 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join([lines[0], "|---|---|---:|---:|---:|---:|", *lines[1:]]) + "\n"
 
 
-def main(sizes: Sizes, out: str) -> None:
+def measure_all(sizes: Sizes, out: str) -> None:
     """Measures, prints the table, and writes it to `out`.json and `out`.md if that is given."""
-    logging.set_verbosity(logging.WARNING)  # TFDS tells every file that it writes
+    logging.set_verbosity(logging.WARNING)  # TFDS logs every file that it writes
     rows = []
     for row in run(sizes):
         print(f"measured: {row.name}", file=sys.stderr)
@@ -150,7 +150,12 @@ def main(sizes: Sizes, out: str) -> None:
         files.write_text(Path(f"{out}.md"), f"{device}\n\n{markdown(rows)}")
 
 
+def main() -> None:
+    """Runs the command line."""
+    quick = flags.DEFINE_bool("quick", False, "Shorter sequences: a few minutes on two cores.")
+    out = flags.DEFINE_string("out", "", "Also write the table to files of this name, .json and .md.")
+    app.run(lambda argv: measure_all(QUICK if quick.value else Sizes(), out.value))
+
+
 if __name__ == "__main__":
-    IS_QUICK = flags.DEFINE_bool("quick", False, "Shorter sequences: a few minutes on two cores.")
-    OUT = flags.DEFINE_string("out", "", "Also write the table to files of this name, .json and .md.")
-    app.run(lambda argv: main(QUICK if IS_QUICK.value else Sizes(), OUT.value))
+    main()

@@ -1,20 +1,25 @@
-"""What `experiments.benchmark` times: each part's work by this project, and by PyTorch where it is at hand."""
+"""What `experiments.benchmark` times: each part's work by this project, and by PyTorch where it is at hand.
+
+On a GPU, LSTM training in other ways as well: cuDNN's, and several folds in one program. cuDNN's part needs an NVIDIA GPU and has
+not been measured yet; the folds' runs anywhere.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import rnn
 
 from au_jax.config import get_config
 from au_jax.evaluation import metrics
 from au_jax.models.cnn import AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import LSTMStack
+from au_jax.models.lstm_kernel import EXAMPLES
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
 
@@ -219,18 +224,69 @@ def metrics_parts(sizes: Sizes) -> list[Part]:
     ]
 
 
-def feeding_parts(sizes: Sizes, folder: str) -> list[Part]:
-    """tf.data's training batches, and the same records read and shuffled only; faces are rendered into `folder`."""
-    from experiments.feeding import TIMES, decoded, faces, labelled, undecoded
+def folds_part(sizes: Sizes) -> Part:
+    """Gradients of the LSTMs of `sizes.folds` folds, each with sequences of its own, as one program."""
+    model = LSTMStack(sizes.layers, sizes.hidden)
+    rng = np.random.default_rng(0)
+    batches = jax.tree.map(lambda *rows: np.stack(rows), *(sequences(sizes, rng) for _ in range(sizes.folds)))
+    keys = jax.random.split(jax.random.key(0), sizes.folds)
+    params = jax.jit(jax.vmap(lambda key: model.init(key, jnp.zeros((1, 1, sizes.inputs)))["params"]))(keys)
 
-    shown = faces(folder, sizes.frames, sizes.crop, TIMES * sizes.frames)
-    trained = labelled(shown)
-    crops = float(trained * sizes.crop**2 * 3)
-    size = float(sum(Path(shard).stat().st_size for shard in shown.shards()))
-    return [
-        Part("feeding, decoded", "frames/s", trained, crops, "copy", lambda: decoded(shown, sizes)),
-        Part("feeding, undecoded", "frames/s", len(shown), size, "copy", lambda: undecoded(shown, sizes)),
-    ]
+    def gradient(params, batch, key):
+        def total(params):
+            examples = jax.random.split(key, sizes.sequences)
+            return mapped_loss(model)(params, {}, batch, examples)[0].sum()
+
+        return jax.grad(total)(params)
+
+    together = jax.jit(jax.vmap(gradient))
+    frames = sizes.folds * sizes.sequences * sizes.steps
+    weights = sum(leaf[0].size for leaf in jax.tree.leaves(params) if leaf.ndim == 3)
+    return Part(
+        f"LSTM gradients, {sizes.folds} folds",
+        "steps x sequences/s",
+        frames,
+        6.0 * frames * weights,
+        "product",
+        lambda: jax.block_until_ready(together(params, batches, keys)),
+    )
+
+
+def cudnn_part(sizes: Sizes) -> Part:
+    """Gradients of one fold's LSTM by cuDNN (`jax.experimental.rnn`), with its own dropout between layers."""
+    batch = sequences(sizes, np.random.default_rng(0))
+    call, arguments = cudnn_gradient(sizes)
+    frames = sizes.sequences * sizes.steps
+    compiled = jax.jit(call)
+    return Part(
+        "LSTM gradients, cuDNN",
+        "steps x sequences/s",
+        frames,
+        6.0 * frames * (arguments[0].size + arguments[1].size),
+        "product",
+        lambda: jax.block_until_ready(compiled(*arguments, batch["features"], batch["labels"])),
+    )
+
+
+def mapped_loss(model: LSTMStack) -> Callable:
+    """The loss of a batch as the training loop maps it."""
+    return jax.vmap(partial(sequence_loss, model), in_axes=(None, None, 0, 0), axis_name=EXAMPLES)
+
+
+def cudnn_gradient(sizes: Sizes) -> tuple[Callable[..., Any], tuple[jax.Array, jax.Array]]:
+    """(weights, readout, features, labels) -> gradients of the margin loss, and weights and readout to begin with."""
+    key = jax.random.key(0)
+    weights = rnn.init_lstm_weight(key, sizes.inputs, sizes.hidden, sizes.layers, False)
+    readout = 0.08 * jax.random.normal(key, (sizes.hidden, 12))
+    zero = jnp.zeros((sizes.layers, sizes.sequences, sizes.hidden))
+    lengths = jnp.full(sizes.sequences, sizes.steps, jnp.int32)
+
+    def loss(weights, readout, features, labels):
+        outputs = rnn.lstm(features, zero, zero, weights, lengths, sizes.inputs, sizes.hidden, sizes.layers, 0.5, False)
+        hidden = cast(tuple[jax.Array, ...], outputs)[0]
+        return losses.max_margin(jnp.tanh(hidden @ readout), labels, 0.5, 1.0).mean()
+
+    return jax.grad(loss, argnums=(0, 1)), (weights, readout)
 
 
 def sequences(sizes: Sizes, rng: np.random.Generator) -> parallel.Batch:

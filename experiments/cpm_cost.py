@@ -17,9 +17,9 @@ import numpy as np
 from absl import flags
 
 from au_jax import files
-from au_jax.command_line import optional_path, run_command
+from au_jax.command_line import run_command
 from au_jax.config import Config, get_config
-from au_jax.labels import NUM_AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.systems.cpm import model
 
 PEOPLE_OF_BP4D = 41
@@ -69,10 +69,10 @@ def cpm_cost(out: Path | None, full: bool) -> None:
     if full:
         times, rounds = measure(BP4D)
         measured.append({**asdict(BP4D), "seconds": times, "rounds": rounds})
-        hours = times * PEOPLE_OF_BP4D / BP4D.people * NUM_AUS / 3600
+        hours = times * PEOPLE_OF_BP4D / BP4D.people * len(PAPER_AUS) / 3600
         print(
             f"BP4D's size: {times:.1f} s for {BP4D.people} people and one AU, {rounds:.1f} rounds: "
-            f"{hours:.1f} hours for {PEOPLE_OF_BP4D} people and {NUM_AUS} AUs on {jax.devices()[0].device_kind}"
+            f"{hours:.1f} hours for {PEOPLE_OF_BP4D} people and {len(PAPER_AUS)} AUs on {jax.devices()[0].device_kind}"
         )
     if out:
         files.write_json(out / "cpm_cost.json", measured)
@@ -83,7 +83,7 @@ def measure(size: Size) -> tuple[float, float]:
     config: Config = get_config().cpm
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
     config.tau = 0.0
-    settings = model.Settings(**{name: config[name] for name in model.Settings.__dataclass_fields__})
+    settings = model.Settings(**{name: getattr(config, name) for name in model.Settings.__dataclass_fields__})
     rows, labels, subjects = descriptors(size)
     known = model.examples(rows, labels, settings)
     pair = model.initial_pair(known, settings)
@@ -134,4 +134,4 @@ def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
 if __name__ == "__main__":
     OUT = flags.DEFINE_string("out", None, "Folder for cpm_cost.json.")
     FULL = flags.DEFINE_bool("full", False, "Also at BP4D's size.")
-    run_command(lambda: cpm_cost(optional_path(OUT.value), FULL.value))
+    run_command(lambda: cpm_cost(Path(OUT.value) if OUT.value else None, FULL.value))

@@ -19,10 +19,9 @@ from torch.nn import functional
 
 from au_jax.command_line import run_command
 from au_jax.explain import activation
-from au_jax.labels import NUM_AUS
 from au_jax.models.cnn import VARIANTS, AlexNet, Conv, Dense, Norm, Pool
+from au_jax.report.cnn_figures import ascent_settings, score_function
 from au_jax.run_dir import TrainedFold
-from experiments.fig5 import ascent_settings, make_score
 
 ROUNDS = 3
 
@@ -122,9 +121,10 @@ def _blurred(picture: torch.Tensor, deviation: float) -> torch.Tensor:
 def compare(run: Path, preset: str, iterations: int, fold: int = 0) -> dict[str, float]:
     """Pictures per second of both, the best of a few rounds in turn; the first program of JAX is compiled beforehand."""
     trained, settings = TrainedFold(run, fold), ascent_settings(preset, iterations)
+    aus = tuple(trained.config.data.aus)
     mean = trained.cnn["mean"][trained.window, trained.window]
-    begin = activation.start(jax.random.key(0), NUM_AUS, *mean.shape[:2])
-    step = activation.make_ascent(make_score(trained), mean, settings)
+    begin = activation.start(jax.random.key(0), len(aus), *mean.shape[:2])
+    step = activation.make_ascent(score_function(trained), mean, settings)
     in_torch, start = score_in_torch(trained.model, trained.cnn["params"]), np.asarray(begin.picture)
 
     def climb_in_jax() -> None:
@@ -141,17 +141,22 @@ def compare(run: Path, preset: str, iterations: int, fold: int = 0) -> dict[str,
             began = time.perf_counter()
             climb()
             seconds[name].append(time.perf_counter() - began)
-    return {name: NUM_AUS * settings.iterations / min(rounds) for name, rounds in seconds.items()}
+    return {name: len(aus) * settings.iterations / min(rounds) for name, rounds in seconds.items()}
 
 
-def _tell(run: Path, preset: str, iterations: int, fold: int) -> None:
-    speeds = compare(run, preset, iterations, fold)
-    print(f"fig5 {preset}: " + ", ".join(f"{name} {speed:.0f} pictures/s" for name, speed in speeds.items()))
+def main() -> None:
+    """Runs the command line."""
+    run = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
+    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
+    iterations = flags.DEFINE_integer("iterations", 200, "Iterations of every round.")
+    fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
+
+    def measure() -> None:
+        speeds = compare(Path(run.value), preset.value, iterations.value, fold.value)
+        print(f"fig5 {preset.value}: " + ", ".join(f"{name} {speed:.0f} pictures/s" for name, speed in speeds.items()))
+
+    run_command(measure)
 
 
 if __name__ == "__main__":
-    RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
-    PRESET = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
-    ITERATIONS = flags.DEFINE_integer("iterations", 200, "Iterations of every round.")
-    FOLD = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
-    run_command(lambda: _tell(Path(RUN.value), PRESET.value, ITERATIONS.value, FOLD.value))
+    main()

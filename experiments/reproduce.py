@@ -8,24 +8,34 @@ system of the tables), and writes tables and figures. It can be stopped and type
 """
 
 import concurrent.futures
+import math
 import multiprocessing
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from absl import flags
+from tqdm import tqdm
 
 from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import check_copy, prepare
-from au_jax.errors import UserError
-from au_jax.evaluation.comparison import average, markdown, over_seeds
-from experiments import estimate, scales
+from au_jax.errors import CommandError, UserError
+from au_jax.evaluation.comparison import average, over_seeds, seeds_markdown
+from au_jax.systems import anet, display, lstm_trainer
+from au_jax.training import parallel
+from au_jax.training.optimizers import make_optimizer
+from experiments import scales
 
 T = TypeVar("T")
 
@@ -88,14 +98,14 @@ def reproduce(plan: Plan) -> None:
     """
     if plan.raw:
         for dataset in plan.raw:
-            found = check_copy(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data)
-            print(found.text(), end="\n\n")
-            found.raise_if_unusable(False)
+            survey = check_copy(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data)
+            print(survey.text(), end="\n\n")
+            survey.raise_if_unusable(False)
     frames = {}
     for dataset in scales.DATASETS:
         prepared = FaceDataset(prepare(plan.config(dataset, plan.protocols[0], plan.seeds[0]).data))
         frames[dataset] = sum(len(records.frame_numbers) for records in prepared.load(prepared.subjects))
-    _tell_time(plan, frames)
+    _print_estimate(plan, frames)
     for seed in plan.seeds:
         for protocol in plan.protocols:
             for dataset in scales.DATASETS:
@@ -116,17 +126,17 @@ def spread(plan: Plan) -> str:
     for dataset in scales.DATASETS:
         for protocol in plan.protocols:
             runs = {seed: _averages(plan.folder(dataset, protocol, seed)) for seed in plan.seeds}
-            parts += [f"## {dataset}, {protocol}", markdown(over_seeds(runs), "F1-frame")]
+            parts += [f"## {dataset}, {protocol}", seeds_markdown(over_seeds(runs), "F1-frame", display.label)]
     return "\n\n".join(parts)
 
 
 def _averages(run: Path) -> dict[str, float]:
     results = files.read_json(run / "results.json")
     columns = {"always_present": results["always_present"], **results["systems"]}
-    return {name: average(figures["f1_frame"]) for name, figures in columns.items()}
+    return {name: average(column["f1_frame"]) for name, column in columns.items()}
 
 
-def _tell_time(plan: Plan, frames: dict[str, int]) -> None:
+def _print_estimate(plan: Plan, frames: dict[str, int]) -> None:
     total = 0.0
     for protocol in plan.protocols:
         for dataset in scales.DATASETS:
@@ -134,12 +144,12 @@ def _tell_time(plan: Plan, frames: dict[str, int]) -> None:
                 continue
             other = "gft" if dataset == "bp4d" else "bp4d"
             trained = frames[other if protocol == "cross" else dataset]
-            parts = _alone(estimate.estimate, plan.config(dataset, protocol, plan.seeds[0]), trained)
-            print(estimate.tell(f"{dataset} {protocol}", parts), flush=True)
+            parts = _alone(estimate, plan.config(dataset, protocol, plan.seeds[0]), trained)
+            print(estimate_line(f"{dataset} {protocol}", parts), flush=True)
             total += sum(parts.values()) * len(plan.seeds)
     if total:
-        told = estimate.tell("all", {"networks": total})
-        print(f"{told}; descriptors, SVMs, CPM, JPML, validation and figures come on top", flush=True)
+        line = estimate_line("all", {"networks": total})
+        print(f"{line}; descriptors, SVMs, CPM, JPML, validation and figures come on top", flush=True)
 
 
 def _alone(work: Callable[..., T], *arguments: object) -> T:
@@ -169,36 +179,150 @@ def _call(module: str, *options: str) -> None:
         raise UserError(f"{module} ended with status {done.returncode}; mend what it says, and run again to go on")
 
 
-def _plan(options: Sequence[flags.FlagHolder]) -> Plan:
-    out, scale, synthetic, bp4d, gft, protocols, seeds, vgg_face = (option.value for option in options)
-    if synthetic == bool(bp4d or gft):
-        raise UserError("give --synthetic, or the folders of both datasets: --bp4d=... --gft=...")
-    if not synthetic and not (bp4d and gft):
-        raise UserError("the cross-dataset protocol needs both datasets: --bp4d=... --gft=...")
-    unknown = [protocol for protocol in protocols if protocol not in scales.PROTOCOLS]
-    if unknown or not protocols or protocols[0] == "cross":
-        raise UserError(f"--protocols is {protocols}; choose among 3fold, 10fold and cross, not cross first")
+_STEPS = 3
+
+
+def estimate(config: Config, frames: int) -> dict[str, float]:
+    """Seconds of a run's long stages: CNN and LSTM training, and scoring frames with the CNN, over all folds.
+
+    Descriptors, SVMs, CPM, JPML, validation and figures are not counted.
+
+    Args:
+      config: of the run.
+      frames: of the dataset (of the other one where the CNN is trained there).
+    """
+    folds = len(config.folds) or config.protocol.folds
+    trained = round(frames * (1 - 1 / config.protocol.folds) * (1 - config.protocol.validation))
+    seconds, crop = {}, config.data.crop_size
+    cnn = anet.make_cnn(config.cnn)
+    batch = _cnn_batch(config.cnn.batch_size, crop)
+    constants = {"mean": jnp.zeros((crop, crop, 3))}
+    update, score = (
+        _update_seconds(
+            config.cnn.optimizer,
+            partial(anet.initial_params, cnn, crop),
+            partial(anet.example_loss, cnn, config.cnn.label_reduction),
+            constants,
+            batch,
+        ),
+        _forward_seconds(config, cnn, batch),
+    )
+    cross = "anet_transfer" in config.systems
+    epochs, size = config.cnn.epochs, config.cnn.batch_size
+    # A CNN that is trained on the other dataset is trained once, on all of its people but the validation subjects.
+    seconds["CNN training"] = (
+        epochs * math.ceil(round(frames * (1 - config.protocol.validation)) / size) * update
+        if cross
+        else folds * epochs * math.ceil(trained / config.cnn.frame_step / size) * update
+    )
+    seconds["CNN scoring"] = (1 if cross else folds * 2) * math.ceil(frames / size) * score
+    if "hybrid" in config.systems:
+        lstm = lstm_trainer.make_lstm(config.lstm)
+        dimension = config.lstm.pca_components
+        step = _update_seconds(
+            config.lstm.optimizer,
+            partial(lstm_trainer.initial_params, lstm, dimension),
+            partial(lstm_trainer.example_loss, lstm, config.lstm.margin, lstm_trainer.grad_threshold(config.lstm)),
+            {},
+            _lstm_batch(config.lstm, dimension),
+        )
+        updates = config.lstm.steps_per_epoch or math.ceil(
+            trained / (config.lstm.batch_size * config.lstm.sequence_length)
+        )
+        seconds["LSTM training"] = folds * config.lstm.epochs * updates * step
+    return seconds
+
+
+def estimate_line(name: str, seconds: dict[str, float]) -> str:
+    """The estimate in one line."""
+    parts = ", ".join(f"{part} {tqdm.format_interval(value)}" for part, value in seconds.items())
+    return f"{name}: about {tqdm.format_interval(sum(seconds.values()))} ({parts})"
+
+
+def _update_seconds(optimizer: Config, init: Callable, loss: Callable, constants: Any, batch: parallel.Batch) -> float:
+    tx = make_optimizer(optimizer, 1, 1).tx
+    params = init(jax.random.key(0))
+    state = parallel.replicate((params, tx.init(params)))
+    step = parallel.make_train_step(loss, tx)
+    times = []
+    for number in range(_STEPS + 1):
+        start = time.monotonic()
+        *state, value = step(*state, constants, parallel.shard(batch), jax.random.key(number))
+        jax.block_until_ready(value)
+        times.append(time.monotonic() - start)
+    # The first step compiles.
+    return float(np.median(times[1:]))
+
+
+def _forward_seconds(config: Config, cnn: Any, batch: parallel.Batch) -> float:
+    run = parallel.make_forward(partial(anet.forward, cnn))
+    params = jax.device_put(anet.initial_params(cnn, config.data.crop_size, jax.random.key(0)))
+    variables = {"params": params, "mean": np.zeros((config.data.crop_size,) * 2 + (3,), np.float32)}
+    batch = {name: batch[name] for name in ("image", "offset", "flip", "mask")}
+    times = []
+    for _ in range(_STEPS):
+        start = time.monotonic()
+        run(variables, batch)
+        times.append(time.monotonic() - start)
+    return float(np.median(times[1:]))
+
+
+def _cnn_batch(size: int, crop: int) -> parallel.Batch:
+    return {
+        "image": np.zeros((size, crop, crop, 3), np.uint8),
+        "labels": np.ones((size, 12), np.int8),
+        "offset": np.zeros((size, 2), np.int32),
+        "flip": np.zeros(size, bool),
+        "mask": np.ones(size, np.float32),
+    }
+
+
+def _lstm_batch(config: Config, dimension: int) -> parallel.Batch:
+    shape = (config.batch_size, config.sequence_length)
+    return {
+        "features": np.zeros((*shape, dimension), np.float32),
+        "reset": np.zeros(shape, bool),
+        "labels": np.ones((*shape, 12), np.int8),
+        "mask": np.ones(shape, np.float32),
+    }
+
+
+def main() -> None:
+    """Runs the command line."""
+    scale = "; ".join(f"{name}: {meaning}" for name, meaning in scales.SCALES.items())
+    flags.DEFINE_string("out", None, "Folder of runs, data, tables and figures.", required=True)
+    flags.DEFINE_enum("scale", "full", list(scales.SCALES), scale)
+    flags.DEFINE_bool("synthetic", False, "Synthetic faces made after BP4D and GFT.")
+    flags.DEFINE_string("bp4d", None, "Folder of BP4D.")
+    flags.DEFINE_string("gft", None, "Folder of GFT.")
+    flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run.")
+    flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first.")
+    flags.DEFINE_string("vgg_face", None, "The file vgg_face.mat, for one panel of fig3.")
+    run_command(lambda: reproduce(make_plan(flags.FLAGS)))
+
+
+def make_plan(options: Any) -> Plan:
+    """The plan of the command line's options, which are its attributes.
+
+    Raises:
+      CommandError: options that make no plan.
+    """
+    if options.synthetic == bool(options.bp4d or options.gft):
+        raise CommandError("give --synthetic, or the folders of both datasets: --bp4d=... --gft=...")
+    if not options.synthetic and not (options.bp4d and options.gft):
+        raise CommandError("the cross-dataset protocol needs both datasets: --bp4d=... --gft=...")
+    protocols = tuple(options.protocols)
+    if not protocols or protocols[0] == "cross" or not set(protocols) <= set(scales.PROTOCOLS):
+        raise CommandError(f"--protocols is {list(protocols)}; choose among 3fold, 10fold and cross, not cross first")
     return Plan(
-        Path(out),
-        scale,
-        {} if synthetic else {"bp4d": bp4d, "gft": gft},
-        tuple(protocols),
-        tuple(int(seed) for seed in seeds),
-        vgg_face,
+        Path(options.out),
+        options.scale,
+        {} if options.synthetic else {"bp4d": options.bp4d, "gft": options.gft},
+        protocols,
+        tuple(int(seed) for seed in options.seeds),
+        options.vgg_face,
     )
 
 
 if __name__ == "__main__":
-    OPTIONS = (
-        flags.DEFINE_string("out", None, "Folder of runs, data, tables and figures.", required=True),
-        flags.DEFINE_enum(
-            "scale", "full", list(scales.SCALES), "; ".join(f"{k}: {v}" for k, v in scales.SCALES.items())
-        ),
-        flags.DEFINE_bool("synthetic", False, "Synthetic faces made after BP4D and GFT."),
-        flags.DEFINE_string("bp4d", None, "Folder of BP4D."),
-        flags.DEFINE_string("gft", None, "Folder of GFT."),
-        flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run."),
-        flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first."),
-        flags.DEFINE_string("vgg_face", None, "The file vgg_face.mat, for one panel of fig3."),
-    )
-    run_command(lambda: reproduce(_plan(OPTIONS)))
+    main()

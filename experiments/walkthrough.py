@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import au_jax
-from au_jax.labels import AU_NAMES, AUS
+from au_jax.labels import AU_NAMES
 
 # An editor's kernel has arguments of its own.
 if __name__ == "__main__" and sys.argv[1:] and not hasattr(sys, "ps1"):
@@ -24,9 +24,9 @@ if __name__ == "__main__" and sys.argv[1:] and not hasattr(sys, "ps1"):
 run = au_jax.load_run(os.environ.get("AU_JAX_RUN", "runs/demo"))
 print(f"{run.workdir}: {', '.join(run.systems)} on {run.config.data.source}, folds {run.folds}")
 for name in run.systems:
-    figures = run.results["systems"][name]
-    low, high = figures["intervals"]["f1_frame"]["average"]
-    print(f"{name:>8}: F1-frame {figures['f1_frame']['average']:.1f} ({low:.1f} to {high:.1f})")
+    metrics = run.results["systems"][name]
+    low, high = metrics["intervals"]["f1_frame"]["average"]
+    print(f"{name:>8}: F1-frame {metrics['f1_frame']['average']:.1f} ({low:.1f} to {high:.1f})")
 
 # %% The metrics, from arrays: the average of the table above once more, from the saved scores of the test frames
 best = run.best_system
@@ -66,7 +66,7 @@ found = detector.score(faces)[systems[-1]]
 rates = (found > 0).mean(0)
 true_rates = np.ma.masked_equal(truth, 0).clip(0).mean(0).filled(np.nan)
 print(f"{'':28}present in % of the frames: by {systems[-1]}, truly")
-for au, rate, true_rate in zip(AUS, rates, true_rates, strict=True):
+for au, rate, true_rate in zip(run.aus, rates, true_rates, strict=True):
     print(f"AU {au:>2} {AU_NAMES[au]:<22} {100 * rate:3.0f} {100 * true_rate:3.0f}")
 
 # %% The same detector as one file, which needs neither Flax nor TensorFlow
@@ -88,6 +88,6 @@ figure = Figure(figsize=(8, 2.5), layout="constrained")
 axes = figure.subplots()
 axes.fill_between(np.arange(len(truth)), truth[:, row] > 0, step="mid", color="#d0d0d0", label="truth")
 axes.plot(au_jax.exported.sigmoid(found[:, row]), label=systems[-1])
-axes.set(title=f"{video}: AU {AUS[row]}, {AU_NAMES[AUS[row]]}", xlabel="frame", ylim=(0, 1))
+axes.set(title=f"{video}: AU {run.aus[row]}, {AU_NAMES[run.aus[row]]}", xlabel="frame", ylim=(0, 1))
 axes.legend()
 figure.savefig(os.environ.get("AU_JAX_PICTURE", "walkthrough.png"))

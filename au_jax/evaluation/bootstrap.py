@@ -1,4 +1,4 @@
-"""Intervals for any metric of summed counts, by resampling subjects.
+"""Intervals for any metric of summed counts, by resampling subjects (ours: the paper gives none).
 
 Frames of a subject are not independent, subjects are: a replicate draws as many subjects as there are, with
 replacement, adds up their counts and computes the metric.
@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-_CHUNK_VALUES = 50_000_000  # values of one field held at once: 400 MB
+_CHUNK_VALUES = 50_000_000  # values of one field in memory at once: 400 MB
 
 
-def replicate(subjects: Sequence[Any], metric: Callable[[Any], np.ndarray], replicates: int, seed: int) -> np.ndarray:
+def replicate(
+    subjects: Sequence[Any], metric: Callable[[Any], np.ndarray], replicates: int, seed: int
+) -> Float[np.ndarray, "R ..."]:
     """Values of a metric over bootstrap replicates.
 
     Args:
@@ -28,6 +31,12 @@ def replicate(subjects: Sequence[Any], metric: Callable[[Any], np.ndarray], repl
 
     Raises:
       ValueError: no subjects, or fewer than one replicate.
+
+    Example:
+      >>> from au_jax.evaluation.metrics import counts, f1
+      >>> subject = counts(np.array([[1], [-1]]), np.array([[1.0], [1.0]]))
+      >>> replicate([subject, subject], f1, 3, seed=0).round(2).ravel().tolist()
+      [0.67, 0.67, 0.67]
     """
     if not subjects or replicates < 1:
         raise ValueError(f"cannot resample {len(subjects)} subjects {replicates} times; both must be at least 1")
@@ -55,7 +64,7 @@ def interval(
     replicates: int,
     level: float,
     seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float[np.ndarray, "*M"], Float[np.ndarray, "*M"]]:
     """Percentile interval of a metric.
 
     Args:
@@ -63,8 +72,19 @@ def interval(
       level: coverage, such as 0.95.
 
     Returns:
-      lower and upper bound, each of the metric's shape; replicates where the metric is undefined (an AU that no drawn
+      lower and upper bound, each of the metric's shape; replicates where the metric is undefined (an AU that no sampled
       subject shows) are left out, NaN where all are.
+
+    Raises:
+      ValueError: a level outside of 0..1, or as `replicate`.
+
+    Example:
+      >>> from au_jax.evaluation.metrics import counts, f1
+      >>> good = counts(np.array([[1], [-1]]), np.array([[1.0], [-1.0]]))
+      >>> poor = counts(np.array([[1], [-1]]), np.array([[1.0], [1.0]]))
+      >>> low, high = interval([good, poor], f1, 100, 0.95, seed=0)
+      >>> low.round(2).tolist(), high.tolist()
+      ([0.67], [1.0])
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"the interval's level is {level}; give a coverage between 0 and 1, such as 0.95")

@@ -1,4 +1,4 @@
-"""The paper's own figures (Tables I and II, F1-frame in percent), with what is doubtful about them.
+"""The paper's own metrics (Tables I and II, F1-frame in percent), with what is doubtful about them.
 
 Source: Chu, De la Torre & Cohn, FG 2017, Tables I (GFT) and II (BP4D). The remarks are ours: they come from computing the
 averages again and from comparing columns with each other.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 _NAN = float("nan")
 
@@ -20,7 +20,7 @@ class Column:
     Attributes:
       protocol: "3fold", "cross" or "10fold".
       system: our name of the system.
-      values: 12 figures in the order of `labels.AUS`, NaN where the paper prints a dash.
+      values: 12 percentages in the order of `labels.PAPER_AUS`, NaN where the paper prints a dash.
       average: as printed.
     """
 
@@ -45,7 +45,14 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper: its dataset, columns in order, and doubts."""
+    """A table of the paper: its dataset, columns in order, and doubts.
+
+    Example:
+      >>> TABLE_II.column("3fold", "hybrid").average
+      53.2
+      >>> TABLE_II.doubts_on("3fold", "hybrid", 4)
+      [1]
+    """
 
     number: str
     dataset: str
@@ -115,10 +122,10 @@ _BP4D = """
 
 def _columns(text: str) -> tuple[Column, ...]:
     rows = [[_NAN if cell == "-" else float(cell) for cell in line.split()] for line in text.strip().splitlines()]
-    figures = np.array(rows).T
+    columns = np.array(rows).T
     return tuple(
         Column(protocol, system, tuple(map(float, column[:-1])), float(column[-1]))
-        for (protocol, system), column in zip(_ORDER, figures, strict=True)
+        for (protocol, system), column in zip(_ORDER, columns, strict=True)
     )
 
 
@@ -138,7 +145,7 @@ TABLE_I = Table(
     _columns(_GFT),
     (
         Doubt(
-            tuple(("3fold", "hybrid", au) for au in (*AUS, "average")),
+            tuple(("3fold", "hybrid", au) for au in (*PAPER_AUS, "average")),
             "equals CPM's 10-fold column in 10 of the 11 AUs that both have, and HOG's in AU 24: taken over from there",
         ),
         Doubt(
@@ -159,7 +166,9 @@ TABLE_II = Table(
     _columns(_BP4D),
     (
         Doubt(_pair("3fold", "hybrid"), _SWAP),
-        Doubt(tuple(("10fold", system, au) for system in ("anet", "hybrid") for au in (*AUS, "average")), _LEAKAGE),
+        Doubt(
+            tuple(("10fold", system, au) for system in ("anet", "hybrid") for au in (*PAPER_AUS, "average")), _LEAKAGE
+        ),
     ),
 )
 """F1-frame on BP4D."""

@@ -1,63 +1,83 @@
-"""Draws what was found in a frame onto it: the face, its landmarks, and a bar for every AU and system."""
+"""What was detected in a frame, drawn onto it: the face, its landmarks, and a bar for every AU and system."""
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from au_jax.faces.tracking import Face, RegisteredFace
 from au_jax.faces.video_writer import VideoWriter
 from au_jax.inference.writers import Detections
-from au_jax.labels import AU_NAMES, AUS
+from au_jax.labels import AU_NAMES
 from au_jax.report import style
-from au_jax.run_dir import display_name
+from au_jax.systems import display
 
-# Pixels in a 640 x 360 picture; others are drawn alike.
+# Pixels in a 640 x 360 frame with up to `_FITTING` AUs; others are drawn alike.
 _PANEL, _MARGIN, _NUMBER = 160, 7, 22  # widths of the panel, its margin, and the AU numbers
 _ROW, _TEXT, _THICK, _THIN, _LEGEND = 25, 11, 6, 3, 15  # heights
+_FITTING = 12
 _OPACITY = 0.9
 
 
-def draw_overlay(picture: np.ndarray, face: Face | None, scores: dict[str, np.ndarray]) -> np.ndarray:
+def draw_overlay(
+    image: Shaped[np.ndarray, "..."],
+    face: Face | None,
+    scores: Mapping[str, Shaped[np.ndarray, "..."]],
+    aus: Sequence[int],
+) -> UInt8[np.ndarray, "H W 3"]:
     """Draws a face's landmarks and box, and at the right a bar for every AU and system.
 
     A bar is tanh(score) long, to the right of the middle and filled where the AU is present (score > 0), to the left and
     hollow where it is absent. The last system has the thick bar, and its AUs are in bold. Where there is no face, the
-    picture says so and has no bars; a score that is not finite has none either.
+    frame says so and has no bars; a score that is not finite has none either.
 
     Args:
-      picture: [H, W, 3] uint8 RGB; it is not changed.
-      face: the face in it, None where none was found.
-      scores: a system's name -> its scores, [12] in the order of `labels.AUS`; empty: no panel.
+      image: [H, W, 3] uint8 RGB, a video frame; it is not changed.
+      face: the face in it, None where none was detected.
+      scores: a system's name -> its scores, [A]; empty: no panel.
+      aus: [A] AU numbers of the scores.
 
     Returns:
       [H, W, 3] uint8 RGB.
 
     Raises:
-      ValueError: `picture` or scores of another shape.
+      ValueError: `image` or scores of another shape.
+
+    Example:
+      >>> frame = np.zeros((360, 640, 3), np.uint8)
+      >>> drawn = draw_overlay(frame, None, {"hybrid": np.ones(2, np.float32)}, aus=(6, 12))
+      >>> drawn.shape, bool((drawn[:300, 500:] > 200).any())
+      ((360, 640, 3), True)
     """
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise ValueError(f"draw_overlay needs a [H, W, 3] uint8 picture, found {picture.shape} {picture.dtype}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"draw_overlay needs a [H, W, 3] uint8 image, found {image.shape} {image.dtype}")
     for name, values in scores.items():
-        if np.shape(values) != (len(AUS),):
-            raise ValueError(f"draw_overlay needs [{len(AUS)}] scores, found {np.shape(values)} of {name}")
-    height, width = picture.shape[:2]
+        if np.shape(values) != (len(aus),):
+            raise ValueError(f"draw_overlay needs [{len(aus)}] scores, found {np.shape(values)} of {name}")
+    height, width = image.shape[:2]
     unit = min(height / 360, width / 400)
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
+    canvas = Image.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
     if face is not None:
         _draw_face(draw, face, unit)
     if scores:
-        panel = _panel(width, height, unit, tuple(scores))
+        # More AUs have lower rows.
+        panel_unit = min(height / (360 + max(len(aus) - _FITTING, 0) * _ROW), width / 400)
+        panel = _panel(width, height, panel_unit, tuple(scores), len(aus))
         left = width - panel.width
-        image.paste(panel, (left, 0), panel.getchannel("A"))
-        _draw_bars(draw, left, unit, scores if face is not None else {})
+        canvas.paste(panel, (left, 0), panel.getchannel("A"))
+        _draw_bars(draw, left, panel_unit, scores if face is not None else {}, aus)
     if face is None:
-        _draw_notice(draw, "no face", unit)
-    return np.array(image)
+        font, place, pad = _font(round(22 * unit), True), (10 * unit, 8 * unit), 5 * unit
+        box = draw.textbbox(place, "no face", font=font)
+        draw.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), fill=style.BLACK)
+        draw.text(place, "no face", fill="white", font=font)
+    return np.array(canvas)
 
 
 def _draw_face(draw: ImageDraw.ImageDraw, face: Face, unit: float) -> None:
@@ -72,18 +92,20 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: Face, unit: float) -> None:
             draw.ellipse((px - radius, py - radius, px + radius, py + radius), fill=colour)
 
 
-def _draw_bars(draw: ImageDraw.ImageDraw, left: int, unit: float, scores: dict[str, np.ndarray]) -> None:
+def _draw_bars(
+    draw: ImageDraw.ImageDraw, left: int, unit: float, scores: Mapping[str, np.ndarray], aus: Sequence[int]
+) -> None:
     """Fills the panel that begins at `left`; without scores with the labels alone."""
     looks = style.system_series(list(scores))
     systems = list(scores.items())[::-1]
     middle, reach = left + _PANEL / 2 * unit, (_PANEL / 2 - _MARGIN) * unit
     thin = _THIN / max(1, len(systems) - 1)
-    for row, au in enumerate(AUS):
+    for row, au in enumerate(aus):
         top = (_MARGIN / 2 + row * _ROW) * unit
         present = bool(systems) and systems[0][1][row] > 0
         ink, font = style.BLACK if present else style.GREY, _font(round(_TEXT * unit), present)
         draw.text((left + (_MARGIN + _NUMBER - 6) * unit, top), str(au), fill=ink, font=font, anchor="ra")
-        draw.text((left + (_MARGIN + _NUMBER) * unit, top), AU_NAMES[au], fill=ink, font=font)
+        draw.text((left + (_MARGIN + _NUMBER) * unit, top), AU_NAMES.get(au, ""), fill=ink, font=font)
         top += (_TEXT + 3) * unit
         draw.line((middle, top - 1, middle, top + (_THICK + _THIN) * unit), fill=style.GREY, width=max(1, round(unit)))
         for name, values in systems:
@@ -96,19 +118,10 @@ def _draw_bars(draw: ImageDraw.ImageDraw, left: int, unit: float, scores: dict[s
             top += height + 0.5 * unit
 
 
-def _draw_notice(draw: ImageDraw.ImageDraw, text: str, unit: float) -> None:
-    font = _font(round(22 * unit), True)
-    place = (10 * unit, 8 * unit)
-    box = draw.textbbox(place, text, font=font)
-    pad = 5 * unit
-    draw.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), fill=style.BLACK)
-    draw.text(place, text, fill="white", font=font)
-
-
 @functools.lru_cache(maxsize=8)
-def _panel(width: int, height: int, unit: float, names: tuple[str, ...]) -> Image.Image:
+def _panel(width: int, height: int, unit: float, names: tuple[str, ...], rows: int) -> Image.Image:
     """[RGBA] What is the same in every frame: a pale ground and the legend."""
-    legend = (_MARGIN + len(AUS) * _ROW) * unit
+    legend = (_MARGIN + rows * _ROW) * unit
     size = (
         min(width, round(_PANEL * unit)),
         min(height, math.ceil(legend + (len(names) * _LEGEND + _MARGIN / 2) * unit)),
@@ -122,8 +135,8 @@ def _panel(width: int, height: int, unit: float, names: tuple[str, ...]) -> Imag
         swatch = (_MARGIN * unit, middle - half, (_MARGIN + _NUMBER - 6) * unit, middle + half)
         draw.rectangle(swatch, fill=looks[name].colour)
         place = ((_MARGIN + _NUMBER) * unit, middle)
-        text = display_name(name)
-        draw.text(place, text, fill=style.BLACK, font=_font(round(_TEXT * unit), name == names[-1]), anchor="lm")
+        font = _font(round(_TEXT * unit), name == names[-1])
+        draw.text(place, display.label(name), fill=style.BLACK, font=font, anchor="lm")
     return panel
 
 
@@ -159,7 +172,7 @@ class OverlayWriter:
                 self._size = (width, height)
                 self._video = VideoWriter(self._path, self._fps or _frame_rate(detections.timestamps), width, height)
             scores = {name: part[index] for name, part in detections.scores.items()}
-            image = draw_overlay(row.picture, row.face, scores)
+            image = draw_overlay(row.picture, row.face, scores, detections.aus)
             # Frames of a folder may differ in size, those of a video may not.
             if image.shape[1::-1] != self._size:
                 image = np.asarray(Image.fromarray(image).resize(self._size))

@@ -1,7 +1,4 @@
-"""The page of a run: figures/*.png and report.html, which holds everything and needs no network.
-
-Drawings as part of the page: SVG whose colours follow the reader's light or dark scheme.
-"""
+"""The report of a run: figures/*.png and report.html, which holds everything and needs no network."""
 
 import base64
 import csv
@@ -28,24 +25,25 @@ from PIL import Image
 from au_jax import files
 from au_jax.config import Config, fields, to_dict, with_defaults
 from au_jax.data.dataset import FaceDataset
-from au_jax.errors import UserError
-from au_jax.labels import AU_NAMES, AUS
+from au_jax.errors import CommandError, UserError
+from au_jax.labels import AU_NAMES
 from au_jax.report import style, tabulate
 from au_jax.report.explorer import draw_contact_sheet, explorer_data
 from au_jax.report.score_figures import (
+    cooccurrence_rows,
     draw_cooccurrence,
-    draw_curves,
-    draw_patches,
     draw_precision_recall,
-    trained_stages,
+    precision_recall_rows,
+    summary_rows,
 )
 from au_jax.report.tabulate import draw_au_scores
 from au_jax.report.timeline import draw_timeline
-from au_jax.run_dir import FinishedRun, display_name
+from au_jax.report.training_figures import draw_curves, draw_patches, trained_stages
+from au_jax.run_dir import FinishedRun, load_run
+from au_jax.systems import display
 
-FIGURES = re.compile(r"fig\d+(_\w+)?")
-"""Names of pictures that the commands of experiments/ leave in the run's figures/: the paper's figures."""
-
+PAPER_FIGURES = re.compile(r"fig\d+(_\w+)?")
+"""Names of the files that `au_jax.figures` leaves in the run's figures/: the paper's figures."""
 
 CHARTS = re.compile(r"f1_frame|precision_recall|curves_.*|timeline")
 """Drawings of lines and points: they stand on the page as SVG, in the reader's light or dark scheme."""
@@ -59,7 +57,7 @@ VIEWER = "viewer"
 
 @dataclass(frozen=True)
 class ReportImage:
-    """A picture on the page: its pixels as a data URL, or `svg`.
+    """A figure on the page: its pixels as a data URL, or `svg`.
 
     Neither is there where it could not be drawn, and `caption` then says why.
     """
@@ -80,19 +78,27 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
     Args:
       workdir: folder of the run; scores, logs, split and costs are read from it.
       config: what the run was started with.
-      dataset: the faces, for pictures.
+      dataset: the faces, which some figures show.
       results: content of results.json.
 
     Raises:
-      UserError, RuntimeError: a picture could not be drawn. The page is written all the same, with all figures in
-        numbers and the other pictures.
+      UserError, RuntimeError: a figure could not be drawn. The page is written all the same, with all metrics and the other
+        figures.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> run = load_run(run_folder)
+      >>> write_report(run_folder, run.config, load_dataset(run.config.data), run.results)
+      >>> (run_folder / "report.html").exists()
+      True
     """
     run = FinishedRun(Path(workdir), config, dataset, results)
     failures: dict[str, Exception] = {}
     for _, name, draw in _drawings(run):
         try:
+            drawing = draw()
             with style.look():
-                drawing = draw()
                 files.write_bytes(_path(run, name), style.to_png(drawing))
                 if CHARTS.fullmatch(name):
                     files.write_bytes(_path(run, name, "svg"), style.to_svg(drawing, as_text=True))
@@ -115,7 +121,14 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
 
 
 def renew_page(workdir: Path) -> None:
-    """Writes report.html of a finished run again, with the pictures that lie in its figures/ by now."""
+    """Writes report.html of a finished run again, with the figures that lie in its figures/ by now.
+
+    Args:
+      workdir: folder of the run.
+
+    Example:
+      >>> renew_page(run_folder)
+    """
     config = ConfigDict(files.read_json(workdir / "config.json"))
     _write_page(FinishedRun(workdir, config, None, files.read_json(workdir / "results.json")), {})
 
@@ -123,54 +136,54 @@ def renew_page(workdir: Path) -> None:
 def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.Drawing]]]:
     """All pictures: section of the page, name of the file, and what draws it."""
     yield "scores", "f1_frame", functools.partial(draw_au_scores, run)
-    yield "scores", "precision_recall", lambda: draw_precision_recall(run.folded_scores())
-    yield "scores", "cooccurrence", lambda: draw_cooccurrence(run.best_system, run.scores(run.best_system))
+    yield "scores", "precision_recall", lambda: draw_precision_recall(run.folded_scores(), run.aus)
+    best = run.best_system
+    yield "scores", "cooccurrence", lambda: draw_cooccurrence(best, run.scores(best), run.aus)
     for stage, folds in trained_stages(run.workdir).items():
         name = "curves_" + stage.replace("/", "_")
         yield "curves", name, functools.partial(draw_curves, run.workdir, stage, folds)
     if "jpml" in run.systems:
-        yield "patches", "patches", functools.partial(draw_patches, run.workdir, run.folds)
+        yield "patches", "patches", functools.partial(draw_patches, run.workdir, run.folds, run.aus)
     yield "timeline", "timeline", functools.partial(draw_timeline, run)
     yield "contact", "contact_sheet", functools.partial(draw_contact_sheet, run)
 
 
 def _write_page(run: FinishedRun, failures: Mapping[str, Exception]) -> None:
-    pictures = []
+    images = []
     for section, name, _ in _drawings(run):
         if name in failures:
-            pictures.append(ReportImage(section, name, "", f"This picture could not be drawn: {failures[name]}"))
+            images.append(ReportImage(section, name, "", f"This picture could not be drawn: {failures[name]}"))
         elif _path(run, name).exists():
-            pictures.append(_picture(section, _path(run, name)))
+            images.append(_image(section, _path(run, name)))
     if VIEWER in failures:
-        pictures.insert(0, ReportImage("timeline", VIEWER, "", f"The viewer could not be filled: {failures[VIEWER]}"))
-    found = sorted((run.workdir / "figures").glob("*.png"))
-    pictures += [_picture("paper", path) for path in found if FIGURES.fullmatch(path.stem)]
+        images.insert(0, ReportImage("timeline", VIEWER, "", f"The viewer could not be filled: {failures[VIEWER]}"))
+    kept = sorted((run.workdir / "figures").glob("*.png"))
+    images += [_image("paper", path) for path in kept if PAPER_FIGURES.fullmatch(path.stem)]
     path = _path(run, VIEWER, "json")
     viewer = files.read_json(path) if path.exists() and VIEWER not in failures else None
-    files.write_text(run.workdir / "report.html", _render(run, pictures, viewer))
+    files.write_text(run.workdir / "report.html", _render(run, images, viewer))
 
 
 def _path(run: FinishedRun, name: str, ending: str = "png") -> Path:
     return run.workdir / "figures" / f"{name}.{ending}"
 
 
-def _picture(section: str, path: Path) -> ReportImage:
+def _image(section: str, path: Path) -> ReportImage:
     png, svg, kind = path.read_bytes(), path.with_suffix(".svg"), "png"
     with Image.open(io.BytesIO(png)) as image:
         # Written by `style.to_png`. Width and height keep the page from jumping while it is laid out.
-        words, (width, height) = image.info, image.size
-        told = words.get("Title", ""), words.get("Description", "")
+        words, (width, height) = (image.info.get("Title", ""), image.info.get("Description", "")), image.size
         if section != "paper" and svg.exists() and svg.stat().st_size <= style.LARGEST:
-            return ReportImage(section, path.stem, *told, svg=style.inline_svg(svg.read_bytes(), path.stem))
+            return ReportImage(section, path.stem, *words, svg=style.inline_svg(svg.read_bytes(), path.stem))
         if len(png) > PHOTOGRAPHS:
             stream = io.BytesIO()
             image.convert("RGB").save(stream, "JPEG", quality=85, subsampling=0)
             png, kind = stream.getvalue(), "jpeg"
     source = f"data:image/{kind};base64," + base64.b64encode(png).decode()
-    return ReportImage(section, path.stem, *told, source, width, height)
+    return ReportImage(section, path.stem, *words, source, width, height)
 
 
-def _render(run: FinishedRun, pictures: list[ReportImage], viewer: dict[str, Any] | None) -> str:
+def _render(run: FinishedRun, images: list[ReportImage], viewer: dict[str, Any] | None) -> str:
     source, look, script = (
         importlib.resources.files("au_jax.report").joinpath(name).read_text("utf-8")
         for name in ("page.html.jinja", "page.css", "page.js")
@@ -189,25 +202,25 @@ def _render(run: FinishedRun, pictures: list[ReportImage], viewer: dict[str, Any
         # The page allows this script and no other.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         viewer=viewer,
-        aus=[(au, AU_NAMES[au]) for au in AUS],
+        aus=[(au, AU_NAMES.get(au, "")) for au in run.aus],
         config=run.config,
-        columns=[display_name(name) for name in run.columns],
-        systems=[(display_name(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],
-        rows=tabulate.headline(run),
-        averages=tabulate.averages(run),
-        confusion=tabulate.confusion(run),
+        columns=[display.label(name) for name in run.columns],
+        systems=[(display.label(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],
+        rows=tabulate.headline_rows(run),
+        averages=tabulate.average_rows(run),
+        confusion=tabulate.confusion_rows(run),
         verdict=tabulate.verdict(run),
         pictures={
-            section: [one for one in pictures if one.section == section]
+            section: [image for image in images if image.section == section]
             for section in ("scores", "paper", "curves", "patches", "timeline", "contact")
         },
-        folds=tabulate.folds(split, run.folds),
+        folds=tabulate.fold_rows(split, run.folds),
         finished=len(run.folds),
         all_folds=run.results["folds"]["all"],
         subjects=tabulate.tested_subjects(split, run.folds),
         split=run.results["split"],
         seed=run.results["seed"],
-        costs=tabulate.costs(costs),
+        costs=tabulate.cost_rows(costs),
         cost_details=costs,
         # As JSON has it, so that a page that is written again from config.json is the same.
         fields=fields(with_defaults(to_dict(run.config))),
@@ -235,19 +248,30 @@ Row = Mapping[str, object]
 
 
 def save_figure(
-    folder: Path, name: str, draw: Callable[[], style.Drawing], tables: Mapping[str, Iterable[Row]], run: Path
-) -> style.Drawing:
-    """Draws a figure and writes its files; a run's report page shows what is written into its figures/.
+    folder: Path, name: str, drawing: style.Drawing, tables: Mapping[str, Iterable[Row]], run: Path
+) -> None:
+    """Writes a figure's files and prints what it shows; a run's report page shows what is written into its figures/.
 
     Args:
       folder: where the files go; made if missing.
-      name: of the picture, such as "fig2": fig2.png, fig2.svg.
-      draw: makes the figure.
-      tables: name -> rows of fig2.csv ("") or fig2_<name>.csv; the first row's keys are the header.
+      name: of the figure, such as "fig2": fig2.png, fig2.svg.
+      drawing: what is saved.
+      tables: the numbers behind it, name -> rows of fig2.csv ("") or fig2_<name>.csv; the first row's keys are the header.
       run: folder of the run that the figure is of.
+
+    Raises:
+      OSError: a file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> from matplotlib.figure import Figure
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> drawing = style.Drawing(Figure(figsize=(2, 1)), "Nothing.", "It says nothing.")
+      >>> save_figure(folder, "fig9", drawing, {"": [{"x": 1, "y": 0.5}]}, run=folder)  # doctest: +ELLIPSIS
+      Nothing.
+      ...fig9.png, ...fig9.svg, ...fig9.csv
     """
     with style.look():
-        drawing = draw()
         files.write_bytes(folder / f"{name}.png", style.to_png(drawing))
         files.write_bytes(folder / f"{name}.svg", style.to_svg(drawing))
     written = [folder / f"{name}.png", folder / f"{name}.svg"]
@@ -260,22 +284,77 @@ def save_figure(
         renew_page(run)
         shown = f"; {run / 'report.html'} shows it"
     print(f"{drawing.alt}\n{', '.join(map(str, written))}{shown}")
-    return drawing
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """Rows as CSV: six significant digits, nothing where a number is undefined."""
+    """Rows as CSV: six significant digits, nothing where a number is undefined.
+
+    Args:
+      rows: with the same keys, which are the header.
+
+    Example:
+      >>> to_csv([{"au": 12, "f1": 0.123456789}, {"au": 15, "f1": float("nan")}])
+      'au,f1\\n12,0.123457\\n15,\\n'
+    """
     stream = io.StringIO()
     writer = None
     for row in rows:
         if writer is None:
             writer = csv.DictWriter(stream, list(row), lineterminator="\n")
             writer.writeheader()
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: _csv_cell(value) for key, value in row.items()})
     return stream.getvalue()
 
 
-def _cell(value: object) -> object:
+def _csv_cell(value: object) -> object:
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}" if np.isfinite(value) else ""
     return value
+
+
+def save_precision_recall(run: Path, out: Path | None = None) -> None:
+    """Writes precision_recall.png, .svg, .csv (the curves) and precision_recall_summary.csv: the report's figure again.
+
+    Args:
+      run: folder of a finished run.
+      out: folder of the files; the run's figures/ if None.
+
+    Raises:
+      UserError: no finished run, or a damaged score file.
+
+    Example:
+      >>> save_precision_recall(run_folder)  # doctest: +ELLIPSIS
+      Precision against recall of every AU; mean average precision: ...
+    """
+    finished = load_run(run)
+    systems = finished.folded_scores()
+    tables = {
+        "": precision_recall_rows(systems, finished.aus),
+        "summary": summary_rows(systems, finished.aus),
+    }
+    save_figure(out or run / "figures", "precision_recall", draw_precision_recall(systems, finished.aus), tables, run)
+
+
+def save_cooccurrence(run: Path, system: str | None = None, out: Path | None = None) -> None:
+    """Writes cooccurrence.png and .svg of a system, and cooccurrence.csv of all.
+
+    Args:
+      run: folder of a finished run.
+      system: whose predictions are drawn; the best if None, as in the report.
+      out: folder of the files; the run's figures/ if None.
+
+    Raises:
+      CommandError: the run has no such system.
+      UserError: no finished run, or a damaged score file.
+
+    Example:
+      >>> save_cooccurrence(run_folder, system="anet")  # doctest: +ELLIPSIS
+      How often AUs come together, by labels and by ANet: mean difference ...
+    """
+    finished = load_run(run)
+    shown = system or finished.best_system
+    if shown not in finished.systems:
+        raise CommandError(f"{run} has no system {shown!r}; choose one of {', '.join(finished.systems)}")
+    scores = {name: finished.scores(name) for name in finished.systems}
+    drawing = draw_cooccurrence(shown, scores[shown], finished.aus)
+    save_figure(out or run / "figures", "cooccurrence", drawing, {"": cooccurrence_rows(scores, finished.aus)}, run)

@@ -1,7 +1,4 @@
-"""The files of a comparison with the paper: Markdown, CSV, LaTeX and pictures.
-
-The picture of a comparison with the paper: per protocol, AU and system our figure and the paper's.
-"""
+"""A comparison with the paper's tables as files: Markdown, CSV, LaTeX, and a figure with our metrics and the paper's."""
 
 import csv
 import io
@@ -14,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from au_jax import files
-from au_jax.evaluation.paper import Table
+from au_jax.errors import CommandError
+from au_jax.evaluation.paper import TABLE_I, TABLE_II, Table
 from au_jax.evaluation.tables import aligned
 from au_jax.report import style
 from au_jax.report.paper_tables import (
@@ -27,16 +25,27 @@ from au_jax.report.paper_tables import (
     Column,
     Comparison,
     compare,
+    read_run,
     read_runs,
 )
-from au_jax.run_dir import display_name
+from au_jax.systems import display
 
 # A gap sets the average apart.
 _PLACES = np.arange(len(ROWS)) + 0.4 * np.array([row == "average" for row in ROWS])
 
 
+@style.look()
 def draw_comparison(comparison: Comparison) -> style.Drawing:
-    """Draws a panel per protocol: ours filled with its interval, the paper's hollow beside it, crossed where doubtful."""
+    """Draws a panel per protocol: ours filled with its interval, the paper's hollow beside it, crossed where doubtful.
+
+    Args:
+      comparison: of a table with runs (`paper_tables.compare`).
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_II
+      >>> draw_comparison(compare(TABLE_II, {}, "f1_frame")).alt[:46]
+      'F1-frame on BP4D (Table II of the paper): HOG+'
+    """
     protocols = comparison.protocols
     systems = list(dict.fromkeys(column.system for column in comparison.columns if column.system != ALWAYS))
     series = style.system_series(systems)
@@ -50,7 +59,7 @@ def draw_comparison(comparison: Comparison) -> style.Drawing:
     figure.legend(handles=_legend(comparison.columns, series), loc="outside lower center", ncols=6)
     return style.Drawing(
         figure,
-        alt=f"{comparison.title}: {', '.join(display_name(system) for system in systems)} under "
+        alt=f"{comparison.title}: {', '.join(display.label(system) for system in systems)} under "
         f"{', '.join(PROTOCOL_NAMES[protocol] for protocol in protocols)}. {' '.join(comparison.warnings)}".strip(),
         caption=comparison.explanation,
     )
@@ -104,9 +113,9 @@ def _legend(columns: tuple[Column, ...], series: dict[str, style.Series]) -> lis
             [], [], linestyle="none", marker=marker, label=label, color=colour, markerfacecolor=face or colour
         )
 
-    entries = [entry(display_name(system), one.marker, one.colour) for system, one in series.items()]
+    entries = [entry(display.label(system), one.marker, one.colour) for system, one in series.items()]
     if any(column.has_ours for column in columns):
-        entries.append(Line2D([], [], color=style.GREY, linewidth=2, label=display_name(ALWAYS)))
+        entries.append(Line2D([], [], color=style.GREY, linewidth=2, label=display.label(ALWAYS)))
         entries.append(Line2D([], [], color=style.BLACK, marker="o", label="filled: ours, with its interval"))
     if any(column.has_paper for column in columns):
         entries.append(entry("hollow: the paper's", "o", face="white"))
@@ -130,7 +139,7 @@ DASH = "-"
 
 
 def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *, any_dataset: bool = False) -> None:
-    """Writes table_<number>_<metric>.md, .csv, .tex, .png and .svg for all metrics, and prints that of F1-frame.
+    """Writes table_<number>_<metric>.md, .csv, .tex, .png and .svg for all metrics, and prints F1-frame.
 
     Args:
       table: of the paper.
@@ -139,46 +148,99 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
       any_dataset: take runs of other datasets too.
 
     Raises:
-      UserError: a run that cannot be shown (`paper_runs.read_runs`).
+      UserError: a run that cannot be shown (`paper_tables.read_runs`).
       OSError: the folder is not writable.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_I
+      >>> write_tables(TABLE_I, ["runs/none"], "tables")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.DataError: runs/none is not a run (it has no config.json); ...
     """
     runs = read_runs(table, folders, any_dataset=any_dataset)
     for metric in METRICS:
         comparison = compare(table, runs, metric)
         stem = Path(out) / f"table_{table.number}_{metric}"
         files.write_text(stem.with_suffix(".md"), markdown(comparison))
-        files.write_text(stem.with_suffix(".csv"), long_csv(comparison))
+        files.write_text(stem.with_suffix(".csv"), to_csv(comparison))
         files.write_text(stem.with_suffix(".tex"), latex(comparison))
+        drawing = draw_comparison(comparison)
         with style.look():
-            drawing = draw_comparison(comparison)
             files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
             files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
         if metric == PRINTED:
             print(markdown(comparison))
+    others = " and ".join(title for metric, title in METRICS.items() if metric != PRINTED)
     print(
-        f"{Path(out) / f'table_{table.number}_*'} hold it as Markdown, CSV, LaTeX and picture, and {_others()} likewise."
+        f"{Path(out) / f'table_{table.number}_*'} hold it as Markdown, CSV, LaTeX and picture, and {others} likewise."
     )
 
 
-def _others() -> str:
-    return " and ".join(title for metric, title in METRICS.items() if metric != PRINTED)
+def write_paper_tables(
+    table: str, folders: Sequence[str | Path], out: str | Path, *, any_dataset: bool = False
+) -> None:
+    """Writes one table of the paper's or both (`write_tables`).
+
+    Args:
+      table: "1", "2", or "both": each run then goes to the table of its dataset; with `any_dataset`, to both.
+      folders: of finished runs.
+      out: folder of the files.
+      any_dataset: take runs of other datasets too.
+
+    Raises:
+      CommandError: no run, or none for any table.
+      UserError: as `write_tables`.
+
+    Example:
+      >>> write_paper_tables("both", [], "tables")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: --runs names no run; ...
+    """
+    tables = {"1": [TABLE_I], "2": [TABLE_II], "both": [TABLE_I, TABLE_II]}[table]
+    of_table = {one.number: list(folders) for one in tables}
+    if table == "both" and folders and not any_dataset:
+        for one in tables:
+            of_table[one.number] = [folder for folder in folders if read_run(folder).dataset == one.dataset.lower()]
+        tables = [one for one in tables if of_table[one.number]]
+        if not tables:
+            raise CommandError("--runs: no run is on GFT or BP4D; show them all the same with --any_dataset")
+    for one in tables:
+        write_tables(one, of_table[one.number], out, any_dataset=any_dataset)
 
 
-def long_csv(comparison: Comparison) -> str:
-    """A row per protocol, system and AU or average; three decimals as in results.json, nothing where there is no figure."""
+def to_csv(comparison: Comparison) -> str:
+    """A row per protocol, system and AU or average; three decimals as in results.json, nothing where there is no number.
+
+    Args:
+      comparison: of a table with runs.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_II
+      >>> to_csv(compare(TABLE_II, {}, "f1_frame")).splitlines()[1]
+      '3fold,hog_svm,1,,,,21.1,,'
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_FIELDS)
     for column in comparison.columns:
         for row, cell in zip(ROWS, column.cells, strict=True):
             doubts = "; ".join(comparison.remarks[letter] for letter in cell.doubts + cell.remarks)
-            figures = (cell.ours, cell.low, cell.high, cell.paper, cell.difference)
-            writer.writerow([column.protocol, column.system, row, *figures, doubts])
+            numbers = (cell.ours, cell.low, cell.high, cell.paper, cell.difference)
+            writer.writerow([column.protocol, column.system, row, *numbers, doubts])
     return stream.getvalue()
 
 
 def markdown(comparison: Comparison) -> str:
-    """The comparison as text: a table per protocol, then the remarks and where our figures come from."""
+    """The comparison as text: a table per protocol, then the remarks and where our metrics come from.
+
+    Args:
+      comparison: of a table with runs.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_II
+      >>> markdown(compare(TABLE_II, {}, "f1_frame")).splitlines()[0]
+      '# F1-frame on BP4D (Table II of the paper)'
+    """
     parts = [f"# {comparison.title}", comparison.explanation, *(f"**{text}**" for text in comparison.warnings)]
     for protocol, columns in comparison.protocols.items():
         rows = [["AU"], *([str(row)] for row in ROWS)]
@@ -195,12 +257,12 @@ def markdown(comparison: Comparison) -> str:
 
 def _markdown_cells(column: Column) -> list[list[str]]:
     """Head and cells of a column, which may be up to three columns of text."""
-    name = display_name(column.system)
+    name = display.label(column.system)
     heads = [name] * column.has_ours + ["paper" if column.has_ours else f"{name}, paper"] * column.has_paper
     heads += ["difference"] * (column.has_ours and column.has_paper)
     rows = [heads]
     for cell in column.cells:
-        paper, difference = _figure(cell.paper), _signed(cell.difference)
+        paper, difference = _number(cell.paper), _signed(cell.difference)
         texts = [_with_interval(cell)] * column.has_ours
         texts += [paper + _bracketed(cell.doubts)] * column.has_paper
         texts += [difference + _bracketed(cell.remarks)] * (column.has_ours and column.has_paper)
@@ -208,7 +270,7 @@ def _markdown_cells(column: Column) -> list[list[str]]:
     return rows
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}"
 
 
@@ -219,8 +281,8 @@ def _signed(value: float | None) -> str:
 
 def _with_interval(cell: Cell) -> str:
     if cell.low is None or cell.high is None:
-        return _figure(cell.ours)
-    return f"{_figure(cell.ours)} ({cell.low:.1f} to {cell.high:.1f})"
+        return _number(cell.ours)
+    return f"{_number(cell.ours)} ({cell.low:.1f} to {cell.high:.1f})"
 
 
 def _bracketed(letters: str) -> str:
@@ -228,7 +290,16 @@ def _bracketed(letters: str) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    r"""The comparison as a float for \input: a tabular per protocol; bounds of intervals are sub- and superscripts."""
+    r"""The comparison as a float for \input: a tabular per protocol; bounds of intervals are sub- and superscripts.
+
+    Args:
+      comparison: of a table with runs.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_II
+      >>> latex(compare(TABLE_II, {}, "f1_frame")).splitlines()[1]
+      '\\begin{table*}'
+    """
     bounds = "The bounds of an interval are a sub- and a superscript."
     caption = " ".join([f"{comparison.title}.", comparison.explanation, bounds, *comparison.warnings])
     label = f"tab:{comparison.table.dataset.lower()}-{comparison.metric.replace('_', '-')}"
@@ -254,13 +325,13 @@ def _tabular(columns: Sequence[Column]) -> str:
         parts += ["diff."] * (column.has_ours and column.has_paper)
         first = len(heads) + 1
         rules.append(f"\\cmidrule(lr){{{first}-{first + len(parts) - 1}}}")
-        systems.append(f"\\multicolumn{{{len(parts)}}}{{c}}{{{_escaped(display_name(column.system))}}}")
+        systems.append(f"\\multicolumn{{{len(parts)}}}{{c}}{{{_escaped(display.label(column.system))}}}")
         heads += parts
         for cell, row in zip(column.cells, rows, strict=True):
             texts = {
                 "ours": _latex_interval(cell),
-                "paper": _latex_figure(_figure(cell.paper)) + _superscript(cell.doubts),
-                "diff.": _latex_figure(_signed(cell.difference)) + _superscript(cell.remarks),
+                "paper": _latex_number(_number(cell.paper)) + _superscript(cell.doubts),
+                "diff.": _latex_number(_signed(cell.difference)) + _superscript(cell.remarks),
             }
             row.extend(texts[part] for part in parts)
     lines = [" & ".join(row) + r" \\" for row in rows]
@@ -281,13 +352,13 @@ def _tabular(columns: Sequence[Column]) -> str:
     )
 
 
-def _latex_figure(text: str) -> str:
+def _latex_number(text: str) -> str:
     return "--" if text == DASH else f"${text}$"
 
 
 def _latex_interval(cell: Cell) -> str:
     if cell.ours is None or cell.low is None or cell.high is None:
-        return _latex_figure(_figure(cell.ours))
+        return _latex_number(_number(cell.ours))
     return f"${cell.ours:.1f}_{{{cell.low:.1f}}}^{{{cell.high:.1f}}}$"
 
 

@@ -1,6 +1,6 @@
-"""Our figures beside those of a table of the paper: the same rows and columns, differences, and what is doubtful.
+"""Our metrics beside a table of the paper (IV-C): the same rows and columns, differences, and what is doubtful.
 
-The finished runs whose figures stand beside the paper's: the protocol and the dataset of each, and what is refused.
+The runs that stand beside the paper's are finished ones; the protocol and the dataset of each follow from its config.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from au_jax.errors import UserError
+from au_jax.errors import CommandError, DataError
 from au_jax.evaluation.paper import PROTOCOLS, Table
 from au_jax.evaluation.paper import Column as PrintedColumn
-from au_jax.labels import AUS, NUM_AUS
+from au_jax.evaluation.tables import result_aus
+from au_jax.labels import PAPER_AUS
 from au_jax.run_dir import RunDir, defined
 
 PROTOCOL_NAMES: dict[str, str] = {"3fold": "3 folds", "cross": "cross-dataset", "10fold": "10 folds"}
@@ -41,14 +42,14 @@ class PaperRun:
         """Which of the paper's protocols it follows.
 
         Raises:
-          UserError: none of them.
+          DataError: none of them.
         """
         # config.systems is that of the run's first start; the results hold all that were run since.
         if "anet_transfer" in self.results["systems"]:
             return "cross"
         folds = self.config["protocol"]["folds"]
         if folds not in (3, 10):
-            raise UserError(
+            raise DataError(
                 f"{self.folder} has {folds} folds and no system anet_transfer; the paper's tables have 3 folds, 10 folds "
                 "and the cross-dataset protocol only, so leave it out"
             )
@@ -56,7 +57,7 @@ class PaperRun:
 
     @property
     def dataset(self) -> str:
-        """The dataset that its figures are of, in small letters; a synthetic one counts as what it is made after."""
+        """The dataset that its metrics are of, in small letters; a synthetic one counts as what it is made after."""
         data = self.config["data"]
         # Runs of before this field was there have none.
         name = data.get("stands_for") or (data["preset"] if self.is_synthetic else data["source"])
@@ -68,7 +69,7 @@ class PaperRun:
         return self.config["data"]["source"] == "synthfacs"
 
     def description(self) -> str:
-        """Where its figures come from, in a line."""
+        """Where its metrics come from, in a line."""
         config = self.config
         protocol, evaluation = config["protocol"], config["evaluation"]
         parts = [f"{self.folder}: {_faces(config['data'])}"]
@@ -83,6 +84,22 @@ class PaperRun:
         return ", ".join(parts)
 
 
+def read_run(folder: str | Path) -> PaperRun:
+    """Reads a run, all folds of which are finished.
+
+    Args:
+      folder: of the run.
+
+    Raises:
+      DataError: it is no run, or not finished.
+
+    Example:
+      >>> read_run(run_folder).dataset
+      'tiny'
+    """
+    return PaperRun(Path(folder), RunDir(folder).resolved_config(), RunDir(folder).results(all_folds=True))
+
+
 def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool = False) -> dict[str, PaperRun]:
     """Reads the runs that stand beside a table of the paper.
 
@@ -95,20 +112,31 @@ def read_runs(table: Table, folders: Sequence[str | Path], *, any_dataset: bool 
       Protocol -> run, in the paper's order.
 
     Raises:
-      UserError: no run, one that is not finished or not of this dataset, two of one protocol, one of no protocol.
+      CommandError: no run, or two of one protocol.
+      DataError: one that is not finished, not of this dataset, of no protocol of the paper's, or of none of its AUs.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_I
+      >>> read_runs(TABLE_I, [])
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: --runs names no run; give the folders of finished ones: --runs=runs/a,runs/b
     """
     if not folders:
-        raise UserError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
+        raise CommandError("--runs names no run; give the folders of finished ones: --runs=runs/a,runs/b")
     runs: dict[str, PaperRun] = {}
     for folder in map(Path, folders):
-        run = PaperRun(folder, RunDir(folder).resolved_config(), RunDir(folder).results(all_folds=True))
+        run = read_run(folder)
         if run.dataset != table.dataset.lower() and not any_dataset:
-            raise UserError(
+            raise DataError(
                 f"{folder} is a run on {run.dataset}, and the paper's Table {table.number} is of {table.dataset}; leave it "
                 "out, or show it all the same with --any_dataset"
             )
+        if not set(result_aus(run.results)) & set(PAPER_AUS):
+            raise DataError(
+                f"{folder} has none of the AUs {', '.join(map(str, PAPER_AUS))} of the paper's tables; leave it out"
+            )
         if run.protocol in runs:
-            raise UserError(
+            raise CommandError(
                 f"{folder} and {runs[run.protocol].folder} both have the protocol {PROTOCOL_NAMES[run.protocol]}; "
                 "name one of them only"
             )
@@ -131,22 +159,23 @@ METRICS: dict[str, str] = {"f1_frame": "F1-frame", "f1_norm": "F1-norm", "f1_eve
 PRINTED = "f1_frame"
 """The metric of the paper's tables."""
 
-ROWS: tuple[int | str, ...] = (*AUS, "average")
+ROWS: tuple[int | str, ...] = (*PAPER_AUS, "average")
+"""Rows of the paper's tables."""
 
 ALWAYS = "always_present"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One AU, or the average, of one system under one protocol, in percent; None where there is no figure.
+    """One AU, or the average, of one system under one protocol, in percent; None where there is no number.
 
     Attributes:
-      ours: our figure.
+      ours: our metric.
       low: lower bound of its interval.
       high: upper bound.
-      paper: the paper's figure.
+      paper: the paper's.
       difference: ours minus the paper's, in points.
-      doubts: letters of the remarks on the paper's figure.
+      doubts: letters of the remarks on the paper's number.
       remarks: letters of the remarks on the difference.
     """
 
@@ -166,7 +195,7 @@ class Column:
     Attributes:
       protocol: key of `PROTOCOL_NAMES`.
       system: our name of the system.
-      has_ours: whether one of our runs has it, be its figures defined or not.
+      has_ours: whether one of our runs has it, be its metrics defined or not.
       cells: in the order of `ROWS`.
     """
 
@@ -189,10 +218,10 @@ class Comparison:
       table: the paper's.
       metric: key of `METRICS`.
       columns: always-present, then the systems, protocol by protocol.
-      explanation: what the figures are.
+      explanation: what the numbers are.
       warnings: what must be known before they are read.
       remarks: letter -> what is to be said about the cells that carry it.
-      notes: where our figures come from.
+      notes: where our metrics come from.
     """
 
     table: Table
@@ -218,12 +247,18 @@ class Comparison:
 
 
 def compare(table: Table, runs: Mapping[str, PaperRun], metric: str) -> Comparison:
-    """Puts the figures of runs into the places of a table of the paper.
+    """Puts the metrics of runs into the places of a table of the paper.
 
     Args:
       table: of the paper.
-      runs: protocol -> run (`paper_runs.read_runs`).
-      metric: key of `METRICS`; the paper's figures stand beside `PRINTED` only.
+      runs: protocol -> run (`read_runs`).
+      metric: key of `METRICS`; the paper's numbers stand beside `PRINTED` only.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_II
+      >>> comparison = compare(TABLE_II, {}, "f1_frame")
+      >>> comparison.title, comparison.columns[0].cells[-1].paper
+      ('F1-frame on BP4D (Table II of the paper)', 32.5)
     """
     remarks = {_letter(number): doubt.reason for number, doubt in enumerate(table.doubts, 1)}
     partial = _letter(len(table.doubts) + 1)
@@ -233,13 +268,13 @@ def compare(table: Table, runs: Mapping[str, PaperRun], metric: str) -> Comparis
         if protocol in runs:
             columns.append(Column(protocol, ALWAYS, True, tuple(_ours(results[ALWAYS], metric))))
         for printed in table.columns:
-            figures = results["systems"].get(printed.system)
-            if printed.protocol != protocol or (metric != PRINTED and figures is None):
+            found = results["systems"].get(printed.system)
+            if printed.protocol != protocol or (metric != PRINTED and found is None):
                 continue
-            cells = _ours(figures, metric) if figures else [Cell()] * len(ROWS)
+            cells = _ours(found, metric) if found else [Cell()] * len(ROWS)
             if metric == PRINTED:
                 cells = _beside(cells, printed, table, partial)
-            columns.append(Column(protocol, printed.system, figures is not None, tuple(cells)))
+            columns.append(Column(protocol, printed.system, found is not None, tuple(cells)))
     if any(partial in column.cells[-1].remarks for column in columns):
         remarks[partial] = "the difference of the averages over those AUs only of which both columns have a figure"
     return Comparison(
@@ -257,17 +292,21 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number - 1)
 
 
-def _ours(figures: Mapping[str, Any], metric: str) -> list[Cell]:
-    values, intervals = figures[metric], figures["intervals"][metric]
+def _ours(column: Mapping[str, Any], metric: str) -> list[Cell]:
+    values, intervals = column[metric], column["intervals"][metric]
     cells = []
     for row in map(str, ROWS):
-        low, high = intervals[row]
-        cells.append(Cell(defined(values[row]), defined(low), defined(high)))
+        low, high = intervals.get(row, (None, None))
+        cells.append(Cell(defined(values.get(row)), defined(low), defined(high)))
+    if len(values) != len(ROWS) or not all(str(row) in values for row in ROWS):
+        # The run's own average is over other AUs.
+        known = [cell.ours for cell in cells[:-1] if cell.ours is not None]
+        cells[-1] = Cell(round(float(np.mean(known)), 3) if known else None)
     return cells
 
 
 def _beside(cells: Sequence[Cell], printed: PrintedColumn, table: Table, partial: str) -> list[Cell]:
-    """Adds the paper's figures, the differences, and the letters of remarks; `partial` is that of the last one."""
+    """Adds the paper's numbers, the differences, and the letters of remarks; `partial` is that of the last one."""
     paper = [defined(value) for value in (*printed.values, printed.average)]
     ours = [cell.ours for cell in cells]
     both = [(a, b) for a, b in zip(ours[:-1], paper[:-1], strict=True) if a is not None and b is not None]
@@ -275,7 +314,7 @@ def _beside(cells: Sequence[Cell], printed: PrintedColumn, table: Table, partial
     for row, cell, own, theirs in zip(ROWS, cells, ours, paper, strict=True):
         doubts = "".join(_letter(number) for number in table.doubts_on(printed.protocol, printed.system, row))
         difference, remarks = (None if own is None or theirs is None else own - theirs), ""
-        if row == "average" and 0 < len(both) < NUM_AUS:
+        if row == "average" and 0 < len(both) < len(PAPER_AUS):
             # Averages over different AUs have no difference that means anything.
             difference, remarks = float(np.mean([own - theirs for own, theirs in both])), partial
         completed.append(

@@ -1,7 +1,4 @@
-"""How the report's pictures look: colours that colour-blind readers can tell apart, markers beside every colour.
-
-The files of a figure: PNG, SVG, and the numbers behind it as CSV.
-"""
+"""How the report's figures look: colours that colour-blind readers can tell apart, markers beside every colour, PNG and SVG."""
 
 import contextlib
 import io
@@ -13,10 +10,14 @@ from dataclasses import dataclass
 
 import matplotlib
 import matplotlib.style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
+
+from au_jax.labels import AU_NAMES
+from au_jax.systems import display
 
 # The palette of Okabe and Ito (2008), without the yellow that is lost on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
@@ -28,7 +29,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#D55E00",
     "#CC79A7",
 )
-GREY = "#767676"  # still readable as text on white
+GREY = "#767676"  # still readable as text on white; what au_jax.systems.display gives to unknown systems
 PALE = "#D9D9D9"
 
 DOTS_PER_INCH = 150
@@ -40,8 +41,15 @@ class Drawing:
 
     Attributes:
       figure: to be saved by `to_png` or `to_svg`.
-      alt: what the picture shows, for those who do not see it.
+      alt: what it shows, for those who do not see it.
       caption: how to read it.
+
+    Example:
+      >>> with look():
+      ...     drawing = Drawing(Figure(figsize=(2, 1)), "An empty figure.", "There is nothing to read.")
+      ...     png, svg = to_png(drawing), to_svg(drawing)
+      >>> png[1:4], svg[:5]
+      (b'PNG', b'<?xml')
     """
 
     figure: Figure
@@ -58,35 +66,110 @@ class Series:
     line: LineStyleType = "-"
 
 
-_SYSTEMS = {
-    "always_present": Series(GREY, "_"),
-    "hog_svm": Series(ORANGE, "s", ":"),
-    "cpm": Series(GREEN, "D", "-."),
-    "jpml": Series(PURPLE, "v", "--"),
-    "anet": Series(VERMILLION, "^", "--"),
-    "hybrid": Series(BLUE, "o"),
-}
 _OTHERS = (Series(SKY, "P", ":"), Series(BLACK, "X", "-."), Series(GREEN, "*"), Series(PURPLE, "p", "--"))
 _FOLDS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 
 
 def system_series(names: Sequence[str]) -> dict[str, Series]:
-    """Colour, marker and line of every system; a known one always has the same."""
-    unknown = [name for name in names if name not in _SYSTEMS]
-    others = {name: _OTHERS[index % len(_OTHERS)] for index, name in enumerate(unknown)}
-    return {name: _SYSTEMS.get(name) or others[name] for name in names}
+    """Colour, marker and line of every system: those of `au_jax.systems.display`.
+
+    Args:
+      names: of systems; unknown ones, all of which are grey there, get looks that tell them apart here.
+
+    Example:
+      >>> series = system_series(["hybrid", "mine"])
+      >>> series["hybrid"].marker, series["mine"].colour == SKY
+      ('o', True)
+    """
+    series = {name: Series(display.colour(name), display.marker(name), display.line(name)) for name in names}
+    unknown = [name for name in names if series[name].colour == GREY and name not in ("always_present", "persistence")]
+    return series | {name: _OTHERS[index % len(_OTHERS)] for index, name in enumerate(unknown)}
 
 
 def fold_series(count: int) -> list[Series]:
-    """Colour and marker of every fold; beyond seven, colours return with another marker."""
+    """Colour and marker of every fold; beyond seven, colours return with another marker.
+
+    Args:
+      count: number of folds.
+
+    Example:
+      >>> len({(series.colour, series.marker) for series in fold_series(10)})
+      10
+    """
     size = len(_FOLDS)
     return [Series(_FOLDS[index % size], _MARKERS[(index + index // size) % size]) for index in range(count)]
 
 
+def au_title(au: int) -> str:
+    """An AU's number and name, as it stands beside or above what is drawn of it.
+
+    Args:
+      au: its number; one without a name in `labels.AU_NAMES` is its number alone.
+
+    Example:
+      >>> au_title(12), au_title(99)
+      ('AU 12  lip corner puller', 'AU 99')
+    """
+    return f"AU {au}  {AU_NAMES.get(au, '')}".rstrip()
+
+
+def the_aus(aus: Sequence[int]) -> str:
+    """What is drawn, in words.
+
+    Args:
+      aus: AU numbers.
+
+    Example:
+      >>> the_aus((1, 2)), the_aus((12,))
+      ('the 2 AUs', 'AU 12')
+    """
+    return f"AU {aus[0]}" if len(aus) == 1 else f"the {len(aus)} AUs"
+
+
+def au_panels(
+    aus: Sequence[int], height: float, margin: float, columns: int = 4, **options: bool
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel per AU, in rows.
+
+    Args:
+      aus: AU numbers.
+      height: of a row, in inches.
+      margin: further height of the figure, in inches.
+      columns: panels in a row, at most.
+      options: of `Figure.subplots`, such as sharex.
+
+    Returns:
+      The figure, and as many axes as AUs; places that are left over are empty.
+
+    Example:
+      >>> figure, panels = au_panels((1, 2, 4, 6, 12), height=2.0, margin=1.0)
+      >>> len(panels), figure.get_size_inches().tolist()
+      (5, [10.0, 5.0])
+    """
+    # One AU alone is drawn half a row wide, not over a whole one.
+    columns = max(min(columns, len(aus)), 2)
+    rows = -(-len(aus) // columns)
+    figure = Figure(figsize=(10.0, round(rows * height + margin, 3)))
+    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for index in range(len(aus), len(panels)):
+        panels[index].remove()
+        # The panel above an empty place is the last of its column, which has the numbers of a shared axis.
+        panels[index - columns].tick_params(labelbottom=True)
+    return figure, panels[: len(aus)]
+
+
 @contextlib.contextmanager
 def look() -> Iterator[None]:
-    """Sets the look of figures that are made and saved in the block, whatever the user's own settings are."""
+    """Sets the look of figures that are made and saved in the block, whatever the user's own settings are.
+
+    Also a decorator. Every `draw_..` of this room has it; saving needs it once more.
+
+    Example:
+      >>> with look():
+      ...     matplotlib.rcParams["font.size"]
+      10.0
+    """
     settings = {
         "font.family": "DejaVu Sans",
         "font.size": 10.0,
@@ -109,7 +192,7 @@ def look() -> Iterator[None]:
 
 
 def to_png(drawing: Drawing) -> bytes:
-    """Draws a figure as PNG with its words inside; the same figure gives the same bytes."""
+    """Draws a figure as PNG with its words inside; the same figure gives the same bytes. For an example see `Drawing`."""
     stream = io.BytesIO()
     # No Software entry: it would change with the version and says nothing to a reader.
     words = {"Title": drawing.alt, "Description": drawing.caption, "Software": None}
@@ -121,9 +204,10 @@ def to_png(drawing: Drawing) -> bytes:
 
 
 def to_svg(drawing: Drawing, *, as_text: bool = False) -> bytes:
-    """Draws a figure as SVG with its words inside; the same figure gives the same bytes.
+    """Draws a figure as SVG with its words inside; the same figure gives the same bytes. For an example see `Drawing`.
 
     Args:
+      drawing: what is saved.
       as_text: letters as text, in a font of the reader's; else as outlines, which look the same everywhere.
     """
     fonts = "none" if as_text else "path"
@@ -136,7 +220,7 @@ def to_svg(drawing: Drawing, *, as_text: bool = False) -> bytes:
 
 
 LARGEST = 400_000
-"""Bytes from which on a drawing is shown as pixels, which need less."""
+"""Bytes of an SVG from which on a page shows pixels instead, which need less."""
 
 COLOURS: dict[str, str] = {
     BLACK: "ink",
@@ -160,16 +244,28 @@ _NAMESPACE = re.compile(r"\{[^}]*\}")
 
 
 def page_colour(colour: str) -> str:
-    """A colour as the page's style sheet knows it; one that it does not know stays as it is."""
+    """A colour as the page's style sheet knows it; one that it does not know stays as it is.
+
+    Args:
+      colour: such as "#0072B2".
+
+    Example:
+      >>> page_colour(BLUE), page_colour("#123456")
+      ('var(--c-blue)', '#123456')
+    """
     return _BY_HEX.get(colour.lower(), colour)
 
 
 def inline_svg(svg: bytes, name: str) -> str:
-    """A drawing's SVG as an element of an HTML page.
+    """A drawing's SVG as an element of an HTML page, whose colours follow the reader's light or dark scheme.
 
     Args:
       svg: of matplotlib.
-      name: of the picture; makes ids unique among several on one page.
+      name: of the figure; makes ids unique among several on one page.
+
+    Example:
+      >>> inline_svg(b'<svg width="9"><g id="a" style="fill: #0072B2"/></svg>', "one")
+      '<svg class="drawing" aria-hidden="true"><g id="one-a" style="fill: var(--c-blue)" /></svg>'
     """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
@@ -200,5 +296,5 @@ def _attribute(key: str, value: str, name: str) -> str:
         return f"#{name}-{value[1:]}"
     value = " ".join(value.split()).replace("url(#", f"url(#{name}-")
     if key == "style":
-        value = re.sub(r"#[0-9a-fA-F]{6}\b", lambda found: page_colour(found[0]), value)
+        value = re.sub(r"#[0-9a-fA-F]{6}\b", lambda match: page_colour(match[0]), value)
     return value

@@ -1,18 +1,18 @@
-"""The tables of the report's page, as rows of text for its template.
-
-F1-frame of every AU and system with its interval, beside the predictor that says that every AU is always there.
-"""
+"""The tables of the report's page, as rows of text for its template, and F1-frame of every AU and system as a figure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from au_jax.labels import AU_NAMES, AUS
+from au_jax.evaluation.tables import METRICS
+from au_jax.labels import AU_NAMES
 from au_jax.report import style
-from au_jax.run_dir import FinishedRun, defined, display_name
+from au_jax.run_dir import FinishedRun, defined
+from au_jax.systems import display
 
 DESCRIPTIONS: dict[str, str] = {
     "hog_svm": "a linear SVM per AU on HOG descriptors around facial landmarks",
@@ -23,21 +23,12 @@ DESCRIPTIONS: dict[str, str] = {
 }
 """What the systems are, in a few words."""
 
-METRICS: dict[str, str] = {
-    "f1_frame": "F1-frame",
-    "f1_frame_folds": "F1-frame, mean of folds",
-    "f1_norm": "F1-norm",
-    "f1_event": "F1-event",
-    "auc": "AUC",
-}
-"""Metrics of the second table, of those that the results hold."""
-
 DASH = "–"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure in percent; `text` is a dash where it is undefined, `interval` is empty where there is none."""
+    """A metric in percent; `text` is a dash where it is undefined, `interval` is empty where there is none."""
 
     text: str
     interval: str = ""
@@ -46,42 +37,72 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of figures with its head, such as "AU 1" and "inner brow raiser"."""
+    """A row of metrics with its head, such as "AU 1" and "inner brow raiser"."""
 
     title: str
     name: str
     cells: tuple[Cell, ...]
 
 
-def headline(run: FinishedRun) -> list[Row]:
-    """F1-frame with its interval: a row per AU and one of the average; always-present, then every system."""
-    heads = [(str(au), f"AU {au}", AU_NAMES[au]) for au in AUS] + [("average", "Average", "of the defined AUs")]
+def headline_rows(run: FinishedRun) -> list[Row]:
+    """F1-frame with its interval: a row per AU and one of the average; always-present, then every system.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> rows = headline_rows(load_run(run_folder))
+      >>> rows[0].title, rows[-1].title, len(rows[0].cells)
+      ('AU 1', 'Average', 4)
+    """
+    heads = [(str(au), f"AU {au}", AU_NAMES.get(au, "")) for au in run.aus]
+    heads.append(("average", "Average", "of the defined AUs"))
     return [
-        Row(title, name, _cells([(figures, "f1_frame", key) for figures in run.columns.values()]))
+        Row(title, name, _cells([(column, "f1_frame", key) for column in run.columns.values()]))
         for key, title, name in heads
     ]
 
 
-def averages(run: FinishedRun) -> list[Row]:
-    """Averages over AUs of all metrics, with persistence, which sees the truth, in the last column."""
+def average_rows(run: FinishedRun) -> list[Row]:
+    """Averages over AUs of all metrics, with persistence, which sees the truth, in the last column.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> [row.title for row in average_rows(load_run(run_folder))][:2]
+      ['F1-frame', 'F1-frame, mean of folds']
+    """
     columns = [*run.columns.values(), run.results["persistence"]]
     return [
         # Persistence repeats the truth of the frame before: it is no competitor and is never best.
-        Row(title, "", _cells([(figures, metric, "average") for figures in columns], competitors=len(columns) - 1))
+        Row(title, "", _cells([(column, metric, "average") for column in columns], competitors=len(columns) - 1))
         for metric, title in METRICS.items()
-        if all(metric in figures for figures in columns)
+        if all(metric in column for column in columns)
     ]
 
 
-def confusion(run: FinishedRun) -> list[dict[str, Any]]:
-    """Confusion of every AU: its names, and per system four counts with their share of the frames of the same truth."""
+def confusion_rows(run: FinishedRun) -> list[dict[str, Any]]:
+    """Confusion of every AU: its names, and per system four counts with their share of the frames of the same truth.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> row = confusion_rows(load_run(run_folder))[0]
+      >>> row["title"], [cell["kind"] for cell in row["systems"][0]]
+      ('AU 1', ['TP', 'FN', 'FP', 'TN'])
+    """
     rows = []
-    for au in AUS:
-        found = []
+    for au in run.aus:
+        systems = []
         for name in run.systems:
             counts = run.results["systems"][name]["counts"][str(au)]
             pairs = (("TP", "FN"), ("FP", "TN"))
-            found.append(
+            systems.append(
                 [
                     {"kind": kind, "frames": counts[kind.lower()], "share": counts[kind.lower()] / max(total, 1)}
                     for pair in pairs
@@ -89,22 +110,22 @@ def confusion(run: FinishedRun) -> list[dict[str, Any]]:
                     for kind in pair
                 ]
             )
-        rows.append({"title": f"AU {au}", "name": AU_NAMES[au], "systems": found})
+        rows.append({"title": f"AU {au}", "name": AU_NAMES.get(au, ""), "systems": systems})
     return rows
 
 
 def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: int | None = None) -> tuple[Cell, ...]:
-    values = [defined(figures[metric][key]) for figures, metric, key in places]
+    values = [defined(column[metric][key]) for column, metric, key in places]
     # What reads the same is equally good.
     shown = [None if value is None else f"{value:.1f}" for value in values]
     best = max((value for value in values[:competitors] if value is not None), default=None)
     cells = []
-    for number, (figures, metric, key) in enumerate(places):
+    for number, (column, metric, key) in enumerate(places):
         text = shown[number]
         if text is None:
             cells.append(Cell(DASH))
             continue
-        low, high = figures.get("intervals", {}).get(metric, {}).get(key, (None, None))
+        low, high = column.get("intervals", {}).get(metric, {}).get(key, (None, None))
         low, high = defined(low), defined(high)
         interval = "" if low is None or high is None else f"{low:.1f} to {high:.1f}"
         is_best = best is not None and text == f"{best:.1f}" and number < (competitors or len(places))
@@ -113,7 +134,16 @@ def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: in
 
 
 def verdict(run: FinishedRun) -> str:
-    """The result in a sentence, whichever way it came out."""
+    """The result in a sentence, whichever way it came out.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> "F1-frame" in verdict(load_run(run_folder))
+      True
+    """
     best = run.best_system
     value = defined(run.results["systems"][best]["f1_frame"]["average"])
     trivial = defined(run.results["always_present"]["f1_frame"]["average"])
@@ -121,29 +151,55 @@ def verdict(run: FinishedRun) -> str:
         return "No AU occurs in the test videos, so that F1-frame is undefined."
     if value <= trivial:
         return (
-            f"No system is better on average than saying that every AU is always present: {display_name(best)} has an "
+            f"No system is better on average than saying that every AU is always present: {display.label(best)} has an "
             f"F1-frame of {value:.1f} %, always present {trivial:.1f} %."
         )
     return (
-        f"{display_name(best)} has the highest average F1-frame, {value:.1f} %; saying that every AU is always present "
+        f"{display.label(best)} has the highest average F1-frame, {value:.1f} %; saying that every AU is always present "
         f"gives {trivial:.1f} %."
     )
 
 
-def folds(split: Mapping[str, Any], finished: Sequence[int]) -> list[dict[str, Any]]:
-    """A row per fold of split.json: its number, whether it is finished, and its three groups of subjects."""
+def fold_rows(split: Mapping[str, Any], finished: Sequence[int]) -> list[dict[str, Any]]:
+    """A row per fold of split.json: its number, whether it is finished, and its three groups of subjects.
+
+    Args:
+      split: content of split.json; may be empty.
+      finished: numbers of finished folds.
+
+    Example:
+      >>> fold_rows({"folds": [{"train": ["S1"], "validation": ["S2"], "test": ["S3"]}]}, [0])
+      [{'number': 0, 'finished': True, 'train': ['S1'], 'validation': ['S2'], 'test': ['S3']}]
+    """
     return [
         {"number": number, "finished": number in finished, **fold} for number, fold in enumerate(split.get("folds", []))
     ]
 
 
 def tested_subjects(split: Mapping[str, Any], finished: Sequence[int]) -> int:
-    """How many subjects the results are of."""
+    """How many subjects the results are of.
+
+    Args:
+      split: content of split.json; may be empty.
+      finished: numbers of finished folds.
+
+    Example:
+      >>> tested_subjects({"folds": [{"test": ["S1", "S2"]}, {"test": ["S3"]}]}, [0])
+      2
+    """
     return len({name for number in finished for name in split["folds"][number]["test"]}) if split else 0
 
 
-def costs(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Costs of each stage over all folds: times run, seconds in total, highest memory."""
+def cost_rows(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Costs of each stage over all folds: times run, seconds in total, highest memory.
+
+    Args:
+      stages: content of costs.json, "fold_00/anet/cnn" -> {"seconds", "peak_memory_mib"}.
+
+    Example:
+      >>> cost_rows({"fold_00/anet/cnn": {"seconds": 2.0, "peak_memory_mib": 9.0}})
+      [{'stage': 'anet/cnn', 'folds': 1, 'seconds': 2.0, 'peak': 9.0}]
+    """
     merged: dict[str, dict[str, Any]] = {}
     for name, cost in stages.items():
         fold, _, stage = name.partition("/")
@@ -154,9 +210,19 @@ def costs(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     return list(merged.values())
 
 
+@style.look()
 def draw_au_scores(run: FinishedRun) -> style.Drawing:
-    """Draws a group of points per AU, and one for the average."""
-    names = [*(str(au) for au in AUS), "average"]
+    """Draws F1-frame: a group of points per AU, and one for the average; a bar across each is always-present.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> draw_au_scores(load_run(run_folder)).alt[:46]
+      'F1-frame of every AU for HOG+SVM, ANet, Hybrid'
+    """
+    names = [*(str(au) for au in run.aus), "average"]
     # A gap sets the average apart.
     positions = np.arange(len(names)) + 0.4 * (np.array(names) == "average")
     series = style.system_series(run.systems)
@@ -168,37 +234,45 @@ def draw_au_scores(run: FinishedRun) -> style.Drawing:
     if known:
         centres, heights = zip(*known, strict=True)
         axes.hlines(heights, np.array(centres) - 0.42, np.array(centres) + 0.42, color=style.GREY, linewidth=2.5)
-    axes.plot([], [], color=style.GREY, linewidth=2.5, label=display_name("always_present"))
+    axes.plot([], [], color=style.GREY, linewidth=2.5, label=display.label("always_present"))
     step = 0.66 / max(len(run.systems), 1)
     for number, system in enumerate(run.systems):
         shift = (number - (len(run.systems) - 1) / 2) * step
-        _points(axes, positions + shift, run.results["systems"][system], names, series[system], display_name(system))
+        _points(axes, positions + shift, run.results["systems"][system], names, series[system], display.label(system))
     for x, name in zip(positions, names, strict=True):
-        if all(defined(figures["f1_frame"][name]) is None for figures in run.columns.values()):
+        if all(defined(column["f1_frame"][name]) is None for column in run.columns.values()):
             axes.text(x, 2, "undefined", rotation=90, ha="center", va="bottom", color=style.GREY)
     axes.set_xticks(positions, [name if name == "average" else f"AU {name}" for name in names])
+    if len(names) > 14:
+        axes.tick_params(axis="x", rotation=60)
     axes.set_xlim(positions[0] - 0.6, positions[-1] + 0.6)
     axes.set_ylim(0, 100)
     axes.set_ylabel("F1-frame (%)")
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=6)
-    evaluation: Any = run.config.evaluation
     return style.Drawing(
         figure,
-        alt=f"F1-frame of every AU for {', '.join(display_name(name) for name in run.systems)}, with intervals, "
+        alt=f"F1-frame of every AU for {', '.join(display.label(name) for name in run.systems)}, with intervals, "
         "beside always present; the table above has the same figures.",
-        caption=f"Whiskers are {100 * evaluation.level:g} % intervals by bootstrap over subjects. The bar across each "
+        caption=f"Whiskers are {100 * run.config.evaluation.level:g} % intervals by bootstrap over subjects. The bar across each "
         "group is what saying “always present” would give.",
     )
 
 
-def _points(axes, positions, figures, names, series: style.Series, label: str) -> None:
+def _points(
+    axes: Axes,
+    positions: np.ndarray,
+    metrics: Mapping[str, Any],
+    names: Sequence[str],
+    series: style.Series,
+    label: str,
+) -> None:
     rows = []
     for x, name in zip(positions, names, strict=True):
-        value = defined(figures["f1_frame"][name])
+        value = defined(metrics["f1_frame"][name])
         if value is not None:
-            low, high = (defined(bound) for bound in figures["intervals"]["f1_frame"][name])
+            low, high = (defined(bound) for bound in metrics["intervals"]["f1_frame"][name])
             # An interval need not hold the estimate when few subjects show the AU; whiskers are never negative.
             rows.append(
                 (

@@ -80,4 +80,4 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="cannot resample 0 subjects 10 times"):
         replicate([], f1, 10, seed=0)
     with pytest.raises(ValueError, match="level is 95"):
-        interval(_subjects(), f1, 10, level=95, seed=0)
+        interval(_subjects(), f1, 10, level=95.0, seed=0)

@@ -5,7 +5,7 @@ import pytest
 
 from au_jax import files
 from au_jax.evaluation import tables
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 
 
 def scored(rows, subject="A"):
@@ -28,8 +28,8 @@ def merged(*parts):
     )
 
 
-def figures(folds):
-    return tables.results({"anet": folds}, replicates=20, level=0.95, f1_norm="jeni", seed=0)
+def computed(folds):
+    return tables.results({"anet": folds}, aus=PAPER_AUS, replicates=20, level=0.95, f1_norm="jeni", seed=0)
 
 
 FOLDS = {
@@ -39,17 +39,17 @@ FOLDS = {
 
 
 def test_frames_of_all_folds_are_pooled():
-    anet = figures(FOLDS)["systems"]["anet"]
+    anet = computed(FOLDS)["systems"]["anet"]
     assert anet["counts"]["1"] == {"tp": 2, "fp": 1, "fn": 1, "tn": 1}
     assert anet["f1_frame"]["1"] == pytest.approx(100 * 4 / 6, abs=1e-3)
 
 
 def test_the_mean_of_folds_is_told_beside():
-    assert figures(FOLDS)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
+    assert computed(FOLDS)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
 
 
 def test_always_present_and_persistence_stand_beside():
-    document = figures(FOLDS)
+    document = computed(FOLDS)
     # Five labelled frames, three positive: 2 p / (1 + p).
     assert document["always_present"]["f1_frame"]["1"] == pytest.approx(100 * 6 / 8, abs=1e-3)
     # Of fold 0 it says absent, present, absent; of fold 1 absent, present, present: no hit.
@@ -60,14 +60,16 @@ def test_differences_of_neighbouring_systems_are_paired_over_subjects():
     # The second system is right wherever the first is, and in one frame more, for each of twenty subjects.
     worse = {0: merged(*(scored({"1": ([1, 1, -1, -1], [1, -1, 1, 1])}, f"S{n:02d}") for n in range(20)))}
     better = {0: merged(*(scored({"1": ([1, 1, 1, -1], [1, -1, 1, 1])}, f"S{n:02d}") for n in range(20)))}
-    document = tables.results({"a": worse, "b": better}, replicates=20, level=0.95, f1_norm="jeni", seed=0)
+    document = tables.results(
+        {"a": worse, "b": better}, aus=PAPER_AUS, replicates=20, level=0.95, f1_norm="jeni", seed=0
+    )
     # tp 1, fp 1, fn 2: F1 2/5; tp 2, fp 1, fn 1: F1 4/6. Every replicate has this very difference.
     expected = pytest.approx(100 * (4 / 6 - 2 / 5), abs=1e-3)
     assert document["differences"] == {"b - a": {"f1_frame": expected, "interval": [expected, expected]}}
 
 
 def test_the_event_curve_is_told_with_its_area():
-    anet = figures(FOLDS)["systems"]["anet"]
+    anet = computed(FOLDS)["systems"]["anet"]
     curve = np.array(anet["f1_event_curve"]["1"])
     assert curve.shape == (101,)
     assert curve[0] == 100.0
@@ -76,7 +78,7 @@ def test_the_event_curve_is_told_with_its_area():
 
 
 def test_an_au_that_never_occurs_is_undefined_and_not_averaged():
-    anet = figures(FOLDS)["systems"]["anet"]
+    anet = computed(FOLDS)["systems"]["anet"]
     assert np.isnan(anet["f1_frame"]["24"])
     assert anet["defined_aus"] == 1
     assert anet["f1_frame"]["average"] == anet["f1_frame"]["1"]
@@ -85,7 +87,7 @@ def test_an_au_that_never_occurs_is_undefined_and_not_averaged():
 @pytest.mark.parametrize("truth", [[1, 1, 1], [-1, -1, -1], [0, 0, 0], [1, 0, 1]])
 def test_an_au_whose_labels_are_missing_or_of_one_class_is_undefined_by_whatever_it_was_called(truth):
     for answer in ([1, 1, 1], [-1, -1, -1], [1, -1, 1]):
-        anet = figures({0: FOLDS[0], 1: scored({"2": (answer, truth)}, "B")})["systems"]["anet"]
+        anet = computed({0: FOLDS[0], 1: scored({"2": (answer, truth)}, "B")})["systems"]["anet"]
         for name in ("f1_frame", "f1_norm", "f1_frame_folds", "auc"):
             assert np.isnan(anet[name]["2"]), name
             assert anet[name]["average"] == pytest.approx(anet[name]["1"], nan_ok=True)
@@ -94,11 +96,11 @@ def test_an_au_whose_labels_are_missing_or_of_one_class_is_undefined_by_whatever
 
 def test_a_fold_in_which_an_au_has_one_class_takes_no_part_in_the_mean_of_folds():
     folds = {**FOLDS, 2: scored({"1": ([1, 1], [1, 1])}, "C")}
-    assert figures(folds)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
+    assert computed(folds)["systems"]["anet"]["f1_frame_folds"]["1"] == pytest.approx((50 + 100) / 2)
 
 
 def test_the_interval_holds_the_subjects():
-    low, high = figures(FOLDS)["systems"]["anet"]["intervals"]["f1_frame"]["1"]
+    low, high = computed(FOLDS)["systems"]["anet"]["intervals"]["f1_frame"]["1"]
     # A replicate is A twice (50), B twice (100) or both (66.7).
     assert low == pytest.approx(50.0)
     assert high == pytest.approx(100.0)
@@ -116,11 +118,33 @@ def test_scores_come_back_from_a_file(tmp_path):
 
 
 def test_the_table_has_every_au_the_average_and_dashes():
-    document = {**figures(FOLDS), "folds": {"finished": [0, 1], "all": 3}, "seed": 7}
-    text = tables.markdown(document)
+    document = {**computed(FOLDS), "folds": {"finished": [0, 1], "all": 3}, "seed": 7}
+    text = tables.markdown(document, lambda name: {"anet": "ANet"}.get(name, name.replace("_", " ")))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["AU", "always present", "ANet"]
-    assert [row[0] for row in rows[2:14]] == [str(au) for au in AUS]
+    assert [row[0] for row in rows[2:14]] == [str(au) for au in PAPER_AUS]
     assert rows[2][1:] == ["**75.0**", "66.7"]
     assert rows[13][1:] == ["-", "-"]
     assert "2 of 3 folds, seed 7" in text
+
+
+@pytest.mark.parametrize("aus", [(12,), tuple(range(1, 8)), tuple(range(1, 26))])
+def test_results_are_of_the_aus_that_were_scored(aus):
+    rng = np.random.default_rng(0)
+    labels = {f"S{n}/1": rng.choice([-1, 1], (20, len(aus))).astype(np.int8) for n in range(3)}
+    scores = {key: (rows + rng.normal(size=rows.shape)).astype(np.float32) for key, rows in labels.items()}
+    fold = tables.Scored(scores, labels, {key: np.arange(20) for key in labels})
+    document = tables.results({"anet": {0: fold}}, aus=aus, replicates=9, level=0.95, f1_norm="jeni", seed=0)
+    anet = document["systems"]["anet"]
+    assert list(anet["f1_frame"]) == [*map(str, aus), "average"] and list(anet["counts"]) == [*map(str, aus)]
+    assert tables.result_aus(document) == aus
+    average = np.mean([anet["f1_frame"][str(au)] for au in aus])
+    assert anet["f1_frame"]["average"] == pytest.approx(average, abs=1e-3)
+    text = tables.markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0})
+    heads = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
+    assert heads[2 : 2 + len(aus) + 1] == [*map(str, aus), "average"]
+
+
+def test_a_column_without_an_au_number_is_refused():
+    with pytest.raises(ValueError, match="zip"):
+        tables.results({"anet": FOLDS}, aus=(1, 2), replicates=9, level=0.95, f1_norm="jeni", seed=0)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental import rnn
 
-from experiments import benchmark, benchmark_gpu
+from experiments import benchmark, benchmark_parts
 from experiments.benchmark import Part, Row, Sizes
 
 _TINY = Sizes(
@@ -27,7 +27,7 @@ _WAITING = ["waiting, cache=device", "waiting, cache=none", "waiting, cache=host
 @pytest.mark.optax
 def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys):
     pytest.importorskip("torch")
-    benchmark.main(_TINY, str(tmp_path / "benchmark"))
+    benchmark.measure_all(_TINY, str(tmp_path / "benchmark"))
     parts = json.loads((tmp_path / "benchmark.json").read_text())["parts"]
     assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, *_FEEDING, *_WAITING]
     for part in parts:
@@ -47,7 +47,7 @@ def test_without_tensorflow_and_pytorch_the_rest_is_measured(tmp_path):
         "import importlib.util, sys; sys.modules['tensorflow'] = None; find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name: None if name == 'torch' else find(name)\n"
         "from experiments import benchmark\n"
-        f"from experiments.benchmark import Sizes\nbenchmark.main({_TINY!r}, {str(tmp_path / 'out')!r})"
+        f"from experiments.benchmark import Sizes\nbenchmark.measure_all({_TINY!r}, {str(tmp_path / 'out')!r})"
     )
     root = Path(__file__).parents[2]
     subprocess.run(
@@ -73,7 +73,7 @@ def test_rates_ratio_and_share_follow_from_the_times(monkeypatch):
 
 @pytest.mark.slow
 def test_several_folds_have_gradients_of_their_own():
-    part = benchmark_gpu.folds_part(_TINY)
+    part = benchmark_parts.folds_part(_TINY)
     assert part.amount == 2 * 2 * 6
     for leaf in jax.tree.leaves(part.ours()):
         assert leaf.shape[0] == 2 and jnp.isfinite(leaf).all() and not jnp.array_equal(leaf[0], leaf[1])
@@ -87,7 +87,7 @@ def test_cudnns_gradients_have_the_shapes_of_its_weights(monkeypatch):
         return rnn.lstm_ref(x, h_0, c_0, *parts, lengths, inputs, hidden, layers, 0.0, bidirectional)
 
     monkeypatch.setattr(rnn, "lstm", plain)
-    gradient, arguments = benchmark_gpu.cudnn_gradient(_TINY)
+    gradient, arguments = benchmark_parts.cudnn_gradient(_TINY)
     shapes = jax.eval_shape(gradient, *arguments, jnp.zeros((2, 6, 8)), jnp.zeros((2, 6, 12), jnp.int8))
     assert [leaf.shape for leaf in shapes] == [leaf.shape for leaf in arguments]
 

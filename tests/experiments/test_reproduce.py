@@ -11,9 +11,8 @@ from ml_collections import config_flags
 from au_jax import files
 from au_jax.errors import UserError
 from au_jax.run import check_config
-from experiments import estimate, reproduce, scales
+from experiments import reproduce, scales
 
-ORDER = ("out", "scale", "synthetic", "bp4d", "gft", "protocols", "seeds", "vgg_face")
 GIVEN = {
     "out": "x",
     "scale": "smoke",
@@ -27,7 +26,7 @@ GIVEN = {
 
 
 def plan(**changes):
-    return reproduce._plan([SimpleNamespace(value={**GIVEN, **changes}[name]) for name in ORDER])
+    return reproduce.make_plan(SimpleNamespace(**{**GIVEN, **changes}))
 
 
 @pytest.mark.parametrize("scale", scales.SCALES)
@@ -92,26 +91,26 @@ def test_mistaken_options_are_told(changes, message):
 
 @pytest.mark.optax
 def test_the_estimate_counts_folds_epochs_and_steps(monkeypatch):
-    monkeypatch.setattr(estimate, "_update_seconds", lambda *arguments: 2.0)
-    monkeypatch.setattr(estimate, "_forward_seconds", lambda *arguments: 1.0)
+    monkeypatch.setattr(reproduce, "_update_seconds", lambda *arguments: 2.0)
+    monkeypatch.setattr(reproduce, "_forward_seconds", lambda *arguments: 1.0)
     config = scales.get_config("bp4d-3fold-smoke")
     config.cnn.batch_size, config.cnn.epochs = 10, 4
     config.lstm.batch_size, config.lstm.sequence_length, config.lstm.epochs, config.lstm.steps_per_epoch = 2, 8, 5, 0
     # 600 frames: 400 in two folds, 320 without the validation subjects: 32 CNN steps, 20 LSTM updates.
-    assert estimate.estimate(config, 600) == {
+    assert reproduce.estimate(config, 600) == {
         "CNN training": 3 * 4 * 32 * 2.0,
         "CNN scoring": 3 * 2 * 60 * 1.0,
         "LSTM training": 3 * 5 * 20 * 2.0,
     }
     config.systems = ("hog_svm", "anet_transfer")
-    assert estimate.estimate(config, 600) == {"CNN training": 4 * 48 * 2.0, "CNN scoring": 60.0}
-    assert estimate.tell("x", {"CNN": 3600.0, "LSTM": 61.0}) == "x: about 1:01:01 (CNN 1:00:00, LSTM 01:01)"
+    assert reproduce.estimate(config, 600) == {"CNN training": 4 * 48 * 2.0, "CNN scoring": 60.0}
+    assert reproduce.estimate_line("x", {"CNN": 3600.0, "LSTM": 61.0}) == "x: about 1:01:01 (CNN 1:00:00, LSTM 01:01)"
 
 
 @pytest.mark.slow
 @pytest.mark.optax
 def test_steps_of_the_networks_are_timed():
-    seconds = estimate.estimate(scales.get_config("gft-3fold-smoke"), 288)
+    seconds = reproduce.estimate(scales.get_config("gft-3fold-smoke"), 288)
     assert set(seconds) == {"CNN training", "CNN scoring", "LSTM training"}
     assert all(value > 0 for value in seconds.values())
 

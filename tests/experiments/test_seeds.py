@@ -31,7 +31,7 @@ def another(finished, tmp_path):
 
 
 def test_runs_of_two_seeds_make_one_table(finished, another, tmp_path, capsys):
-    seeds.main([str(finished), another(5)], [], "f1_frame", str(tmp_path / "tables"))
+    seeds.seeds([str(finished), another(5)], [], "f1_frame", str(tmp_path / "tables"))
     written = json.loads((tmp_path / "tables/seeds.json").read_text())
     averages = json.loads((finished / "results.json").read_text())["systems"]
     assert written["seeds"] == [0, 5] and list(written["systems"]) == list(averages)
@@ -44,12 +44,12 @@ def test_what_differs_in_more_than_the_seed_is_refused(finished, another, tmp_pa
     other = another(5, epochs=17)
     for here, beside in (([str(finished), other], []), ([str(finished)], [other])):
         with pytest.raises(UserError, match=r"cnn\.epochs: .* 17 now"):
-            seeds.main(here, beside, "f1_frame", str(tmp_path / "tables"))
+            seeds.seeds(here, beside, "f1_frame", str(tmp_path / "tables"))
     assert not (tmp_path / "tables").exists()
 
 
 def test_a_seed_given_twice_and_other_seeds_beside_are_refused(finished, another, tmp_path):
     with pytest.raises(UserError, match="both have seed 0"):
-        seeds.main([str(finished)] * 2, [], "f1_frame", str(tmp_path))
+        seeds.seeds([str(finished)] * 2, [], "f1_frame", str(tmp_path))
     with pytest.raises(UserError, match=r"seeds \[0\], --beside \[5\]"):
-        seeds.main([str(finished)], [another(5)], "f1_frame", str(tmp_path))
+        seeds.seeds([str(finished)], [another(5)], "f1_frame", str(tmp_path))

@@ -1,5 +1,7 @@
 """A made-up finished run on disk: drawn faces as TFRecords, scores that lean towards the truth, logs and costs."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from au_jax import files
 from au_jax.config import get_config, load
@@ -14,20 +17,29 @@ from au_jax.data.dataset import Records, Video
 from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
-from au_jax.labels import AUS, NUM_AUS
+from au_jax.labels import PAPER_AUS
+from au_jax.report import style
 
 
 class DrawnFaces:
     """A dataset with what the report asks of `FaceDataset`; subjects may have any name."""
 
-    def __init__(self, folder: Path, subjects: tuple[str, ...], videos: int, frames: int, size: int = 24):
+    def __init__(
+        self,
+        folder: Path,
+        subjects: tuple[str, ...],
+        videos: int,
+        frames: int,
+        size: int = 24,
+        aus: tuple[int, ...] = PAPER_AUS,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
-        self.subjects, self.image_size = subjects, size
+        self.subjects, self.image_size, self.aus = subjects, size, aus
         self._folder = folder
         self._records = {}
         for number, subject in enumerate(subjects):
             generator = np.random.default_rng(number)
-            labels = np.concatenate([_labels(generator, frames) for _ in range(videos)])
+            labels = np.concatenate([_labels(generator, frames, len(aus)) for _ in range(videos)])
             self._records[subject] = Records(
                 labels=labels,
                 landmarks=np.zeros((len(labels), 49, 2), np.float32),
@@ -56,8 +68,8 @@ class DrawnFaces:
         return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})
 
 
-def _labels(generator: np.random.Generator, frames: int) -> np.ndarray:
-    slow = np.cumsum(generator.normal(size=(frames, NUM_AUS)), 0) * 0.4 + generator.normal(size=NUM_AUS)
+def _labels(generator: np.random.Generator, frames: int, aus: int) -> np.ndarray:
+    slow = np.cumsum(generator.normal(size=(frames, aus)), 0) * 0.4 + generator.normal(size=aus)
     labels = np.where(slow > 0.3, 1, -1).astype(np.int8)
     labels[: frames // 10] = 0
     return labels
@@ -89,7 +101,7 @@ def make_run(
     for number in finished:
         generator = np.random.default_rng(number)
         for skill, name in enumerate(systems):
-            arrays = {"thresholds": np.zeros(NUM_AUS, np.float32)}
+            arrays = {"thresholds": np.zeros(len(dataset.aus), np.float32)}
             for subject in folds[number].test:
                 records = dataset.records(subject)
                 labels = records.labels.copy()
@@ -121,7 +133,7 @@ def make_run(
     files.write_json(workdir / "fold_00" / "hybrid" / "lstm" / "finished.json", {"best_epoch": epochs - 2, "f1": 0.5})
     files.write_json(workdir / "costs.json", costs)
     results = {
-        **tables.results(scored, replicates=50, level=0.95, f1_norm="jeni", seed=config.seed),
+        **tables.results(scored, aus=dataset.aus, replicates=50, level=0.95, f1_norm="jeni", seed=config.seed),
         "folds": {"finished": list(finished), "all": 3},
         "split": split_document(folds, config.seed)["checksum"],
         "seed": config.seed,
@@ -148,12 +160,12 @@ def faces_maker() -> type[DrawnFaces]:
 PAPER_SYSTEMS = {"hog_svm": 20.0, "anet": 30.0, "hybrid": 40.0}
 
 
-def paper_figures(level: float) -> dict:
-    """A system's figures, made so that they can be worked out by hand: F1-frame of AU n is level + n, +-5.
+def paper_metrics(level: float) -> dict:
+    """A system's metrics, made so that they can be worked out by hand: F1-frame of AU n is level + n, +-5.
 
     The AU numbers add up to 135, so that the average is level + 11.25. F1-norm is 1 more, F1-event 2 more.
     """
-    frame = {**{str(au): level + au for au in AUS}, "average": level + 11.25}
+    frame = {**{str(au): level + au for au in PAPER_AUS}, "average": level + 11.25}
     metrics = {
         name: {key: value + more for key, value in frame.items()}
         for more, name in enumerate(("f1_frame", "f1_norm", "f1_event"))
@@ -167,7 +179,7 @@ def paper_figures(level: float) -> dict:
 def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, float] | None = None, **data) -> Path:
     """Writes config.json and results.json of a finished run of configs/<dataset>.py; `data` changes config.data.
 
-    Systems are given with the level of their figures; always-present has 10.
+    Systems are given with the level of their metrics; always-present has 10.
     """
     config = load(f"{dataset}:{variant}")
     document = json.loads(config.to_json_best_effort())
@@ -177,8 +189,8 @@ def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, 
         systems = {"hog_svm": 20.0, "anet_transfer": 25.0} if variant == "cross" else PAPER_SYSTEMS
     files.write_json(folder / "config.json", document)
     results = {
-        "systems": {name: paper_figures(level) for name, level in systems.items()},
-        "always_present": paper_figures(10.0),
+        "systems": {name: paper_metrics(level) for name, level in systems.items()},
+        "always_present": paper_metrics(10.0),
         "folds": {"finished": list(range(number)), "all": number},
         "seed": 0,
     }
@@ -189,3 +201,61 @@ def make_paper_run(folder: Path, dataset: str, variant: str, systems: dict[str, 
 @pytest.fixture(scope="session")
 def paper_run_maker() -> Callable[..., Path]:
     return make_paper_run
+
+
+def drawn_pixels(drawing: style.Drawing) -> np.ndarray:
+    """The grey values of a drawing, whose words and edges are as they should be."""
+    with style.look():
+        png = style.to_png(drawing)
+        assert style.to_svg(drawing).startswith(b"<?xml")
+    with Image.open(io.BytesIO(png)) as image:
+        assert (image.info["Title"], image.info["Description"]) == (drawing.alt, drawing.caption)
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape[1] == 1500
+    # Nothing touches the edge, where it would be cut off.
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert (edge > 250).all()
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def pixels_of() -> Callable[[style.Drawing], np.ndarray]:
+    return drawn_pixels
+
+
+class Written:
+    """The files of a figure in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with open(self.folder / f"{name}.csv", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def is_whole(self, name: str) -> bool:
+        return all((self.folder / f"{name}.{kind}").stat().st_size > 1000 for kind in ("png", "svg"))
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    return Written(tmp_path)
+
+
+def random_scores(seed: int, aus: int = 12, absent: tuple[int, ...] = ()) -> tables.Scored:
+    """Scores of 60 frames of two videos that lean towards the labels; AUs in `absent` never occur."""
+    generator = np.random.default_rng(seed)
+    labels = generator.choice([-1, 0, 1], (60, aus), p=[0.6, 0.1, 0.3]).astype(np.int8)
+    labels[:, list(absent)] = -1
+    scores = (labels + generator.normal(size=labels.shape)).astype(np.float32)
+    parts = {"A/1": slice(0, 25), "B/1": slice(25, 60)}
+    return tables.Scored(
+        {key: scores[part] for key, part in parts.items()},
+        {key: labels[part] for key, part in parts.items()},
+        {key: np.arange(60)[part] for key, part in parts.items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def scored_maker() -> Callable[..., tables.Scored]:
+    return random_scores

@@ -5,7 +5,7 @@ import pytest
 from PIL import ImageColor
 
 from au_jax.faces.tracking import Face
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.report import style
 from au_jax.report.overlay import draw_overlay
 
@@ -31,8 +31,8 @@ def _columns(image: np.ndarray, colour: str) -> np.ndarray:
 
 
 def _one(au: int, value: float) -> np.ndarray:
-    scores = np.zeros(len(AUS), np.float32)
-    scores[AUS.index(au)] = value
+    scores = np.zeros(len(PAPER_AUS), np.float32)
+    scores[PAPER_AUS.index(au)] = value
     return scores
 
 
@@ -42,7 +42,7 @@ def test_bar_is_as_long_as_tanh_of_the_score_and_stays_in_the_picture(height, wi
     unit = min(height / 360, width / 400)
     lengths = {}
     for score in (-9.0, -0.5, 0.5, 1.0, 9.0):
-        image = draw_overlay(picture, face, {"hybrid": _one(12, score)})
+        image = draw_overlay(picture, face, {"hybrid": _one(12, score)}, PAPER_AUS)
         assert image.shape == picture.shape and image.dtype == np.uint8
         columns = _columns(image[: round(250 * unit)], style.BLUE)
         assert columns.max() < width
@@ -55,8 +55,8 @@ def test_bar_is_as_long_as_tanh_of_the_score_and_stays_in_the_picture(height, wi
 
 def test_present_is_filled_to_the_right_and_absent_hollow_to_the_left():
     picture, face = _picture(), _face(360, 640)
-    present = draw_overlay(picture, face, {"hybrid": _one(1, 2.0)})[:300]
-    absent = draw_overlay(picture, face, {"hybrid": _one(1, -2.0)})[:300]
+    present = draw_overlay(picture, face, {"hybrid": _one(1, 2.0)}, PAPER_AUS)[:300]
+    absent = draw_overlay(picture, face, {"hybrid": _one(1, -2.0)}, PAPER_AUS)[:300]
     assert abs(_columns(present, style.BLUE).min() - _columns(absent, style.BLUE).max()) <= 1
     boxes = []
     for image in (present, absent):
@@ -70,8 +70,8 @@ def test_present_is_filled_to_the_right_and_absent_hollow_to_the_left():
 def test_every_au_has_its_row_and_the_last_system_the_thick_bar():
     picture, face = _picture(), _face(360, 640)
     middles = []
-    for au in AUS:
-        image = draw_overlay(picture, face, {"anet": _one(au, 1.0), "hybrid": _one(au, 1.0)})[:300]
+    for au in PAPER_AUS:
+        image = draw_overlay(picture, face, {"anet": _one(au, 1.0), "hybrid": _one(au, 1.0)}, PAPER_AUS)[:300]
         thick, thin = (np.flatnonzero(_has(image, colour).any(1)) for colour in (style.BLUE, style.VERMILLION))
         assert len(thick) >= 1.5 * len(thin) and thick.max() < thin.min()
         middles.append(thick.mean())
@@ -81,23 +81,25 @@ def test_every_au_has_its_row_and_the_last_system_the_thick_bar():
 
 def test_label_of_a_present_au_is_bold_black():
     picture, face = _picture(), _face(360, 640)
-    present, absent = (draw_overlay(picture, face, {"hybrid": _one(1, value)})[:14, 490:] for value in (1.0, -1.0))
+    present, absent = (
+        draw_overlay(picture, face, {"hybrid": _one(1, value)}, PAPER_AUS)[:14, 490:] for value in (1.0, -1.0)
+    )
     assert _has(present, style.BLACK).any() and not _has(absent, style.BLACK).any()
 
 
 def test_without_a_face_it_says_so_and_draws_no_bar_and_no_landmark():
     picture, scores = _picture(), {"anet": np.ones(12), "hybrid": np.ones(12)}
-    image = draw_overlay(picture, None, scores)
+    image = draw_overlay(picture, None, scores, PAPER_AUS)
     assert not _has(image, style.SKY).any() and not _has(image[:300], style.BLUE).any()
     assert not _has(image[:300], style.VERMILLION).any()
     assert _has(image[:60, :200], "white").sum() > 100
-    assert (draw_overlay(picture, _face(360, 640), scores)[:60, :100] == 90).all()
+    assert (draw_overlay(picture, _face(360, 640), scores, PAPER_AUS)[:60, :100] == 90).all()
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_landmarks_are_drawn_where_they_are(height, width):
     face = _face(height, width)
-    image = draw_overlay(_picture(height, width), face, {})
+    image = draw_overlay(_picture(height, width), face, {}, PAPER_AUS)
     for x, y in face.landmarks:
         assert _has(image[int(y), int(x)], style.SKY)
     x, y, box_width, box_height = face.box
@@ -109,14 +111,14 @@ def test_landmarks_are_drawn_where_they_are(height, width):
 def test_scores_that_are_not_finite_have_no_bar():
     scores = np.full(12, np.nan)
     scores[[0, 1]] = np.inf, -np.inf
-    image = draw_overlay(_picture(), _face(360, 640), {"hybrid": scores})
+    image = draw_overlay(_picture(), _face(360, 640), {"hybrid": scores}, PAPER_AUS)
     assert not _has(image[:300], style.BLUE).any()
 
 
 def test_picture_is_left_as_it_was():
     picture = _picture()
     picture.flags.writeable = False
-    image = draw_overlay(picture, _face(360, 640), {"hybrid": np.ones(12)})
+    image = draw_overlay(picture, _face(360, 640), {"hybrid": np.ones(12)}, PAPER_AUS)
     assert (picture == 90).all() and image.flags.writeable
 
 
@@ -124,11 +126,26 @@ def test_pictures_of_any_size_are_drawn_on():
     face = Face((-50.0, -9.0, 300.0, 300.0), 0.5, np.float32(np.arange(136).reshape(68, 2) * 9 - 300))
     for height, width in ((1, 1), (20, 30), (40, 900), (900, 40)):
         scores = {name: np.linspace(-3, 3, 12) for name in ("a", "b", "c", "anet", "hybrid")}
-        assert draw_overlay(_picture(height, width), face, scores).shape == (height, width, 3)
+        assert draw_overlay(_picture(height, width), face, scores, PAPER_AUS).shape == (height, width, 3)
 
 
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="uint8"):
-        draw_overlay(np.zeros((4, 4, 3)), None, {})
+        draw_overlay(np.zeros((4, 4, 3)), None, {}, PAPER_AUS)
     with pytest.raises(ValueError, match=r"\[12\] scores, found \(11,\) of hybrid"):
-        draw_overlay(_picture(), None, {"hybrid": np.zeros(11)})
+        draw_overlay(_picture(), None, {"hybrid": np.zeros(11)}, PAPER_AUS)
+
+
+@pytest.mark.parametrize("aus", [(12,), (1, 2, 4, 6, 12, 25, 26), tuple(range(1, 26))])
+def test_any_aus_have_their_rows_within_the_frame(aus):
+    picture, face = _picture(), _face(360, 640)
+    none = draw_overlay(picture, face, {"hybrid": np.full(len(aus), np.nan)}, aus)
+    tops = []
+    for row in range(len(aus)):
+        scores = np.full(len(aus), np.nan)
+        scores[row] = 5.0
+        image = draw_overlay(picture, face, {"hybrid": scores}, aus)
+        rows = np.flatnonzero((_has(image, style.BLUE) & ~_has(none, style.BLUE)).any(1))
+        tops.append(rows.min())
+        assert rows.size and rows.max() < 345
+    assert tops == sorted(set(tops))

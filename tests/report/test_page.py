@@ -270,13 +270,11 @@ def test_figures_that_commands_left_are_shown_with_their_words(tmp_path, drawn_f
     before = (tmp_path / "report.html").read_text()
     assert "The paper's figures" not in before
 
-    def draw():
-        figure = Figure(figsize=(3, 2))
-        figure.subplots().plot([1, 2])
-        return style.Drawing(figure, "A line – it rises.", "Read it from <left> to right.")
-
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([1, 2])
+    drawing = style.Drawing(figure, "A line – it rises.", "Read it from <left> to right.")
     tables = {"": [{"x": 1, "y": 0.1234567}, {"x": 2, "y": float("nan")}], "more": []}
-    save_figure(tmp_path / "figures", "fig9", draw, tables, tmp_path)
+    save_figure(tmp_path / "figures", "fig9", drawing, tables, tmp_path)
     assert (tmp_path / "figures" / "fig9.csv").read_text() == "x,y\n1,0.123457\n2,\n"
     assert (tmp_path / "figures" / "fig9.svg").read_bytes().startswith(b"<?xml")
     after = (tmp_path / "report.html").read_text()
@@ -289,5 +287,24 @@ def test_figures_that_commands_left_are_shown_with_their_words(tmp_path, drawn_f
     link = '<li><a href="#paper">The paper\'s figures</a></li>\n'
     assert after.replace(section, "").replace(link, "").split() == before.split()
     # A figure that is written elsewhere changes no page.
-    save_figure(tmp_path / "elsewhere", "fig8", draw, {}, tmp_path)
+    save_figure(tmp_path / "elsewhere", "fig8", drawing, {}, tmp_path)
     assert (tmp_path / "report.html").read_text() == after
+
+
+@pytest.mark.parametrize("aus", [(12,), (1, 2, 4, 6, 12, 25, 26), tuple(range(1, 26))])
+def test_runs_of_any_aus_make_a_whole_report(tmp_path, faces_maker, run_maker, aus):
+    faces = faces_maker(tmp_path / "faces", tuple(f"S{n}" for n in range(6)), videos=1, frames=40, aus=aus)
+    write_report(tmp_path / "run", **run_maker(tmp_path / "run", faces))
+    for name in ALL:
+        pixels = np.asarray(Image.open(tmp_path / "run" / "figures" / f"{name}.png").convert("L"))
+        edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        assert (edge > 250).all(), name
+    parsed = Page((tmp_path / "run" / "report.html").read_text())
+    heads = [row[0].split()[:2] for row in parsed.rows[1:-1]]
+    assert heads == [["AU", str(au)] for au in aus]
+    words = " ".join(" ".join(parsed.words).split())
+    assert f"This run finds {len(aus)} action unit{'s' * (len(aus) > 1)} (AUs" in words
+    video = files.read_json(tmp_path / "run" / "figures" / "viewer.json")["videos"][0]
+    assert len(video["truth"]) == len(video["scores"][0]) == len(aus)
+    alts = " ".join(value or "" for value in parsed.attributes("img", "alt"))
+    assert ("each with AU 12 below it" if len(aus) == 1 else f"each with the {len(aus)} AUs below it") in alts

@@ -14,7 +14,7 @@ from PIL import Image
 
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import TABLE_I, TABLE_II
-from au_jax.report.paper_table_files import latex, long_csv, markdown, write_tables
+from au_jax.report.paper_table_files import latex, markdown, to_csv, write_tables
 from au_jax.report.paper_tables import METRICS, compare, read_runs
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_a_difference_of_next_to_nothing_has_no_minus(tmp_path, paper_run_maker)
 
 def test_csv_reads_back_as_the_very_figures(runs):
     comparison = compare(TABLE_I, runs, "f1_frame")
-    rows = list(csv.DictReader(io.StringIO(long_csv(comparison))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison))))
     assert list(rows[0]) == ["protocol", "system", "au", "ours", "low", "high", "paper", "difference", "doubts"]
     # Two columns of always-present and the paper's 11, each of 12 AUs and the average.
     assert len(rows) == 13 * 13

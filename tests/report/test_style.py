@@ -1,13 +1,15 @@
-"""Drawings on the page: ids of their own, the page's colours, and nothing that would hold for the rest of the page."""
+"""How drawings look, and drawings as part of the page: ids of their own, the colours of the page, nothing for the rest of it."""
 
 import importlib.resources
 import re
 import xml.etree.ElementTree as ElementTree
 
+import pytest
 from matplotlib.figure import Figure
 
 from au_jax.report import style
 from au_jax.report.style import COLOURS, inline_svg, page_colour
+from au_jax.systems import display
 
 
 def _drawn(title: str) -> bytes:
@@ -44,3 +46,26 @@ def test_style_sheet_defines_every_colour_for_light_and_dark():
     # What is light in the one is light in the drawing itself: no drawing changes for a light reader.
     light = dict(re.findall(r"--c-(\w+): (#[0-9a-f]{6});", text.partition("@media")[0]))
     assert light == {name: colour.lower() for colour, name in COLOURS.items()}
+
+
+def test_ten_folds_are_told_apart_by_colour_and_marker():
+    looks = [(one.colour, one.marker) for one in style.fold_series(10)]
+    assert len(set(looks)) == 10
+
+
+def test_systems_are_drawn_as_they_are_displayed_and_unknown_ones_are_told_apart():
+    series = style.system_series(["always_present", "hybrid", "mine", "yours"])
+    assert series["hybrid"] == style.Series(display.colour("hybrid"), display.marker("hybrid"), display.line("hybrid"))
+    assert series["always_present"].colour == style.GREY
+    assert len({(one.colour, one.marker) for one in series.values()}) == 4
+    assert style.GREY not in (series["mine"].colour, series["yours"].colour)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 12, 25])
+def test_panels_are_as_many_as_aus_and_the_last_of_a_column_has_the_numbers(count):
+    with style.look():
+        figure, panels = style.au_panels(tuple(range(count)), height=2.0, margin=1.0, sharex=True)
+    assert len(panels) == len(figure.axes) == count
+    numbered = [panel.xaxis.get_tick_params()["labelbottom"] for panel in panels]
+    below = min(4, max(count, 2))
+    assert numbered == [index + below >= count for index in range(count)]

@@ -2,27 +2,27 @@
 
 import pytest
 
-from au_jax.labels import AUS
+from au_jax.labels import PAPER_AUS
 from au_jax.report import tabulate
 from au_jax.run_dir import FinishedRun
 
 NAN = float("nan")
 
 
-def _figures(value: float | None, low: float | None = None, high: float | None = None) -> dict:
-    keys = [*(str(au) for au in AUS), "average"]
+def _metrics(value: float | None, low: float | None = None, high: float | None = None) -> dict:
+    keys = [*(str(au) for au in PAPER_AUS), "average"]
     intervals = {"f1_frame": {key: [low, high] for key in keys}}
     return {"f1_frame": dict.fromkeys(keys, value), "auc": dict.fromkeys(keys, value), "intervals": intervals}
 
 
 def _run(always: float | None, persistence: float = 99.0, **systems: float | None) -> FinishedRun:
-    figures = {name: _figures(value, 10.04, 90.06) for name, value in systems.items()}
-    results = {"systems": figures, "always_present": _figures(always), "persistence": _figures(persistence)}
+    systems = {name: _metrics(value, 10.04, 90.06) for name, value in systems.items()}
+    results = {"systems": systems, "always_present": _metrics(always), "persistence": _metrics(persistence)}
     return FinishedRun(None, None, None, results)
 
 
 def test_cells_have_one_digit_an_interval_where_there_is_one_and_the_best_marked():
-    row = tabulate.headline(_run(40.0, anet=50.12, hybrid=49.0))[0]
+    row = tabulate.headline_rows(_run(40.0, anet=50.12, hybrid=49.0))[0]
     assert (row.title, row.name) == ("AU 1", "inner brow raiser")
     assert row.cells == (
         tabulate.Cell("40.0"),
@@ -31,21 +31,21 @@ def test_cells_have_one_digit_an_interval_where_there_is_one_and_the_best_marked
     )
 
 
-def test_figures_that_read_the_same_are_equally_good():
-    row = tabulate.headline(_run(40.0, anet=50.12, hybrid=50.14))[-1]
+def test_metrics_that_read_the_same_are_equally_good():
+    row = tabulate.headline_rows(_run(40.0, anet=50.12, hybrid=50.14))[-1]
     assert row.title == "Average"
     assert [cell.best for cell in row.cells] == [False, True, True]
 
 
 @pytest.mark.parametrize("undefined", [None, NAN])
 def test_undefined_is_a_dash_whether_null_or_nan(undefined):
-    row = tabulate.headline(_run(undefined, anet=undefined, hybrid=3.0))[4]
+    row = tabulate.headline_rows(_run(undefined, anet=undefined, hybrid=3.0))[4]
     assert [cell.text for cell in row.cells] == ["–", "–", "3.0"]
     assert [cell.best for cell in row.cells] == [False, False, True]
 
 
 def test_persistence_is_never_best():
-    rows = tabulate.averages(_run(40.0, anet=50.0))
+    rows = tabulate.average_rows(_run(40.0, anet=50.0))
     assert [row.title for row in rows] == ["F1-frame", "AUC"]
     assert [cell.best for cell in rows[0].cells] == [False, True, False]
 
@@ -70,7 +70,7 @@ def test_costs_add_up_over_folds_and_keep_the_highest_memory():
         "fold_00/anet/cnn": {"seconds": 1.0, "peak_memory_mib": 30.0},
         "fold_01/anet/cnn": {"seconds": 2.5, "peak_memory_mib": 20.0},
     }
-    assert tabulate.costs(stages) == [
+    assert tabulate.cost_rows(stages) == [
         {"stage": "prepare", "folds": 0, "seconds": 9.0, "peak": 5.0},
         {"stage": "anet/cnn", "folds": 2, "seconds": 3.5, "peak": 30.0},
     ]

@@ -1,7 +1,8 @@
-"""The choice of the timeline's video and part, and the scale of its lines."""
+"""The choice of the timeline's video and part, the scale of its lines, and the timeline of a new video."""
 
 import numpy as np
 
+from au_jax.inference.writers import Detections
 from au_jax.report import timeline
 
 
@@ -44,3 +45,24 @@ def test_shown_are_cnn_and_hybrid_or_else_what_there_is():
     assert timeline.shown_systems(("hog_svm", "anet", "hybrid")) == ("anet", "hybrid")
     assert timeline.shown_systems(("hog_svm", "hybrid")) == ("hybrid",)
     assert timeline.shown_systems(("cpm", "jpml", "hog_svm")) == ("cpm", "jpml")
+
+
+def _detections(aus: int) -> Detections:
+    generator = np.random.default_rng(0)
+    count = 3200
+    success = np.ones(count, bool)
+    success[900:1000] = False
+    scores = {name: generator.normal(size=(count, aus)).astype(np.float32) for name in ("anet", "hybrid")}
+    boxes, landmarks = np.zeros((count, 4), np.float32), np.zeros((count, 49, 2), np.float32)
+    return Detections(np.arange(count), np.arange(count) / 25, success, np.ones(count), boxes, landmarks, scores)
+
+
+def test_a_new_video_is_averaged_over_stretches_and_says_how_often_aus_are_present(pixels_of):
+    detections = _detections(12)
+    drawing = timeline.draw_detections(detections, "clip.mp4")
+    pixels_of(drawing)
+    assert max(len(line.get_xdata()) for line in drawing.figure.axes[0].lines) == timeline.LONGEST
+    share = detections.present[detections.success].mean(0)[0]
+    assert drawing.alt.startswith(
+        f"Timeline of the 12 AUs in clip.mp4. Share of the frames with a face: AU 1 {share:.0%},"
+    )

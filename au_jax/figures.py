@@ -1,0 +1,134 @@
+"""Figures of finished runs: the paper's Figs. 2 to 5, precision against recall, and AU co-occurrence.
+
+    au-jax figures fig2 --run=runs/demo [--other=runs/gft]
+    au-jax figures fig3|fig4|fig5|precision_recall|cooccurrence --run=runs/demo
+
+The same command is `python -m au_jax.figures`; --help after a figure's name lists its options. The files go into the run's
+figures/, where its report shows them: a PNG, an SVG, and the numbers behind them as CSV.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+
+from au_jax.command_line import run_command
+from au_jax.explain import activation
+from au_jax.report import cnn_figures, divergence_figure, embedding_figure, page
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _run_and_out() -> tuple[flags.FlagHolder, flags.FlagHolder]:
+    run = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
+    return run, flags.DEFINE_string("out", None, "Folder of the files; the run's figures/ unless given.")
+
+
+def fig2() -> None:
+    """Runs the command line of Fig. 2: the filters of a CNN's first layer, and how much of them is colour."""
+    run, out = _run_and_out()
+    other = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
+    fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
+    run_command(lambda: cnn_figures.fig2(Path(run.value), _path(other.value), fold.value, _path(out.value)))
+
+
+def fig3() -> None:
+    """Runs the command line of Fig. 3: t-SNE of frames by HOG, VGG-Face and fc7, by AU 12 and by subject."""
+    run, out = _run_and_out()
+    other = flags.DEFINE_string("other", None, "A run on another dataset, whose CNN gives fc7.")
+    vgg_face = flags.DEFINE_string("vgg_face", None, f"The file vgg_face.mat, from {embedding_figure.SOURCE}.")
+    fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
+    people = flags.DEFINE_integer("people", 40, "At most so many people; 0 = all.")
+    frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
+    au = flags.DEFINE_integer("au", 0, "The AU that is coloured; 0 = AU 12, or the first where the run has no AU 12.")
+    run_command(
+        lambda: embedding_figure.fig3(
+            Path(run.value),
+            _path(other.value),
+            _path(vgg_face.value),
+            fold.value,
+            people.value,
+            frames.value,
+            _path(out.value),
+            au.value,
+        )
+    )
+
+
+def fig4() -> None:
+    """Runs the command line of Fig. 4: how far apart people are by shape, Gabor, HOG and fc7."""
+    run, out = _run_and_out()
+    other = flags.DEFINE_string("other", None, "A run on another dataset; each CNN then describes the other's faces.")
+    fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
+    people = flags.DEFINE_integer("people", 100, "At most so many people; 0 = all.")
+    frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
+    median_of = flags.DEFINE_string("median_of", "values", "Median of the logistic squeeze: of the values, or abs.")
+    run_command(
+        lambda: divergence_figure.fig4(
+            Path(run.value),
+            _path(other.value),
+            fold.value,
+            people.value,
+            frames.value,
+            median_of.value,
+            _path(out.value),
+        )
+    )
+
+
+def fig5() -> None:
+    """Runs the command line of Fig. 5: the optimal input of each AU of a CNN."""
+    run, out = _run_and_out()
+    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
+    iterations = flags.DEFINE_integer("iterations", 0, "Another number of iterations than the preset's; 0 = its own.")
+    fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
+    seed = flags.DEFINE_integer("seed", 0, "Seed of the random start.")
+    run_command(
+        lambda: cnn_figures.fig5(
+            Path(run.value), preset.value, iterations.value, fold.value, seed.value, _path(out.value)
+        )
+    )
+
+
+def precision_recall() -> None:
+    """Runs the command line of precision against recall, per AU, of all systems of a run."""
+    run, out = _run_and_out()
+    run_command(lambda: page.save_precision_recall(Path(run.value), _path(out.value)))
+
+
+def cooccurrence() -> None:
+    """Runs the command line of AU co-occurrence, by labels and by predictions."""
+    run, out = _run_and_out()
+    system = flags.DEFINE_string("system", None, "System whose predictions are shown; the best unless given.")
+    run_command(lambda: page.save_cooccurrence(Path(run.value), system.value, _path(out.value)))
+
+
+FIGURES: dict[str, Callable[[], None]] = {
+    "fig2": fig2,
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig5": fig5,
+    "precision_recall": precision_recall,
+    "cooccurrence": cooccurrence,
+}
+"""The first argument -> the command line of that figure."""
+
+
+def main() -> None:
+    """Runs the command line of the figure that the first argument names."""
+    name, *rest = sys.argv[1:] or [""]
+    if name in ("--help", "-h", "help"):
+        print((__doc__ or "").strip())
+        sys.exit(0)
+    if name not in FIGURES:
+        found = f"there is no figure {name!r}" if name else "a figure is missing"
+        sys.exit(f"error: {found}; name one of {', '.join(FIGURES)} first, as in au-jax figures fig2 --run=runs/demo")
+    sys.argv = [f"{sys.argv[0]} {name}", *rest]
+    FIGURES[name]()
+
+
+if __name__ == "__main__":
+    main()
