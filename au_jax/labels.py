@@ -12,10 +12,6 @@ from au_jax.errors import ConfigError
 PAPER_AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 """The 12 AUs of the paper, in the order of its tables; the default of `config.data.aus`."""
 
-# Both are removed at the merge: take the AUs of the dataset, the run or the config.
-AUS: tuple[int, ...] = PAPER_AUS
-NUM_AUS: int = len(AUS)
-
 AU_NAMES: dict[int, str] = {
     1: "inner brow raiser",
     2: "outer brow raiser",
