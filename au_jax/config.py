@@ -706,7 +706,7 @@ def describe(config: Config | ConfigDict | Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def with_defaults(resolved: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(resolved: Any) -> dict[str, Any]:
     """The content of a run's config.json, as this version would have written it.
 
     Former names of fields are replaced, and fields that have come since then are at their defaults.

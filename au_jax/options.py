@@ -34,6 +34,7 @@ class Block(abc.ABC):  # noqa: B024
         return True if issubclass(other, ConfigDict) else NotImplemented
 
 
+@typing.runtime_checkable
 class Constraint(typing.Protocol):
     """What a value must satisfy; `words` says it after the type, such as "at least 1"."""
 
@@ -54,11 +55,11 @@ class Interval:
       'at least 0 and below 1'
     """
 
-    low: float = -math.inf
-    high: float = math.inf
+    low: int | float = -math.inf
+    high: int | float = math.inf
     closed: typing.Literal["both", "low", "high", "neither"] = "both"
 
-    def allows(self, value: float) -> bool:
+    def allows(self, value: int | float) -> bool:
         """Whether a number lies in the interval."""
         above = value >= self.low if self.closed in ("both", "low") else value > self.low
         return above and (value <= self.high if self.closed in ("both", "high") else value < self.high)

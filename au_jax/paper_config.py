@@ -3,13 +3,13 @@
 Paper: it says so. Inferred: it does not, and the reason stands beside the value. Unknown: no source says; ours.
 """
 
-import ml_collections
+from typing import Any
 
 from au_jax.config import get_config as get_defaults
 from au_jax.errors import ConfigError
 
 
-def get_config() -> ml_collections.ConfigDict:
+def get_config() -> Any:
     """The paper's networks and training; the caller chooses dataset and protocol (`set_protocol`).
 
     Example:
@@ -106,11 +106,11 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def set_protocol(config: ml_collections.ConfigDict, variant: str, *, published: str = "random") -> None:
+def set_protocol(config: Any, variant: str, *, published: str = "random") -> None:
     """Sets one of the paper's protocols.
 
     Args:
-      config: changed in place.
+      config: ConfigDict, changed in place.
       variant: "3fold"; "10fold"; or "cross": a CNN trained on `config.transfer`, linear SVMs on its fc7 in three folds,
         beside HOG+SVM.
       published: name of a published 3-fold list (`config.protocol.split`).
