@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 from absl import logging
 
-from au_jax.errors import UserError
+from au_jax.errors import DataError, UserError
 
 _SEAL = 64  # characters of a SHA-256
 _UNZIPPING = (zipfile.BadZipFile, zlib.error, struct.error, MemoryError)
@@ -70,12 +70,12 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file of a run.
 
     Raises:
-      UserError: the file is not JSON, with its path.
+      DataError: the file is not JSON, with its path.
     """
     try:
         return json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it to have it made again") from error
+        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from error
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -105,7 +105,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Reads named arrays, without pickle.
 
     Raises:
-      UserError: the file is truncated, changed or not an npz, with its path.
+      DataError: the file is truncated, changed or not an npz, with its path.
     """
     try:
         with open(path, "rb") as stream:
@@ -118,7 +118,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except (ValueError, TypeError, AttributeError, OSError, EOFError, LookupError, RuntimeError, *_UNZIPPING) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise UserError(f"{path} is damaged ({error}); delete it to have it made again") from error
+        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from error
 
 
 def _is_unchanged(stream: IO[bytes]) -> bool:
@@ -142,7 +142,7 @@ def is_whole_npz(path: Path) -> bool:
         read_npz(path)
     except FileNotFoundError:
         return False
-    except UserError as error:
+    except DataError as error:
         logging.warning("%s", str(error).replace("delete it to have it made again", "it is made again"))
         path.unlink()
         return False

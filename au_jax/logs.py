@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from au_jax import console, files
 from au_jax.run_dir import RunDir
@@ -49,13 +50,13 @@ class RunLog:
                 tf.summary.scalar(name, float(value), step=epoch)
         writer.flush()
 
-    def write_pictures(self, stage: str, epoch: int, name: str, pictures: np.ndarray) -> None:
+    def write_images(self, stage: str, epoch: int, name: str, images: Shaped[np.ndarray, "N H W 3"]) -> None:
         """Adds images, [N, H, W, 3] uint8 or float in 0..1, to the stage's TensorBoard events as one image."""
         import tensorflow as tf
 
         writer = self._writer(stage)
         with writer.as_default():
-            tf.summary.image(name, tiled(pictures)[None], step=epoch)
+            tf.summary.image(name, tiled(images)[None], step=epoch)
         writer.flush()
 
     def close(self) -> None:
@@ -72,17 +73,22 @@ class RunLog:
         return self._writers[stage]
 
 
-def tiled(pictures: np.ndarray) -> np.ndarray:
-    """Pictures side by side in rows, [N, H, W, 3] -> [rows, columns, 3]; small ones are enlarged, free places are grey."""
-    if pictures.dtype == np.uint8:
-        pictures = pictures / np.float32(255)
-    factor = max(1, _SMALLEST // pictures.shape[1])
-    pictures = pictures.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float32)
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
-    height, width = pictures.shape[1] + _GAP, pictures.shape[2] + _GAP
+def tiled(images: Shaped[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "rows columns 3"]:
+    """Puts images side by side in rows; small ones are enlarged, free places are grey.
+
+    Example:
+      >>> tiled(np.zeros((4, 32, 32, 3), np.uint8)).shape
+      (66, 66, 3)
+    """
+    if images.dtype == np.uint8:
+        images = images / np.float32(255)
+    factor = max(1, _SMALLEST // images.shape[1])
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float32)
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[1] + _GAP, images.shape[2] + _GAP
     cells = np.full((rows * columns, height, width, 3), 0.5, np.float32)
-    cells[: len(pictures), :-_GAP, :-_GAP] = pictures
+    cells[: len(images), :-_GAP, :-_GAP] = images
     grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
     return grid.reshape(rows * height, columns * width, 3)[:-_GAP, :-_GAP]
 

@@ -28,7 +28,7 @@ def test_scalars_and_pictures_are_in_the_stages_events(tmp_path):
     crops = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
     for epoch in (0, 1):
         log.write("fold_00/anet/cnn", epoch, {"train_loss": 1.5 - epoch, "validation_f1/AU12": 0.25})
-    log.write_pictures("fold_00/anet/cnn", 0, "crops", crops)
+    log.write_images("fold_00/anet/cnn", 0, "crops", crops)
     log.close()
     events = _events(tmp_path / "logs" / "fold_00" / "anet" / "cnn")
     assert set(events.Tags()["tensors"]) == {"train_loss", "validation_f1/AU12", "crops"}

@@ -72,12 +72,12 @@ class ANet(System):
                 if epoch == number == 0 and (not constants or jax.process_count() == 1):
                     shown = {key: jnp.asarray(rows[:SHOWN_CROPS]) for key, rows in batch.items()}
                     crops = jax.vmap(pipeline.example, in_axes=(None, 0))(constants, shown)["image"]
-                    context.log.write_pictures(name, 0, "crops", np.asarray(crops))
+                    context.log.write_images(name, 0, "crops", np.asarray(crops))
                 yield batch
 
         def watch(epoch: int, params: Any) -> None:
             kernels = np.asarray(params["conv1"]["kernel"])
-            context.log.write_pictures(name, epoch, "filters of conv1", filter_pictures(kernels))
+            context.log.write_images(name, epoch, "filters of conv1", filter_pictures(kernels))
 
         def validate(params: Any) -> dict[str, float]:
             logits, _ = self._run(params, validation)

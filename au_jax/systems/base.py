@@ -184,10 +184,10 @@ def validation_metrics(
       finite; and f1/AU01 and so on, that of every AU for which it is defined.
 
     Example:
-      >>> scores, labels = np.array([[1.0], [-1.0]], np.float32), np.array([[1], [1]], np.int8)
-      >>> metrics = validation_metrics(scores, labels, lambda scores, labels: (scores[:, 0] - labels[:, 0]) ** 2, aus=(12,))
-      >>> metrics["loss"], round(metrics["f1/AU12"], 3)
-      (2.0, 0.667)
+      >>> scores, labels = np.array([[1.0], [-1.0], [-1.0]], np.float32), np.array([[1], [1], [-1]], np.int8)
+      >>> squares = lambda scores, labels: (scores[:, 0] - labels[:, 0]) ** 2
+      >>> {name: round(value, 3) for name, value in validation_metrics(scores, labels, squares, aus=(12,)).items()}
+      {'loss': 1.333, 'f1': 0.667, 'f1/AU12': 0.667}
     """
     if not np.isfinite(scores).all():
         return {"loss": np.nan, "f1": np.nan}

@@ -48,7 +48,7 @@ class Hybrid(System):
         features = 4.0 * frames * (1 - 1 / folds) * (width + aus)
         networks = checkpoint_bytes(lstm, config.lstm.optimizer) + checkpoint_bytes(fusion, config.fusion.optimizer)
         inner = config.fusion.inner_folds if config.fusion.train_on == "out_of_fold" else 0
-        # ANet has told of the fold's own CNN.
+        # ANet counts the fold's own CNN.
         cnns = inner + ("anet" not in config.systems)
         return folds * (1 + inner) * (networks + features) + cnns * ANet.disk_bytes(config, frames, folds, aus)
 
