@@ -5,7 +5,7 @@ Which AUs a dataset or a run has, and in which order, is its own property: `conf
 on disk are matched to them by AU number, never by position.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from au_jax.errors import ConfigError
 
@@ -80,7 +80,7 @@ MISSING: int = 0
 """Label codes (int8). A missing label takes part in no loss and in no metric."""
 
 
-def check_aus(aus: Sequence[int]) -> tuple[int, ...]:
+def check_aus(aus: object) -> tuple[int, ...]:
     """Checks the AUs that a config asks for.
 
     Args:

@@ -1,6 +1,7 @@
 """Who it is: the bounded random shape, skin, hair and habits of one person."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +61,8 @@ class Identity:
     texture_seed: int
 
 
-def _bounded(rng: np.random.Generator, size=None) -> np.ndarray:
-    """Normal numbers squeezed into -2..2: nobody is a monster."""
+def _bounded(rng: np.random.Generator, size: tuple[int, ...] | int | None = None) -> Any:
+    """Normal numbers squeezed into -2..2, an array or one number: nobody is a monster."""
     return 2.0 * np.tanh(rng.standard_normal(size) / 2.0)
 
 

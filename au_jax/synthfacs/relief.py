@@ -121,7 +121,7 @@ PARTS: tuple[str, ...] = (*BUMPS, *FURROWS, "orange_peel")
 """Names of the parts, each of which has two sides (0 at smaller x)."""
 
 
-def _bumps(rows: list[tuple[float, ...]], x: np.ndarray, y: np.ndarray, side: int) -> np.ndarray:
+def _bumps(rows: list[tuple], x: np.ndarray, y: np.ndarray, side: int) -> np.ndarray:
     out = np.zeros(np.broadcast_shapes(x.shape, y.shape))
     for cx, cy, sx, sy, height in rows:
         # A bump on the midline belongs half to each side.
@@ -131,7 +131,7 @@ def _bumps(rows: list[tuple[float, ...]], x: np.ndarray, y: np.ndarray, side: in
     return out
 
 
-def _spline(points: list[tuple[float, float]], count: int) -> np.ndarray:
+def _spline(points: list[tuple], count: int) -> np.ndarray:
     """[count, 2] points along a curve through the given points (quadratic or cubic by their number)."""
     knots = np.asarray(points, np.float64)
     degree = min(3, len(knots) - 1)
@@ -139,7 +139,7 @@ def _spline(points: list[tuple[float, float]], count: int) -> np.ndarray:
     return np.stack([np.polyval(np.polyfit(t, knots[:, i], degree), np.linspace(0, 1, count)) for i in (0, 1)], axis=1)
 
 
-def _furrow(points: list[tuple[float, float]], width: float, depth: float, x: np.ndarray, y: np.ndarray, side: int):
+def _furrow(points: list[tuple], width: float, depth: float, x: np.ndarray, y: np.ndarray, side: int):
     """A furrow's height and darkness: a valley with raised rims that tapers at both ends."""
     curve = _spline(points, 28)
     if side == 1:

@@ -294,8 +294,8 @@ def render_frames(
     px, py, cx, cy = coordinates[:4]
     face, behind = _shade_all(frames, still, coordinates, seen)
     for rows, draw, channels in (
-        (_rows(registered, size, 36, 98), _eyes_all, (7,)),
-        (_rows(registered, size, 100, 178), _mouth_all, (3, 4, 7)),
+        (_rows(registered, size, 36.0, 98.0), _eyes_all, (7,)),
+        (_rows(registered, size, 100.0, 178.0), _mouth_all, (3, 4, 7)),
     ):
         (*below, x, y), read = _cut((*face, px, py), seen, rows, channels)
         face = _paste(face, draw(frames, still, below, x, y, *read), rows[0])

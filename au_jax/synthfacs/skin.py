@@ -99,7 +99,7 @@ def static_texture(identity: Identity, texel: float) -> np.ndarray:
     dx = np.abs(x - 100.0)
     shape = (grid.height, grid.width)
 
-    def spot(cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
+    def spot(cx: int | float, cy: int | float, sx: int | float, sy: int | float) -> np.ndarray:
         """A soft spot on both sides."""
         return np.exp(-0.5 * (((dx - abs(100 - cx)) / sx) ** 2 + ((y - cy) / sy) ** 2))
 

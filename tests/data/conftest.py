@@ -28,7 +28,7 @@ def write_video(path, frames):
     path.parent.mkdir(parents=True, exist_ok=True)
     # The writer makes MP4 only; decoders go by the content and not by the suffix.
     made = path.with_name("made.mp4")
-    with VideoWriter(made, 25, 32, 32) as writer:
+    with VideoWriter(made, 25.0, 32, 32) as writer:
         for number in range(1, frames + 1):
             writer.write(np.full((32, 32, 3), 2 * number, np.uint8))
     made.rename(path)

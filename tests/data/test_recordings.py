@@ -79,10 +79,10 @@ def test_what_breaks_off_while_it_is_written_is_not_there(tmp_path):
     assert list((tmp_path / "F001").iterdir()) == [] and not is_finished(tmp_path, CLIP)
 
 
-def test_names_become_safe():
+def test_names_become_safe(tmp_path):
     assert [safe_name(name) for name in ("F001", "é-1", "all", "a.b")] == ["F001", "__1", "all_", "a_b"]
     with pytest.raises(ValueError, match="is no name for a file"):
-        is_finished("", RecordingId("..", "T1"))
+        is_finished(tmp_path, RecordingId("..", "T1"))
 
 
 def test_two_selections_of_aus_have_two_names():

@@ -56,7 +56,7 @@ def clips(tmp_path_factory, scene):
     """The filmed person, 12 frames of 160 x 160, in four containers and codecs."""
     folder = tmp_path_factory.mktemp("clips")
     pictures = [np.asarray(Image.fromarray(picture).resize((160, 160))) for picture in scene[0][:12]]
-    with VideoWriter(folder / "a.mp4", 25, 160, 160) as writer:
+    with VideoWriter(folder / "a.mp4", 25.0, 160, 160) as writer:
         for picture in pictures:
             writer.write(picture)
     forms = ("b.avi", "mjpeg", "yuvj420p"), ("c.mkv", "libx264", "yuv420p"), ("d.webm", "libvpx", "yuv420p")
