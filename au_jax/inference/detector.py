@@ -191,8 +191,8 @@ def read_config(run: Path) -> Config:
       DataError: the folder is no run.
 
     Example:
-      >>> read_config(run_folder).systems
-      ('hog_svm', 'anet', 'hybrid')
+      >>> read_config(run_folder).data.source
+      'synthfacs'
     """
     path = run / "config.json"
     if not path.exists():
