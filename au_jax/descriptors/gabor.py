@@ -1,10 +1,10 @@
-"""Magnitudes of a 5 x 8 Gabor bank at 49 landmarks: 49 x 40 = 1960 numbers a face (the paper's "Gabor").
+"""Magnitudes of a 5 x 8 Gabor bank at 49 landmarks: 49 x 40 = 1960 numbers per face (the paper's "Gabor", section IV-C).
 
 A wavelet of wave vector k, |k| = 2 pi / wavelength, is that of Lades et al. (1993):
 
     psi(x) = (k^2 / s^2) exp(-k^2 x^2 / (2 s^2)) (exp(i k.x) - exp(-s^2 / 2)),
 
-whose last term makes flat pictures answer with zero. The paper does not give the bank: s = pi (one octave wide) and eight
+whose last term makes the answer to a flat image zero. The paper does not give the bank: s = pi (one octave wide) and eight
 orientations are usual for AUs; the wavelengths, half an octave apart, are ours: the shortest is still seen on a 72-px face.
 """
 
@@ -13,6 +13,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Shaped
 
 WAVELENGTHS: tuple[float, ...] = tuple(8.0 * 2.0 ** (step / 2) for step in range(5))
 """In pixels of a face of `FACE_SIZE` px; they scale with the face."""
@@ -26,17 +27,25 @@ _REACH = 4.5
 """Standard deviations of the envelope that count; beyond them it is below 4e-5."""
 
 
-def gabor(images: np.ndarray | jax.Array, landmarks: np.ndarray | jax.Array) -> jax.Array:
+def gabor(
+    images: Shaped[Array | np.ndarray, "B H W *channels"], landmarks: Float[Array | np.ndarray, "B L 2"]
+) -> Float32[Array, "B D"]:
     """Descriptors of registered faces.
 
     Args:
-      images: [B, H, W, 3] RGB (or [B, H, W] grey), uint8 or float in 0..255. Beyond the border the picture goes on with
+      images: [B, H, W, 3] RGB (or [B, H, W] grey), uint8 or float in 0..255. Beyond the border the image goes on with
         its outermost pixels.
-      landmarks: [B, L, 2] float, x then y in pixels, the centre of the first pixel at (0, 0); moved into the picture
+      landmarks: [B, L, 2] float, x then y in pixels, the centre of the first pixel at (0, 0); moved into the image
         where they lie outside.
 
     Returns:
       [B, L * 40] float32, ordered by landmark, wavelength (short to long), orientation.
+
+    Reference: Lades et al., "Distortion invariant object recognition in the dynamic link architecture", 1993.
+
+    Example:
+      >>> gabor(np.full((1, 40, 40, 3), 90, np.uint8), np.full((1, 2, 2), 20.0, np.float32)).shape
+      (1, 80)
     """
     return _gabor(jnp.asarray(images), jnp.asarray(landmarks, jnp.float32))
 

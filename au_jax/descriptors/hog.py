@@ -1,4 +1,4 @@
-"""The 128-D SIFT/HOG descriptor at 49 landmarks: 49 x 128 = 6272 numbers a face (the paper's "HOG").
+"""The 128-D SIFT/HOG descriptor at 49 landmarks: 49 x 128 = 6272 numbers per face (the paper's "HOG", section IV-B).
 
 Per landmark, gradients of a patch (36 px on the 200-px face) are collected in 4 x 4 cells x 8 signed orientations; each
 pixel is shared linearly between the two nearest orientations and bilinearly among the four nearest cells. A patch is
@@ -12,6 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Shaped
 
 CELLS: int = 4
 ORIENTATIONS: int = 8
@@ -22,11 +23,11 @@ CLIP: float = 0.2
 
 
 def hog(
-    images: np.ndarray | jax.Array,
-    landmarks: np.ndarray | jax.Array,
+    images: Shaped[Array | np.ndarray, "B H W *channels"],
+    landmarks: Float[Array | np.ndarray, "B L 2"],
     patch_size: float | None = None,
     gaussian: bool = False,
-) -> jax.Array:
+) -> Float32[Array, "B D"]:
     """Descriptors of registered faces.
 
     Args:
@@ -40,6 +41,14 @@ def hog(
     Returns:
       [B, L * 128] float32, ordered by landmark, cell row, cell column, orientation (0 is a gradient to the right, 2 one
       downwards); a patch without any gradient is zero.
+
+    Reference: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
+
+    Example:
+      >>> ramp = np.broadcast_to(np.arange(40, dtype=np.uint8)[None, None, :], (1, 40, 40))  # brighter to the right
+      >>> descriptor = hog(ramp, np.full((1, 1, 2), 20.0, np.float32)).reshape(4, 4, 8)
+      >>> sorted(set(np.argmax(descriptor, axis=-1).reshape(-1).tolist()))
+      [0]
     """
     images = jnp.asarray(images)
     size = PATCH_SIZE * images.shape[2] / FACE_SIZE if patch_size is None else float(patch_size)

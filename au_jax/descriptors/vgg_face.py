@@ -1,4 +1,6 @@
-"""The VGG-Face descriptor: fc7 of a VGG-16 that was trained to tell 2622 people apart (Parkhi, Vedaldi & Zisserman 2015).
+"""The VGG-Face descriptor (section IV-C): fc7 of a VGG-16 trained to tell 2622 people apart.
+
+Reference: Parkhi, Vedaldi & Zisserman, "Deep face recognition", BMVC 2015.
 
 Its weights are public for research and not part of this project: `vgg_face.mat` in the archive vgg_face_matconvnet of
 https://www.robots.ox.ac.uk/~vgg/software/vgg_face/, or MatConvNet's own copy of it, `vgg-face.mat`.
@@ -13,9 +15,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, UInt8
 from scipy.io import loadmat
 
-from au_jax.errors import UserError
+from au_jax.errors import DataError
 from au_jax.models.cnn import l2_normalise, max_pool
 
 SOURCE = "https://www.robots.ox.ac.uk/~vgg/software/vgg_face/"
@@ -47,13 +50,18 @@ class Weights:
 
 
 class VggFace(nn.Module):
-    """VGG-16 up to fc7. `widths`: output channels of `LAYERS`; `window`: side of fc6's kernel."""
+    """VGG-16 up to fc7.
+
+    Attributes:
+      widths: output channels of `LAYERS`.
+      window: side of fc6's kernel in pixels of its input.
+    """
 
     widths: tuple[int, ...]
     window: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(self, x: Float32[Array, "B S S 3"]) -> tuple[Float32[Array, "B D"], dict[str, jax.Array]]:
         """Runs the network.
 
         Args:
@@ -80,10 +88,17 @@ def make_vgg_face(weights: Weights) -> VggFace:
     return VggFace(widths, window=weights.params["fc6"]["kernel"].shape[0])
 
 
-def vgg_face(weights: Weights, images: jax.Array) -> jax.Array:
-    """Descriptors of faces, [B, H, W, 3] uint8 RGB -> [B, D] float32; the faces are resized to the network's side.
+def vgg_face(weights: Weights, images: UInt8[Array, "B H W 3"]) -> Float32[Array, "B D"]:
+    """Descriptors of faces, which are resized to the network's side.
 
     The network knows faces with hair and chin; those of this project are cut closer, as the paper's were.
+
+    Args:
+      weights: of `read_vgg_face`.
+      images: [B, H, W, 3] uint8 RGB.
+
+    Returns:
+      [B, D] float32, L2-normalised.
     """
     side = weights.side
     faces = jax.image.resize(images.astype(jnp.float32), (images.shape[0], side, side, 3), "bilinear")
@@ -96,15 +111,15 @@ def read_vgg_face(path: str | Path) -> Weights:
     """Reads `vgg_face.mat` or `vgg-face.mat`.
 
     Raises:
-      UserError: the file is missing, not of MatConvNet's layout, or not a VGG-16.
+      DataError: the file is missing, not of MatConvNet's layout, or not a VGG-16.
     """
     path = Path(path)
     if not path.exists():
-        raise UserError(f"{path} does not exist; get vgg_face.mat (archive vgg_face_matconvnet) from {SOURCE}")
+        raise DataError(f"{path} does not exist; get vgg_face.mat (archive vgg_face_matconvnet) from {SOURCE}")
     try:
         content = loadmat(path, variable_names=("net", "layers", "meta", "normalization"))
     except (ValueError, NotImplementedError, OSError, TypeError) as error:
-        raise UserError(f"{path} is no MATLAB file of version 5 to 7 ({error}); get it from {SOURCE}") from error
+        raise DataError(f"{path} is no MATLAB file of version 5 to 7 ({error}); get it from {SOURCE}") from error
     # Oxford's archive holds a struct `net`, MatConvNet's copy the fields of that struct.
     net = {name: content["net"][name][0, 0] for name in content["net"].dtype.names} if "net" in content else content
     try:
@@ -112,7 +127,7 @@ def read_vgg_face(path: str | Path) -> Weights:
         meta = net["meta"][0, 0] if "meta" in net else net
         average = meta["normalization"][0, 0]["averageImage"]
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise UserError(f"{path} has not the layout of vgg_face.mat (at {error}); get it from {SOURCE}") from error
+        raise DataError(f"{path} has not the layout of vgg_face.mat (at {error}); get it from {SOURCE}") from error
     _check(path, params)
     # One colour is kept as [1, 1, 3], [3, 1] or [1, 3].
     average = average.reshape(-1) if average.size == 3 else average
@@ -137,10 +152,10 @@ def _params(layers: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _check(path: Path, params: dict[str, dict[str, np.ndarray]]) -> None:
-    """Raises UserError unless the layers are there and fit onto each other."""
+    """Raises DataError unless the layers are there and fit onto each other."""
     missing = [name for name in LAYERS if name not in params]
     if missing:
-        raise UserError(
+        raise DataError(
             f"{path} has no layer {', '.join(missing)}; it is not VGG-Face, which is to be had from {SOURCE}"
         )
     channels = 3
@@ -148,7 +163,7 @@ def _check(path: Path, params: dict[str, dict[str, np.ndarray]]) -> None:
         kernel, bias = params[name]["kernel"], params[name]["bias"]
         window = {"fc6": kernel.shape[0], "fc7": 1}.get(name, 3)
         if kernel.shape != (window, window, channels, len(bias)):
-            raise UserError(
+            raise DataError(
                 f"{path}: layer {name} has weights {kernel.shape} and {len(bias)} biases where {window} x {window} x "
                 f"{channels} is due; it is not VGG-Face, which is to be had from {SOURCE}"
             )

@@ -1,9 +1,9 @@
-"""The faces that a network's AUs want to see, by gradient ascent on the picture (paper section IV-E, Eq. 6, Fig. 5).
+"""The faces that a network's AUs respond to most, by gradient ascent on the image (paper section IV-E, Eq. 6, Fig. 5).
 
 The paper names the regularisers, "a sequential operation of L2 decay, clipping pixels with small norm, and Gaussian blur",
-after Yosinski et al. (2015), and gives no constants. One step, in the order of their published code: clip picture plus mean to
+after Yosinski et al. (2015), and gives no constants. One step, in the order of their published code: clip image plus mean to
 0..255; step along the gradient of the AU's logit; decay; blur every few steps; zero the pixels of small norm, or those that
-contribute little. All AUs climb at once: a batch of pictures in one compiled loop.
+contribute little. All AUs climb at once: a batch of images in one compiled loop.
 """
 
 import functools
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Float32, Float64
 
 START_DEVIATION = 10.0
 """Standard deviation of the random start, in grey levels of 0..255."""
@@ -23,21 +24,21 @@ STEPS = 4
 """Iterations in the compiled program."""
 
 Score = Callable[[jax.Array], jax.Array]
-"""A network: pictures minus the mean, [A, H, W, 3] float32 -> scores of all units [A, U], each row from its picture."""
+"""A network: images minus the mean, [A, H, W, 3] float32 -> scores of all AUs [A, A], each row from its image."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a picture climbs.
+    """How an image climbs.
 
     Attributes:
-      decay: share of the picture that is lost at every step (L2 decay).
+      decay: share of the image that is lost at every step (L2 decay).
       blur: standard deviation of the Gaussian blur in pixels; 0 = none.
       blur_every: steps from one blur to the next, beginning with the first step.
       norm_percentile: pixels whose norm over the channels is below this percentile are set to zero; 0 = none.
       contribution_percentile: likewise for the magnitude of gradient times pixel, summed over the channels; 0 = none.
       rate: a constant step size, or None: such that the score should rise by `progress`, and at most `largest_rate`.
-      iterations: looks at the picture, the first one included.
+      iterations: forward passes, the first one included.
     """
 
     decay: float = 0.0
@@ -63,44 +64,54 @@ PRESETS: dict[str, Settings] = {
 
 
 class Climb(NamedTuple):
-    """Pictures on their way: of each AU the present one, the best one so far, and their scores.
+    """Images on their way: of each AU the present one, the best one so far, and their scores.
 
     Attributes:
       picture: [A, H, W, 3] float32, minus the mean.
-      score: [A] float32 of the last picture that the network has seen; -inf before.
-      best: [A, H, W, 3], the picture of the highest score, clipped as the network saw it.
+      score: [A] float32 of the last image that the network has seen; -inf before.
+      best: [A, H, W, 3], the image of the highest score, clipped as the network saw it.
       best_score: [A].
     """
 
-    picture: jax.Array
-    score: jax.Array
-    best: jax.Array
-    best_score: jax.Array
+    picture: Float32[Array, "A H W 3"]
+    score: Float32[Array, " A"]
+    best: Float32[Array, "A H W 3"]
+    best_score: Float32[Array, " A"]
 
 
 def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
-    """Random zero-centred pictures, one for each of `units` AUs."""
+    """Random zero-centred images, one for each of `units` AUs.
+
+    Args:
+      key: of the random numbers.
+      units: number of AUs.
+      height, width: of the images, in pixels.
+
+    Example:
+      >>> start(jax.random.key(0), units=2, height=8, width=6).picture.shape
+      (2, 8, 6, 3)
+    """
     picture = START_DEVIATION * jax.random.normal(key, (units, height, width, 3), jnp.float32)
     lowest = jnp.full(units, -jnp.inf, jnp.float32)
     return Climb(picture, lowest, picture, lowest)
 
 
-def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[[Climb, int], Climb]:
+def make_ascent(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Settings) -> Callable[[Climb, int], Climb]:
     """Compiles a few iterations of the ascent of all units.
 
     Args:
       score: the network.
-      mean: [H, W, 3] float32, what was subtracted from pictures of 0..255.
+      mean: [H, W, 3] float32, what was subtracted from images of 0..255.
       settings: such as one of `PRESETS`.
 
     Returns:
-      (climb, first) -> the climb after iterations first..first + STEPS - 1; unit number k climbs by picture number k.
-      The last of `settings.iterations` only looks at the picture, as in the published code, and so do any after it.
+      (climb, first) -> the climb after iterations first..first + STEPS - 1; AU number k climbs by image number k.
+      The last of `settings.iterations` only scores the image, as in the published code, and so do any after it.
     """
     low, high = -jnp.asarray(mean, jnp.float32), 255.0 - jnp.asarray(mean, jnp.float32)
 
     def scores_of_own_units(picture: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # A picture's score depends on no other picture: the gradient of the sum holds the gradients of all.
+        # An image's score depends on no other image: the gradient of the sum holds the gradients of all.
         own = jnp.diagonal(score(picture)).astype(jnp.float32)
         return own.sum(), own
 
@@ -124,8 +135,17 @@ def make_ascent(score: Score, mean: np.ndarray, settings: Settings) -> Callable[
     )
 
 
-def ascend(score: Score, mean: np.ndarray, settings: Settings, climb: Climb) -> Iterator[Climb]:
-    """Climbs to the end of `settings.iterations`; yields the climb after every few iterations, the end as the last."""
+def ascend(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Settings, climb: Climb) -> Iterator[Climb]:
+    """Climbs to the end of `settings.iterations`; yields the climb after every few iterations, the end as the last.
+
+    Example:
+      >>> def score(images):  # one AU, which responds to bright images
+      ...     return images.mean((1, 2, 3))[:, None]
+      >>> begun = start(jax.random.key(0), 1, 4, 4)
+      >>> *_, end = ascend(score, np.zeros((4, 4, 3), np.float32), Settings(iterations=12), begun)
+      >>> bool(end.best_score[0] > score(begun.picture)[0, 0])
+      True
+    """
     step = make_ascent(score, mean, settings)
     for first in range(0, settings.iterations, STEPS):
         climb = step(climb, first)
@@ -133,7 +153,7 @@ def ascend(score: Score, mean: np.ndarray, settings: Settings, climb: Climb) -> 
 
 
 def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
-    """One picture [H, W, 3] a step along its gradient, and decayed."""
+    """One image [H, W, 3] a step along its gradient, and decayed."""
     if settings.rate is None:
         # A gradient of zero leads nowhere whatever the rate.
         steepness = jnp.maximum(jnp.sum(jnp.square(gradient)), jnp.finfo(jnp.float32).tiny)
@@ -144,7 +164,7 @@ def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Ar
 
 
 def _clear(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
-    """One picture [H, W, 3] without the pixels that are small or contribute little."""
+    """One image [H, W, 3] without the pixels that are small or contribute little."""
     if settings.norm_percentile > 0:
         picture = clear_below_percentile(picture, jnp.linalg.norm(picture, axis=-1), settings.norm_percentile)
     if settings.contribution_percentile > 0:
@@ -153,15 +173,26 @@ def _clear(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.A
     return picture
 
 
-def clear_below_percentile(picture: jax.Array, size: jax.Array, percent: float) -> jax.Array:
-    """Sets the pixels of [H, W, 3] to zero whose size [H, W] (not negative) is below a percentile of all sizes."""
+def clear_below_percentile(
+    picture: Float32[Array, "H W 3"], size: Float32[Array, "H W"], percent: float
+) -> Float32[Array, "H W 3"]:
+    """Sets the pixels of [H, W, 3] to zero whose size [H, W] (not negative) is below a percentile of all sizes.
+
+    Example:
+      >>> clear_below_percentile(jnp.ones((1, 3, 3)), jnp.array([[1.0, 2.0, 3.0]]), 50.0)[0, :, 0].tolist()
+      [0.0, 1.0, 1.0]
+    """
     return jnp.where((size < percentile(size.reshape(-1), percent))[..., None], 0.0, picture)
 
 
-def percentile(values: jax.Array, percent: float) -> jax.Array:
+def percentile(values: Float32[Array, " N"], percent: float) -> Float32[Array, ""]:
     """The linearly interpolated percentile of [N] float32 >= 0, as NumPy's, by bisection: sorting is slow on CPUs.
 
     Patterns of bits of such numbers are in the order of the numbers, so that 31 halvings find one of them exactly.
+
+    Example:
+      >>> float(percentile(jnp.array([4.0, 1.0, 3.0, 2.0]), 50.0))
+      2.5
     """
     place = percent / 100.0 * (values.shape[0] - 1)
     below = int(place)
@@ -181,8 +212,13 @@ def percentile(values: jax.Array, percent: float) -> jax.Array:
     return value if place == below else value + (place - below) * (following - value)
 
 
-def gaussian_blur(pictures: jax.Array, deviation: float) -> jax.Array:
-    """Blurs [A, H, W, 3] along height and width as scipy.ndimage.gaussian_filter does: reflected, cut at 4 deviations."""
+def gaussian_blur(pictures: Float32[Array, "A H W 3"], deviation: float) -> Float32[Array, "A H W 3"]:
+    """Blurs [A, H, W, 3] along height and width as scipy.ndimage.gaussian_filter does: reflected, cut at 4 deviations.
+
+    Example:
+      >>> bool(jnp.allclose(gaussian_blur(jnp.ones((1, 8, 8, 3)), 1.0), 1.0))
+      True
+    """
     radius = int(4.0 * deviation + 0.5)
     weights = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / deviation))
     weights = (weights / weights.sum()).astype(np.float32)
@@ -195,7 +231,7 @@ def gaussian_blur(pictures: jax.Array, deviation: float) -> jax.Array:
     return pictures
 
 
-def moved_region(movement: np.ndarray, share: float = 0.8) -> np.ndarray:
+def moved_region(movement: Float[np.ndarray, "H W C"], share: float = 0.8) -> Bool[np.ndarray, "H W"]:
     """Where an AU moves the face: the fewest pixels that hold a share of all squared movement.
 
     Args:
@@ -207,6 +243,10 @@ def moved_region(movement: np.ndarray, share: float = 0.8) -> np.ndarray:
 
     Raises:
       ValueError: nothing moves.
+
+    Example:
+      >>> moved_region(np.array([[[3.0], [0.0], [1.0]]])).tolist()
+      [[True, False, False]]
     """
     squares = np.square(np.asarray(movement, np.float64)).sum(-1)
     if not squares.sum() > 0:
@@ -218,12 +258,18 @@ def moved_region(movement: np.ndarray, share: float = 0.8) -> np.ndarray:
     return region.reshape(squares.shape)
 
 
-def energy_shares(pictures: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Share of every picture's energy in every region, [A, R] float64.
+def energy_shares(
+    pictures: Float[np.ndarray, "A H W 3"], regions: Bool[np.ndarray, "R H W"]
+) -> Float64[np.ndarray, "A R"]:
+    """Share of every image's energy in every region, [A, R] float64.
 
     Args:
       pictures: [A, H, W, 3] float, minus the mean.
       regions: [R, H, W] bool.
+
+    Example:
+      >>> energy_shares(np.ones((1, 1, 4, 3)), np.array([[[True, True, True, False]]])).tolist()
+      [[0.75]]
     """
     energy = np.square(np.asarray(pictures, np.float64)).sum(-1)
     inside = np.einsum("ahw,rhw->ar", energy, np.asarray(regions, np.float64))

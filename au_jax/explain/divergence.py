@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float, Float64
 from scipy.special import expit, rel_entr
 
 MEDIANS: tuple[str, ...] = ("values", "abs")
 
 
-def distributions(means: np.ndarray, median_of: str = "values") -> np.ndarray:
+def distributions(means: Float[np.ndarray, "S D"], median_of: str = "values") -> Float64[np.ndarray, "S D"]:
     """Squeezes subjects' mean vectors into distributions: logistic(mu / m), then unit sum; m is the median of mu.
 
     The paper leaves open what happens where m is 0 or negative: its magnitude is used, and at least 1e-8.
@@ -19,6 +20,13 @@ def distributions(means: np.ndarray, median_of: str = "values") -> np.ndarray:
 
     Returns:
       [S, D] float64, rows that sum to 1.
+
+    Raises:
+      ValueError: an unknown `median_of`.
+
+    Example:
+      >>> distributions(np.array([[2.0, 2.0]])).tolist()
+      [[0.5, 0.5]]
     """
     means = np.asarray(means, np.float64)
     if median_of not in MEDIANS:
@@ -29,13 +37,29 @@ def distributions(means: np.ndarray, median_of: str = "values") -> np.ndarray:
 
 
 def js_divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Jensen-Shannon divergence over the last axis, natural logarithm (Eq. 5). Tested against SciPy's distance."""
+    """Jensen-Shannon divergence over the last axis, natural logarithm (Eq. 5). Tested against SciPy's distance.
+
+    Args:
+      p, q: [.., D] float, distributions along the last axis; the other axes are broadcast.
+
+    Returns:
+      [..] float64, from 0 (equal) to log 2 (disjoint).
+
+    Example:
+      >>> round(float(js_divergence(np.array([1.0, 0.0]), np.array([0.0, 1.0]))), 4)
+      0.6931
+    """
     middle = 0.5 * (p + q)
     return 0.5 * (rel_entr(p, middle) + rel_entr(q, middle)).sum(-1)
 
 
-def js_matrix(rows: np.ndarray) -> np.ndarray:
-    """Divergence of every pair of distributions, [S, D] -> [S, S] float64, symmetric with zeros on the diagonal."""
+def js_matrix(rows: Float[np.ndarray, "S D"]) -> Float64[np.ndarray, "S S"]:
+    """Divergence of every pair of distributions, symmetric with zeros on the diagonal.
+
+    Example:
+      >>> js_matrix(np.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+      [[0.0, 0.6931], [0.6931, 0.0]]
+    """
     matrix = np.zeros((len(rows), len(rows)))
     for index, row in enumerate(rows):
         matrix[index, index + 1 :] = js_divergence(row, rows[index + 1 :])
@@ -52,6 +76,10 @@ def figures(sums: np.ndarray, dimensions: int) -> dict[str, np.ndarray]:
     Returns:
       "sum": S; "by_log_dimensions": S / log(dimensions); "log_of_millionths": log10(1e6 S), the reading whose values are
       of the size that the paper prints.
+
+    Example:
+      >>> {name: round(float(value), 3) for name, value in figures(np.array(0.01), dimensions=4096).items()}
+      {'sum': 0.01, 'by_log_dimensions': 0.001, 'log_of_millionths': 4.0}
     """
     return {
         "sum": sums,
@@ -73,6 +101,11 @@ def bootstrap(matrices: Mapping[str, np.ndarray], replicates: int, seed: int) ->
 
     Raises:
       ValueError: fewer than three subjects.
+
+    Example:
+      >>> matrix = js_matrix(distributions(np.random.default_rng(0).normal(size=(5, 8))))
+      >>> bootstrap({"fc7": matrix}, replicates=100, seed=0)["fc7"].shape
+      (100,)
     """
     number = len(next(iter(matrices.values())))
     if number < 3:
@@ -80,9 +113,9 @@ def bootstrap(matrices: Mapping[str, np.ndarray], replicates: int, seed: int) ->
     generator = np.random.default_rng(seed)
     weights = np.zeros((0, number))
     while len(weights) < replicates:
-        drawn = generator.multinomial(number, np.full(number, 1.0 / number), size=replicates)
+        counts = generator.multinomial(number, np.full(number, 1.0 / number), size=replicates)
         # One subject drawn every time is no group: nothing diverges.
-        weights = np.concatenate([weights, drawn[(drawn > 0).sum(1) > 1]])[:replicates]
+        weights = np.concatenate([weights, counts[(counts > 0).sum(1) > 1]])[:replicates]
     values = {}
     for name, matrix in matrices.items():
         sums = weights @ matrix * number / (number - 1)
@@ -97,6 +130,10 @@ def order_shares(values: Mapping[str, np.ndarray]) -> dict[str, float]:
 
     Returns:
       "a < b" for neighbours -> share of replicates, then "a < b < .." for the whole order.
+
+    Example:
+      >>> order_shares({"fc7": np.array([1.0, 3.0]), "hog": np.array([2.0, 2.0])})
+      {'fc7 < hog': 0.5}
     """
     names = list(values)
     below = {

@@ -1,6 +1,7 @@
 """t-SNE of frames, and how well a frame's neighbours tell its subject and its AUs (paper section IV-C, Fig. 3)."""
 
 import numpy as np
+from jaxtyping import Float, Float32
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
@@ -9,16 +10,21 @@ COMPONENTS = 50
 """Principal components that t-SNE and the search for neighbours are given."""
 NEIGHBOURS = 10
 
-_BLOCK = 1024  # rows of distances held at once
+_BLOCK = 1024  # rows of distances in memory at once
 
 
-def reduced(features: np.ndarray) -> np.ndarray:
-    """The first 50 principal components of features [N, D], [N, <= 50] float32."""
+def reduced(features: Float[np.ndarray, "N D"]) -> Float32[np.ndarray, "N K"]:
+    """The first 50 principal components of features [N, D], or as many as there are, [N, K] float32.
+
+    Example:
+      >>> reduced(np.random.default_rng(0).normal(size=(20, 8))).shape
+      (20, 8)
+    """
     components = min(COMPONENTS, *features.shape)
     return PCA(components, svd_solver="full", random_state=0).fit_transform(features).astype(np.float32)
 
 
-def tsne(components: np.ndarray, seed: int, perplexity: float = 30.0) -> np.ndarray:
+def tsne(components: Float[np.ndarray, "N D"], seed: int, perplexity: float = 30.0) -> Float32[np.ndarray, "N 2"]:
     """Barnes-Hut t-SNE in two dimensions: angle 0.5, 1000 iterations, PCA start (scikit-learn).
 
     Args:
@@ -28,6 +34,8 @@ def tsne(components: np.ndarray, seed: int, perplexity: float = 30.0) -> np.ndar
 
     Returns:
       [N, 2] float32.
+
+    Reference: van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 2014.
     """
     embedding = TSNE(
         perplexity=min(perplexity, (len(components) - 1) / 3),
@@ -60,6 +68,12 @@ def neighbour_accuracy(
 
     Raises:
       ValueError: a frame has fewer than `neighbours` frames of other groups.
+
+    Example:
+      >>> features = np.array([[0.0], [0.1], [5.0], [5.1]])
+      >>> targets, groups = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3])
+      >>> neighbour_accuracy(features, targets, groups, neighbours=1)
+      1.0
     """
     targets, groups = np.asarray(targets), np.asarray(groups)
     _, counts = np.unique(groups, return_counts=True)
@@ -88,6 +102,11 @@ def _majority(votes: np.ndarray) -> np.ndarray:
 
 
 def chance(targets: np.ndarray) -> float:
-    """Share of the most frequent class: the accuracy of a feature that tells nothing."""
+    """Share of the most frequent class: the accuracy of a feature that says nothing about the class.
+
+    Example:
+      >>> chance(np.array([0, 0, 0, 1]))
+      0.75
+    """
     _, counts = np.unique(targets, return_counts=True)
     return float(counts.max() / counts.sum())

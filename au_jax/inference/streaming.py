@@ -8,7 +8,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -20,6 +20,7 @@ from au_jax.inference.detector import CHUNK, Detector
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections
 
 
+@runtime_checkable
 class FrameWriter(Protocol):
     """What else is made of the frames, such as `report.overlay.OverlayWriter`; closed, as a context, after the last frame."""
 

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import IO
+from io import TextIOBase
 
 import numpy as np
 from jaxtyping import Bool
@@ -92,7 +92,7 @@ class CsvWriter:
       form: one of `FORMATS`.
     """
 
-    def __init__(self, stream: IO[str], form: str):
+    def __init__(self, stream: TextIOBase, form: str):
         self._stream, self._form = stream, form
         self._writer = csv.writer(stream, lineterminator="\n")
         self._begun = False

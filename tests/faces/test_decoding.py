@@ -12,7 +12,6 @@ from PIL import Image
 from au_jax.errors import UserError
 from au_jax.faces import decoding
 from au_jax.faces.decoding import frame_files, read_picture
-from au_jax.faces.video_writer import VideoWriter
 
 av = pytest.importorskip("av")
 
@@ -190,39 +189,6 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     assert len(images) == 300
 
 
-def test_written_video_is_read_back(tmp_path):
-    path = tmp_path / "w.mp4"
-    ticks = [0.0, 0.04, 0.05, 0.5]
-    with VideoWriter(path, 25, 33, 31) as writer:
-        for index, seconds in enumerate(ticks):
-            writer.write(np.full((31, 33, 3), 60 * index, np.uint8), seconds)
-        assert not path.exists()
-    pictures = list(decoding.read_video(path))
-    assert [picture.timestamp for picture in pictures] == ticks
-    for index, picture in enumerate(pictures):
-        assert picture.image.shape == (32, 34, 3)  # yuv420p knows even sizes only
-        np.testing.assert_allclose(picture.image.astype(float), 60 * index, atol=4)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_written_video_steps_by_its_rate(tmp_path):
-    with VideoWriter(tmp_path / "w.mp4", 30000 / 1001, W, H) as writer:
-        for index in range(5):
-            writer.write(_frame(index))
-        with pytest.raises(ValueError, match="uint8"):
-            writer.write(_frame(0)[1:])
-    times = [picture.timestamp for picture in decoding.read_video(tmp_path / "w.mp4")]
-    np.testing.assert_allclose(times, np.arange(5) * 1001 / 30000, rtol=1e-9)
-    with pytest.raises(UserError, match="no folder"):
-        VideoWriter(tmp_path / "absent" / "w.mp4", 25, W, H)
-
-
-def test_nothing_is_written_where_no_frame_came(tmp_path):
-    with pytest.raises(UserError, match="the true reason"), VideoWriter(tmp_path / "w.mp4", 25, W, H):
-        raise UserError("the true reason")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_folder_is_read_in_order_of_numbers(tmp_path):
     for name in ("10.jpg", "9.JPG", "0011.png", "clip_012.jpeg", "cover.jpg", "notes5.txt", "._13.jpg"):
         Image.new("RGB", (8, 6), (int(len(name)), 0, 0)).save(tmp_path / name, format="PNG")
@@ -324,15 +290,3 @@ class _Fake:
 
     def decode(self, packet):
         return [_FakeFrame(pts) for pts in self.times]
-
-
-@pytest.mark.parametrize("frames", [1, 200])
-def test_a_disk_that_fills_up_is_one_line_and_leaves_the_older_file(small_disk, tmp_path, frames):
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    path = tmp_path / "w.mp4"
-    path.write_bytes(b"older")
-    unwritable = pytest.raises(UserError, match=r"w\.mp4 cannot be written")
-    with small_disk(), unwritable, VideoWriter(path, 25, 320, 240) as writer:
-        for _ in range(frames):
-            writer.write(noise)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["w.mp4"] and path.read_bytes() == b"older"

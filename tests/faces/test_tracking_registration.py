@@ -9,7 +9,7 @@ from PIL import Image
 
 from au_jax.faces.decoding import VideoFrame
 from au_jax.faces.registration import TEMPLATE
-from au_jax.faces.tracking import Face, register_pictures
+from au_jax.faces.tracking import Face, FaceTracker, register_pictures
 
 needs_dlib = pytest.mark.skipif(
     not (importlib.util.find_spec("dlib") and importlib.util.find_spec("face_recognition_models")),
@@ -17,7 +17,7 @@ needs_dlib = pytest.mark.skipif(
 )
 
 
-class _Follower:
+class _Follower(FaceTracker):
     """Finds the face on the template's place, shifted by the picture's first value; black pictures have none."""
 
     def find(self, image):
