@@ -1,4 +1,4 @@
-"""How figures look: one look per system and fold. Drawings on the page: ids of their own, the page's colours, and nothing that would hold for the rest of the page."""
+"""How figures look: one look per system and fold, and drawings on the page with ids and colours of its own."""
 
 import importlib.resources
 import re
