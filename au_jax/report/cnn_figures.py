@@ -60,7 +60,7 @@ def draw_filters(networks: Sequence[Network]) -> style.Drawing:
 
     Example:
       >>> draw_filters([("a net", np.random.default_rng(0).normal(size=(5, 5, 3, 8)).astype(np.float32))]).alt[:60]
-      'Filters of conv1. Chromatic share of their energy: a net 64 '
+      'Filters of conv1. Chromatic share of their energy: a net 65 '
     """
     mosaics = [_mosaic(kernels, 2.0 / len(networks)) for _, kernels in networks]
     height = max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics) * 9.6 / len(networks)

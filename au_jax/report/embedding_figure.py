@@ -141,7 +141,7 @@ def accuracies(
 
     Example:
       >>> fold = TrainedFold(run_folder)
-      >>> sample = sample_faces(fold.dataset, fold.test_subjects, people=2, per_person=6)
+      >>> sample = sample_faces(fold.dataset, fold.test_subjects, people=2, per_person=24)
       >>> accuracies(describe("HOG", sample, fold), sample, sample.labels[:, 6])["subject"].chance
       0.5
     """

@@ -192,7 +192,8 @@ def draw_patches(workdir: Path, folds: Sequence[int], aus: Sequence[int]) -> sty
     """
     models = [files.read_npz(FoldDir(RunDir(workdir).fold(fold)).model("jpml")) for fold in folds]
     weights = patch_weights(np.stack([model["patch_norms"] for model in models]))
-    figure, panels = style.au_panels(aus, height=2.4, margin=0.0)
+    # The words beside the scale need more than one row's height.
+    figure, panels = style.au_panels(aus, height=2.4, margin=0.0 if len(aus) > 4 else 1.2)
     shades = None
     for axes, au, of_au in zip(panels, aus, weights.T, strict=True):
         shades = _face(axes, of_au)

@@ -29,7 +29,7 @@ def test_both_sides_are_the_runs_own_results_and_costs_stand_beside(tmp_path, dr
     assert [run["peak_memory_mib"] for run in document["runs"]] == [902.0, 900.0]
     assert document["subjects"] == 7
     text = (tmp_path / "out" / "compare.md").read_text()
-    assert "# Hybrid and Hybrid on the same people" in text and "|           seconds | 15.0 |  9.0 |" in text
+    assert "# Hybrid and Hybrid on the same people" in text and "|           seconds | 15.0 | 9.0 |" in text
     assert text in capsys.readouterr().out
     assert files.read_json(tmp_path / "out" / "compare.json") == document
 

@@ -1,4 +1,4 @@
-"""How drawings look, and drawings as part of the page: ids of their own, the colours of the page, nothing for the rest of it."""
+"""How figures look: one look per system and fold, and drawings on the page with ids and colours of its own."""
 
 import importlib.resources
 import re
