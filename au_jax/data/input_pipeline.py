@@ -11,6 +11,7 @@ an epoch with the very batches that it would have seen.
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -190,10 +191,6 @@ def training_batches(
         labels = tf.gather(faces.labels, row)
         return {"row": row, "labels": labels, "offset": offset, "flip": flip, "mask": tf.constant(1.0)}
 
-    def cut_batch(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        where = (batch.pop("row"), batch["offset"], batch["flip"])
-        return {"image": tf.numpy_function(partial(cut_crops, cached_frames, crop_size), where, tf.uint8), **batch}
-
     def belongs_to_process(number: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
         place = tf.math.floormod(number, batch_size)
         return tf.logical_and(place >= process_rows.start, place < process_rows.stop)
@@ -206,6 +203,12 @@ def training_batches(
     )
     stream = examples.batch(max(min(process_rows.stop, batch_size) - process_rows.start, 1))
     if cached_frames is not None:
+        cut = partial(cut_crops, cached_frames, crop_size)
+
+        def cut_batch(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            where = (batch.pop("row"), batch["offset"], batch["flip"])
+            return {"image": tf.numpy_function(cut, where, tf.uint8), **batch}
+
         stream = stream.map(cut_batch)
     batches = read_stream(stream.prefetch(4), faces.shards())
 
@@ -233,8 +236,8 @@ def _subjects_in_turn(faces: FaceSet, order: np.ndarray, usable: np.ndarray, as_
     """The frames of `usable`, one of each of eight subjects in turn: their serialized records, or their rows in the set."""
     bounds = np.cumsum([0, *faces.lengths])
     starts, stops = bounds[:-1][order], bounds[1:][order]
+    frames: Any  # TensorFlow's annotations do not know that pairs are handed on as two arguments.
 
-    # TensorFlow's annotations do not know that pairs are handed on as two arguments.
     def records(names: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
         numbered = tf.data.TFRecordDataset(names).enumerate(start)
         # Rows are known before: nothing is parsed that is not wanted.

@@ -350,7 +350,7 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int, subject:
             f"{what} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
             f"parameters alone ({reason}); choose from {', '.join(optimizer_names())}"
         )
-    return Optimizer(tx, _make_schedule(config.schedule, float(rate), int(steps_per_epoch), int(total_steps), where))
+    return Optimizer(tx, _make_schedule(config.schedule, float(rate), steps_per_epoch, total_steps, where))
 
 
 def _reason_it_fails(tx: optax.GradientTransformation) -> str | None:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-import jax
-
 from au_jax.training.parallel import Batch
 
 T = TypeVar("T")
@@ -125,7 +123,7 @@ class StallTimer:
     share is an upper bound. The first batch counts as a whole.
 
     Example:
-      >>> import numpy as np
+      >>> import jax, numpy as np
       >>> timer = StallTimer(iter([{"x": np.zeros(2)}]))
       >>> for batch in timer:
       ...     timer.step_queued(jax.numpy.float32(0.5))
@@ -137,7 +135,7 @@ class StallTimer:
         self._batches = batches
         self._start = time.perf_counter()
         self._waited = 0.0
-        self._last_loss: jax.Array | None = None
+        self._last_loss: Any = None
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -149,8 +147,8 @@ class StallTimer:
                 return
             yield batch
 
-    def step_queued(self, loss: jax.Array) -> None:
-        """Takes note of the loss of the step that was handed to the accelerator last."""
+    def step_queued(self, loss: Any) -> None:
+        """Takes note of the loss (a JAX array) of the step that was handed to the accelerator last."""
         self._last_loss = loss
 
     def metrics(self) -> dict[str, float]:

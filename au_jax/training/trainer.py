@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -136,10 +136,9 @@ def train(spec: TrainSpec, log: Log) -> Any:
       >>> float(params["w"])
       3.0
     """
-    proxy = ProcessZeroProxy(
+    checkpoints = ProcessZeroProxy(
         lambda: Checkpoints(spec.directory / "checkpoints", spec.maximise), returning_arrays=("restore",)
     )
-    checkpoints = cast(Checkpoints, proxy)
     note = spec.directory / NOTE
     plateau = _reduce_on_plateau(spec.plateau)
     try:
@@ -207,7 +206,7 @@ def _run_epoch(
     epoch: int,
     step_function: Callable[..., Any],
     prefetcher: Prefetcher,
-    checkpoints: Checkpoints,
+    checkpoints: ProcessZeroProxy,
     progress: tqdm,
     estimate: "_Estimate",
 ) -> tuple[dict[str, Any], dict[str, float]]:
@@ -269,7 +268,7 @@ def _best_epoch(note: Path) -> int | None:
         return None
 
 
-def _resume(state: dict[str, Any], checkpoints: Checkpoints) -> tuple[int, dict[str, Any]]:
+def _resume(state: dict[str, Any], checkpoints: ProcessZeroProxy) -> tuple[int, dict[str, Any]]:
     """The epoch to go on with, and the state before it: from the newest whole checkpoint whose best epoch is whole too."""
     for epoch in checkpoints.epochs():
         restored = checkpoints.restore(epoch, state)
@@ -323,19 +322,19 @@ class _Estimate:
             )
 
 
-def _check_losses(spec: TrainSpec, losses: list[jax.Array], first: int, checkpoints: Checkpoints) -> None:
+def _check_losses(spec: TrainSpec, losses: list[jax.Array], first: int, checkpoints: ProcessZeroProxy) -> None:
     bad = np.flatnonzero(~np.isfinite(np.array([float(loss) for loss in losses])))
     if bad.size:
         raise _not_finite(spec, "loss", first + int(bad[0]), checkpoints)
 
 
-def _check_params(spec: TrainSpec, params: Any, step: int, checkpoints: Checkpoints) -> None:
+def _check_params(spec: TrainSpec, params: Any, step: int, checkpoints: ProcessZeroProxy) -> None:
     # They come to the host for the checkpoint anyway.
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.tree.map(np.asarray, params))):
         raise _not_finite(spec, "a parameter", step, checkpoints)
 
 
-def _check_validation(spec: TrainSpec, metrics: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
+def _check_validation(spec: TrainSpec, metrics: dict[str, float], step: int, checkpoints: ProcessZeroProxy) -> None:
     if not np.isfinite(metrics["loss"]):
         raise _not_finite(spec, "validation loss", step, checkpoints)
     # F1 is undefined where no AU is present at all, which matters only to a stage that chooses its epoch by it.
@@ -346,7 +345,7 @@ def _check_validation(spec: TrainSpec, metrics: dict[str, float], step: int, che
         )
 
 
-def _not_finite(spec: TrainSpec, what: str, step: int, checkpoints: Checkpoints) -> ConfigError:
+def _not_finite(spec: TrainSpec, what: str, step: int, checkpoints: ProcessZeroProxy) -> ConfigError:
     latest = checkpoints.latest_epoch()
     good = (
         f"the last good checkpoint is {spec.directory / 'checkpoints' / str(latest)}"
