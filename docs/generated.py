@@ -30,6 +30,9 @@ COMMANDS: dict[str, str] = {
 }
 """Subcommand of `au-jax` -> the module that `python -m` runs for the same."""
 
+PROGRAMS: tuple[str, ...] = ("au_jax.synthfacs.contact_sheet", "experiments.reproduce", "experiments.seeds")
+"""Modules with flags that are no subcommand."""
+
 PLACEHOLDER = re.compile(r"^\{\{ (config-fields|flags|file)(?:: (\S+))? \}\}$", re.M)
 
 

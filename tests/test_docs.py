@@ -106,7 +106,8 @@ def test_fields_that_a_page_names_exist(name, fields):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_flags_that_a_page_names_in_a_sentence_exist(name, flags):
-    known = {"synthetic", "scale", "vgg_face", "full", "quick", *FOREIGN_FLAGS}.union(*flags.values())
+    programs = ([flag[0] for flag in generated.flags_of(module)] for module in generated.PROGRAMS)
+    known = {"full", "quick", *FOREIGN_FLAGS}.union(*flags.values(), *programs)
     found = [re.match(r"--([a-z][\w-]*)(?![\w.-])", code) for code in inline_code(TEXTS[name])]
     assert {match[1] for match in found if match and not match.string.startswith("--config.")} - known == set()
 
