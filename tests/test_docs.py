@@ -127,6 +127,20 @@ def test_names_that_a_page_places_in_a_file_are_there(name):
             assert re.search(rf"\b{one}\b", source), f"{one} in {path}"
 
 
+def test_the_lines_on_the_page_of_errors_are_those_of_the_code():
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "au_jax").rglob("*.py"))
+    # A message of several lines is written as several strings.
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    missing = []
+    for line in re.findall(r"^\| `([^`]+)` ", TEXTS["docs/reference/errors.md"], re.M):
+        # What stands for a name, a number or a value; the system's own message; the names of exceptions.
+        if line.startswith(("au_jax.errors.", "No space left", "flag --")):
+            continue
+        parts = re.split(r"\.\.\.|<[^>]+>|\d+|config\.\S+|--config\S*|bp4d_3fold|\bdevice\b|\b[nm] of m\b", line)
+        missing += [part for part in map(str.strip, parts) if len(part) > 10 and part not in source]
+    assert missing == []
+
+
 def test_the_citation_file_names_software_and_paper():
     content = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert content["cff-version"] == "1.2.0" and {"message", "title", "authors", "version"} <= set(content)
