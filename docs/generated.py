@@ -30,6 +30,9 @@ COMMANDS: dict[str, str] = {
 }
 """Subcommand of `au-jax` -> the module that `python -m` runs for the same."""
 
+PROGRAMS: tuple[str, ...] = ("au_jax.synthfacs.contact_sheet", "experiments.reproduce", "experiments.seeds")
+"""Modules with flags that are no subcommand."""
+
 PLACEHOLDER = re.compile(r"^\{\{ (config-fields|flags|file)(?:: (\S+))? \}\}$", re.M)
 
 
@@ -109,7 +112,12 @@ def _existing() -> list[str]:
     try:
         return [
             name
-            for name in (*COMMANDS.values(), "au_jax.synthfacs.contact_sheet", "experiments.reproduce")
+            for name in (
+                *COMMANDS.values(),
+                "au_jax.synthfacs.contact_sheet",
+                "experiments.reproduce",
+                "experiments.seeds",
+            )
             if importlib.util.find_spec(name)
         ]
     finally:
@@ -134,17 +142,22 @@ def _read_flags(modules: list[str]) -> dict[str, list[tuple[str, str, str]]]:
     command_line.run_command = lambda *_, **__: None
     found = {}
     for module in modules:
-        importlib.import_module(module)  # defines the flags of the libraries, which are not the command's
-        before = set(flags.FLAGS)
-        sys.argv = [module]
-        with contextlib.suppress(SystemExit):
-            runpy.run_module(module, run_name="__main__")
+        # Defines the flags of the libraries, which are not the command's.
+        figures = getattr(importlib.import_module(module), "FIGURES", {"": None})
+        users: dict[tuple[str, str, str], list[str]] = {}
+        for figure in figures:
+            before = set(flags.FLAGS)
+            sys.argv = [module, *filter(None, [figure])]
+            with contextlib.suppress(SystemExit):
+                runpy.run_module(module, run_name="__main__")
+            for name in sorted(set(flags.FLAGS) - before):
+                flag = name, _default(flags.FLAGS[name]), flags.FLAGS[name].help or ""
+                users.setdefault(flag, []).append(figure)
+                delattr(flags.FLAGS, name)
         found[module] = [
-            (name, _default(flags.FLAGS[name]), flags.FLAGS[name].help or "")
-            for name in sorted(set(flags.FLAGS) - before)
+            (name, default, meaning if len(names) == len(figures) else f"{', '.join(names)}: {meaning}")
+            for (name, default, meaning), names in users.items()
         ]
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
     return found
 
 

@@ -106,7 +106,8 @@ def test_fields_that_a_page_names_exist(name, fields):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_flags_that_a_page_names_in_a_sentence_exist(name, flags):
-    known = {"synthetic", "scale", "vgg_face", "full", "quick", *FOREIGN_FLAGS}.union(*flags.values())
+    programs = ([flag[0] for flag in generated.flags_of(module)] for module in generated.PROGRAMS)
+    known = {"full", "quick", *FOREIGN_FLAGS}.union(*flags.values(), *programs)
     found = [re.match(r"--([a-z][\w-]*)(?![\w.-])", code) for code in inline_code(TEXTS[name])]
     assert {match[1] for match in found if match and not match.string.startswith("--config.")} - known == set()
 
@@ -126,6 +127,20 @@ def test_names_that_a_page_places_in_a_file_are_there(name):
             assert re.search(rf"\b{one}\b", source), f"{one} in {path}"
 
 
+def test_the_lines_on_the_page_of_errors_are_those_of_the_code():
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "au_jax").rglob("*.py"))
+    # A message of several lines is written as several strings.
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    missing = []
+    for line in re.findall(r"^\| `([^`]+)` ", TEXTS["docs/reference/errors.md"], re.M):
+        # What stands for a name, a number or a value; the system's own message; the names of exceptions.
+        if line.startswith(("au_jax.errors.", "No space left", "flag --")):
+            continue
+        parts = re.split(r"\.\.\.|<[^>]+>|\d+|config\.\S+|--config\S*|bp4d_3fold|\bdevice\b|\b[nm] of m\b", line)
+        missing += [part for part in map(str.strip, parts) if len(part) > 10 and part not in source]
+    assert missing == []
+
+
 def test_the_citation_file_names_software_and_paper():
     content = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert content["cff-version"] == "1.2.0" and {"message", "title", "authors", "version"} <= set(content)
@@ -137,8 +152,9 @@ def test_the_citation_file_names_software_and_paper():
 def test_version_of_citation_changelog_and_package_agree():
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"]
-    newest = re.search(r"^## (\S+)", OTHERS["CHANGELOG.md"], re.M)
-    assert version and newest and version[1] == cited == newest[1]
+    newest, before = re.findall(r"^## (\S+)(?: \((unreleased)\))?", OTHERS["CHANGELOG.md"], re.M)[:2]
+    assert version and cited == newest[0]
+    assert version[1] == newest[0] or (newest[1] and version[1] == before[0])
 
 
 @pytest.mark.slow

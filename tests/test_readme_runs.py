@@ -40,7 +40,7 @@ PAGES = {
     "docs/how-to/other-aus.md": ("runs/mine4/results.json",),
     "docs/how-to/export.md": ("detector.zip",),
     "docs/how-to/tune.md": ("runs/lion/results.json", "runs/cosine/results.json"),
-    "docs/how-to/compare-runs.md": ("tables/seeds.md",),
+    "docs/how-to/compare-runs.md": ("tables/seeds.md", "comparison/compare.md"),
     "docs/explanation/synthetic.md": ("sheet.jpg",),
     "docs/results/speed.md": ("benchmark.md",),
 }  # fmt: skip
@@ -56,7 +56,7 @@ if pathlib.Path(sys.argv[0]).name == "au-jax":
 module = words[1] if words[:1] == ["-m"] else ""
 more = {{
     "experiments.reproduce": ["--protocols=3fold,cross", "--scale=smoke"],
-    "experiments.fig5": ["--iterations=20"],
+    "au_jax.figures": ["--iterations=20"] if "fig5" in words else [],
 }}.get(module, [])
 if module in ("au_jax.main", "au_jax.prepare"):
     from experiments import scales
