@@ -274,7 +274,7 @@ def covered_frames(
     stop = len(upper) if offset is None else int(np.searchsorted(upper + _SLACK, offset, side="left"))
     if stop <= start < len(upper):
         # Shorter than a frame; not where it lies in a pause or before the video.
-        stop = start + (max(onset, offset if offset is not None else onset) >= lower[start] - _SLACK)
+        stop = start + int(max(onset, onset if offset is None else offset) >= lower[start] - _SLACK)
     return start, stop
 
 
