@@ -121,16 +121,20 @@ class EventCodes:
 
     def shifted(self, seconds: int | float) -> "EventCodes":
         """The same events, so much later."""
-        moved = tuple(
+
+        def moved(time: int | float) -> float:
+            return round(time + seconds, 9)  # sums of milliseconds stay milliseconds
+
+        events = tuple(
             replace(
                 event,
-                onset=event.onset + seconds,
-                offset=None if event.offset is None else event.offset + seconds,
-                apex=None if event.apex is None else event.apex + seconds,
+                onset=moved(event.onset),
+                offset=None if event.offset is None else moved(event.offset),
+                apex=None if event.apex is None else moved(event.apex),
             )
             for event in self.events
         )
-        return replace(self, events=moved, spans=tuple((begin + seconds, end + seconds) for begin, end in self.spans))
+        return replace(self, events=events, spans=tuple((moved(begin), moved(end)) for begin, end in self.spans))
 
     def frame_codes(
         self,
@@ -162,7 +166,7 @@ class EventCodes:
         if len(codes.persons) > 1:
             names = ", ".join(repr(name) for name in codes.persons)
             raise DataError(f"{self.path or 'the events'} have codes of {names}; say whose face the video shows")
-        columns = tuple(sorted(self.aus)) if aus is None else tuple(aus)
+        columns = tuple(sorted({*self.aus} - {*VISIBILITY})) if aus is None else tuple(aus)
         seconds = np.asarray(times, np.float64)
         edges = frame_edges(seconds)
         number = len(seconds)
