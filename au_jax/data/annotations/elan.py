@@ -1,27 +1,21 @@
-"""ELAN annotation files (.eaf), read into events; `elan_writer` writes them.
+"""ELAN annotation files (.eaf), read into events; `elan_writer` writes them, and `tiers` says what tiers mean.
 
-A tier per AU, by its name in any usual spelling, with the person in its name or as its participant; or tiers whose
-annotations name the AUs (`6+12C`), by themselves or through the descriptions of a controlled vocabulary. Child tiers of an
-AU's tier give its intensity, side, apex, phases or comment. Symbolic tiers inherit their parent's time, in equal parts where
-they subdivide it; slots without a time are spread evenly between their neighbours, as ELAN shows them. Annotations run from
-the linked video's TIME_ORIGIN, which is added. A tier `coded` holds the spans that were coded; an AU's empty tier says that
-the AU was coded and did not occur.
+Symbolic tiers inherit their parent's time, in equal parts where they subdivide it. Slots without a time are spread evenly
+between their neighbours, as ELAN shows them. Annotations run from the linked video's TIME_ORIGIN, which is added.
 """
 
-import re
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from au_jax.data.annotations.events import Event, EventCodes
-from au_jax.data.annotations.notation import LETTERS, Code, parse_code, parse_codes, parse_intensity, parse_side
+from au_jax.data.annotations.events import EventCodes
+from au_jax.data.annotations.tiers import Annotation, Tier, events_of_tiers
 from au_jax.data.recordings import Problem
 from au_jax.errors import DataError
-from au_jax.labels import ABSENT, MISSING
 
 _LIMIT, _DEPTH = 64 << 20, 32
 _UNITS = {
@@ -30,44 +24,6 @@ _UNITS = {
     "pal-50-frames": Fraction(1, 50),
     "ntsc-frames": Fraction(1001, 30000),
 }
-_APEX = ("apex", "peak")
-_PHASES = ("onset", "offset", "rise", "fall", "decay", *_APEX)
-_NOTES = ("comment", "comments", "note", "notes", "confidence", "certainty")
-_CHILDREN = ("intensity", "level", "side", "laterality", "phase", "phases", *_NOTES, *_APEX)
-_FACS_WORDS = {
-    "facs",
-    "au",
-    "aus",
-    "action",
-    "face",
-    "facial",
-    "upper",
-    "lower",
-    "brow",
-    "brows",
-    "eyes",
-    "mouth",
-    "codes",
-}
-
-
-@dataclass
-class _Annotation:
-    name: str
-    value: str
-    begin: float  # seconds
-    end: float
-
-
-@dataclass
-class _Tier:
-    name: str
-    person: str
-    parent: str
-    kind: str  # its linguistic type
-    elements: list[ElementTree.Element]
-    annotations: list[_Annotation]
-    code: Code | None = None
 
 
 def read_elan(path: Path, *, media: str = "", person: str | None = None) -> EventCodes:
@@ -87,6 +43,7 @@ def read_elan(path: Path, *, media: str = "", person: str | None = None) -> Even
     Example:
       >>> import tempfile
       >>> from au_jax.data.annotations.elan_writer import write_elan
+      >>> from au_jax.data.annotations.events import Event
       >>> path = Path(tempfile.mkdtemp()) / "clip.eaf"
       >>> write_elan(path, EventCodes((Event(12, 1.0, 2.5, side="L", intensity="C"),), (12,)), media="clip.mp4")
       >>> codes = read_elan(path)
@@ -98,17 +55,9 @@ def read_elan(path: Path, *, media: str = "", person: str | None = None) -> Even
         raise DataError(f"{path} is XML, but no ELAN annotation document (its root is {root.tag}); save it from ELAN")
     problems: list[Problem] = []
     linked, origin = _media(path, root, media)
-    slots = _slots(path, root)
-    tiers = _tiers(path, root, slots, problems)
-    events, aus, spans = _events(path, root, tiers, person, problems)
-    if not aus:
-        names = ", ".join(repr(name) for name in list(tiers)[:8]) or "no tiers"
-        raise DataError(f"{path} has no tier or annotation of an AU (it has {names}); name tiers as AU12 or P1 AU12 L")
-    if silent := sorted(aus - {event.au for event in events}):
-        text = f"no event of AU {', '.join(map(str, silent))}; taken as coded and absent"
-        problems.append(Problem("AU without events", str(path), text, len(silent)))
-    ordered = tuple(sorted(events, key=lambda event: (event.onset, event.au, event.side, event.person)))
-    codes = EventCodes(ordered, tuple(sorted(aus)), tuple(sorted(spans)), "seconds", linked, str(path), tuple(problems))
+    tiers = _tiers(path, root, _slots(path, root), problems)
+    events, aus, spans = events_of_tiers(path, tiers, problems, person=person)
+    codes = EventCodes(events, aus, spans, "seconds", linked, str(path), tuple(problems))
     return codes.shifted(origin) if origin else codes
 
 
@@ -203,24 +152,34 @@ def _slots(path: Path, root: ElementTree.Element) -> dict[str, float | None]:
 
 def _tiers(
     path: Path, root: ElementTree.Element, slots: dict[str, float | None], problems: list[Problem]
-) -> dict[str, _Tier]:
-    """The tiers by name, with the times of all their annotations."""
-    tiers: dict[str, _Tier] = {}
+) -> list[Tier]:
+    """The tiers, with the times of all their annotations."""
+    elements: dict[str, list[ElementTree.Element]] = {}
+    tiers: list[Tier] = []
+    vocabularies = _vocabularies(root)
     for element in root.iterfind("TIER"):
-        name = _attribute(path, element, "TIER_ID")
-        elements = [child for annotation in element.iterfind("ANNOTATION") for child in annotation]
-        tiers[name] = _Tier(
-            name, element.get("PARTICIPANT") or "", element.get("PARENT_REF") or "",
-            element.get("LINGUISTIC_TYPE_REF") or "", elements, [],
-        )  # fmt: skip
-    spread = _spread(path, tiers.values(), slots)
-    if spread:
+        name, kind = _attribute(path, element, "TIER_ID"), element.get("LINGUISTIC_TYPE_REF") or ""
+        elements[name] = [child for annotation in element.iterfind("ANNOTATION") for child in annotation]
+        tiers.append(
+            Tier(
+                name,
+                element.get("PARTICIPANT") or "",
+                element.get("PARENT_REF") or "",
+                kind,
+                vocabularies.get(kind, {}),
+            )
+        )
+    if spread := _spread(elements.values(), slots):
         text = f"{spread} time slots have no time; spread evenly between their neighbours, as ELAN shows them"
         problems.append(Problem("time slot without a time", str(path), text, spread))
     intervals: dict[str, tuple[float, float]] = {}
-    for tier in tiers.values():
-        for element in (element for element in tier.elements if element.tag == "ALIGNABLE_ANNOTATION"):
+    families: dict[tuple[str, str], list[ElementTree.Element]] = {}  # kind of tier, parent annotation -> its children
+    for tier in tiers:
+        for element in elements[tier.name]:
             name = _attribute(path, element, "ANNOTATION_ID")
+            if element.tag == "REF_ANNOTATION":
+                families.setdefault((tier.name, _attribute(path, element, "ANNOTATION_REF")), []).append(element)
+                continue
             refs = [_attribute(path, element, ref) for ref in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
             if lacking := [ref for ref in refs if slots.get(ref) is None]:
                 raise DataError(
@@ -230,64 +189,65 @@ def _tiers(
             if end < begin:
                 raise DataError(f"{path}, tier {tier.name!r}: annotation {name} ends before it begins; mend it in ELAN")
             intervals[name] = begin, end
-    kinds = {
+    constraints = {
         element.get("LINGUISTIC_TYPE_ID"): element.get("CONSTRAINTS") or ""
         for element in root.iterfind("LINGUISTIC_TYPE")
     }
-    children: dict[tuple[str, str], list[ElementTree.Element]] = {}  # tier, parent annotation -> annotations
-    for tier in tiers.values():
-        for element in (element for element in tier.elements if element.tag == "REF_ANNOTATION"):
-            children.setdefault((tier.name, _attribute(path, element, "ANNOTATION_REF")), []).append(element)
-    waiting = dict(children)
-    while ready := [key for key in waiting if key[1] in intervals]:
-        for tier_name, parent in ready:
-            family = _in_order(waiting.pop((tier_name, parent)))
-            begin, end = intervals[parent]
-            parts = 1 if kinds.get(tiers[tier_name].kind) == "Symbolic_Association" else len(family)
+    associated = {tier.name for tier in tiers if constraints.get(tier.kind) == "Symbolic_Association"}
+    while ready := [key for key in families if key[1] in intervals]:
+        for key in ready:
+            family = _in_order(families.pop(key))
+            begin, end = intervals[key[1]]
+            parts = 1 if key[0] in associated else len(family)
             for place, element in enumerate(family):
                 part = min(place, parts - 1)
                 intervals[_attribute(path, element, "ANNOTATION_ID")] = (
                     begin + (end - begin) * part / parts,
                     begin + (end - begin) * (part + 1) / parts,
                 )
-    if waiting:
-        tier_name, parent = next(iter(waiting))
+    if families:
+        tier_name, parent = next(iter(families))
         raise DataError(
             f"{path}, tier {tier_name!r}: its annotations refer to {parent}, which is not in the file; save it from ELAN"
         )
-    for tier in tiers.values():
-        for element in tier.elements:
-            name = _attribute(path, element, "ANNOTATION_ID")
-            value = element.findtext("ANNOTATION_VALUE") or ""
-            if name in intervals:
-                tier.annotations.append(_Annotation(name, value.strip(), *intervals[name]))
+    for tier in tiers:
+        for element in elements[tier.name]:
+            name = element.get("ANNOTATION_ID") or ""
+            value = (element.findtext("ANNOTATION_VALUE") or "").strip()
+            tier.annotations.append(Annotation(name, value, *intervals[name], element.get("ANNOTATION_REF") or ""))
     return tiers
 
 
-def _spread(path: Path, tiers: Iterable[_Tier], slots: dict[str, float | None]) -> int:
-    """Gives slots without a time one; annotations of a tier that follow each other share the time between two known slots."""
+def _spread(tiers: Iterable[Sequence[ElementTree.Element]], slots: dict[str, float | None]) -> int:
+    """Gives slots without a time one, and says how many.
+
+    Annotations of a tier that follow each other share the time between two known slots in equal parts.
+    """
     lacking = {name for name, time in slots.items() if time is None}
-    for tier in tiers:
-        after = {element.get("TIME_SLOT_REF1"): element.get("TIME_SLOT_REF2") for element in tier.elements}
-        for first in [slot for slot in after if slots.get(slot or "") is not None]:
+    if not lacking:
+        return 0
+    for elements in tiers:
+        after = {element.get("TIME_SLOT_REF1") or "": element.get("TIME_SLOT_REF2") or "" for element in elements}
+        for first in [
+            slot for slot, following in after.items() if slots.get(slot) is not None and following in lacking
+        ]:
             chain = [first]
-            while (following := after.get(chain[-1])) is not None and following not in chain:
+            while (following := after.get(chain[-1], "")) and following not in chain:
                 chain.append(following)
                 if slots.get(following) is not None:
                     break
-            begin, end = slots[chain[0] or ""], slots.get(chain[-1] or "")
-            if len(chain) > 2 and begin is not None and end is not None:
+            begin, end = slots[first], slots.get(chain[-1])
+            if begin is not None and end is not None:
                 for place, slot in enumerate(chain[1:-1], start=1):
-                    slots[slot or ""] = begin + (end - begin) * place / (len(chain) - 1)
+                    slots[slot] = begin + (end - begin) * place / (len(chain) - 1)
     # Others lie between their neighbours in the file's order of time.
     names = list(slots)
-    for place, name in enumerate(names):
-        if slots[name] is None:
-            right = next((index for index in range(place, len(names)) if slots[names[index]] is not None), None)
-            if place and right is not None:
-                begin, end = slots[names[place - 1]], slots[names[right]]
-                if begin is not None and end is not None:
-                    slots[name] = begin + (end - begin) / (right - place + 1)
+    known = [place for place, name in enumerate(names) if slots[name] is not None]
+    for left, right in itertools.pairwise(known):
+        begin, end = slots[names[left]], slots[names[right]]
+        for place in range(left + 1, right):
+            if begin is not None and end is not None:
+                slots[names[place]] = begin + (end - begin) * (place - left) / (right - left)
     return sum(slots[name] is not None for name in lacking)
 
 
@@ -301,110 +261,6 @@ def _in_order(family: Sequence[ElementTree.Element]) -> list[ElementTree.Element
     return ordered if len(ordered) == len(family) else list(family)
 
 
-def _events(
-    path: Path, root: ElementTree.Element, tiers: dict[str, _Tier], person: str | None, problems: list[Problem]
-) -> tuple[list[Event], set[int], list[tuple[float, float]]]:
-    """Events, AUs that were coded, and coded spans of the tiers."""
-    vocabularies = _vocabularies(root)
-    for tier in tiers.values():
-        tier.code = parse_code(tier.name)
-        tier.person = tier.person or (tier.code.person if tier.code else "")
-    chosen = [tier for tier in tiers.values() if person is None or tier.person == person]
-    if person is not None and not any(tier.person == person for tier in tiers.values()):
-        known = ", ".join(sorted({repr(tier.person) for tier in tiers.values() if tier.person})) or "nobody"
-        raise DataError(f"{path} has no tier of {person!r}; it has {known}")
-    events: dict[str, Event] = {}
-    owned: dict[str, dict[str, list[str]]] = {}  # tier -> annotation -> its events
-    aus: set[int] = set()
-    spans: list[tuple[float, float]] = []
-    children: list[tuple[_Tier, str]] = []
-    silent: list[str] = []
-
-    def home(tier: _Tier) -> str:
-        """The tier of an AU that a tier describes, or ""."""
-        if tier.code and any(word in _CHILDREN for word in tier.code.rest.split()):
-            named = [
-                other.name for other in tiers.values()
-                if other.code and _is_au(other.code) and (other.code.au, other.code.side) == (tier.code.au, tier.code.side)
-                and other.person == tier.person
-            ]  # fmt: skip
-            return tier.parent if tier.parent in named else next(iter(named), "")
-        parent = tiers.get(tier.parent)
-        if parent is not None and tier.code is None and set(re.findall(r"[a-z]+", tier.name.lower())) & {*_CHILDREN}:
-            return parent.name
-        while parent is not None and not (parent.code and _is_au(parent.code)):
-            parent = tiers.get(parent.parent) if parent.parent != parent.name else None
-        return parent.name if parent is not None and not (tier.code and _is_au(tier.code)) else ""
-
-    for tier in chosen:
-        if tier.name.strip().lower() in ("coded", "coded span", "coded spans"):
-            spans += [(annotation.begin, annotation.end) for annotation in tier.annotations]
-        elif described := home(tier):
-            children.append((tier, described))
-        elif tier.code is not None:
-            aus.add(tier.code.au)
-            if more := [word for word in tier.code.rest.split() if not word.isdigit() and word not in _CHILDREN]:
-                text = f"tier {tier.name!r} is taken as AU {tier.code.au}; {' '.join(more)!r} is not understood"
-                problems.append(Problem("tier name with more words", str(path), text))
-            for annotation, phases in _joined_phases(tier.annotations):
-                event = Event(
-                    tier.code.au, annotation.begin, annotation.end, phases, tier.code.side,
-                    LETTERS[tier.code.intensity - 1] if tier.code.intensity else None, person=tier.person,
-                )  # fmt: skip
-                events[annotation.name] = _with_value(event, annotation.value)
-                owned.setdefault(tier.name, {})[annotation.name] = [annotation.name]
-        else:
-            entries = vocabularies.get(tier.kind, {})
-            named = set(re.findall(r"[a-z]+", tier.name.lower())) & _FACS_WORDS
-            understood = False
-            for code in (code for text in (*entries, *entries.values()) for code in parse_codes(text)):
-                if named or not all(text.strip().isdigit() for text in entries):
-                    aus.add(code.au)
-                    understood = True
-            for annotation in tier.annotations:
-                # A bare number may count trials; it is an AU in a tier that says so.
-                trusted = named or not re.fullmatch(r"[0-9+, ]*", annotation.value)
-                codes = parse_codes(annotation.value) if trusted else ()
-                for place, code in enumerate(codes or parse_codes(entries.get(annotation.value, ""))):
-                    understood = True
-                    aus.add(code.au)
-                    key = f"{annotation.name} {place}"
-                    owned.setdefault(tier.name, {}).setdefault(annotation.name, []).append(key)
-                    events[key] = Event(
-                        code.au, annotation.begin, annotation.end, None, code.side,
-                        LETTERS[code.intensity - 1] if code.intensity else None,
-                        person=tier.person or code.person, comment=code.rest,
-                    )  # fmt: skip
-            if not understood:
-                silent.append(tier.name)
-    references = {
-        element.get("ANNOTATION_ID"): element.get("ANNOTATION_REF")
-        for tier in tiers.values()
-        for element in tier.elements
-    }
-    for tier, described in children:
-        word = next((word for word in re.findall(r"[a-z]+", tier.name.lower()) if word in _CHILDREN), "")
-        owners = owned.get(described, {})
-        for annotation in tier.annotations:
-            target = references.get(annotation.name)
-            while target is not None and target not in owners:
-                target = references.get(target)
-            middle = (annotation.begin + annotation.end) / 2
-            for keys in [owners[target]] if target is not None else owners.values():
-                for key in keys:
-                    if target is not None or events[key].onset <= middle <= (events[key].offset or 0):
-                        events[key] = _described(events[key], word, annotation)
-    if silent:
-        text = f"{len(silent)} tiers name no AU and are left out: {', '.join(repr(name) for name in silent[:8])}"
-        problems.append(Problem("tier without AU", str(path), text, len(silent)))
-    return list(events.values()), aus, spans
-
-
-def _is_au(code: Code) -> bool:
-    """Whether a tier's name is that of an AU, and not of its intensity or the like."""
-    return not any(word in _CHILDREN for word in code.rest.split())
-
-
 def _vocabularies(root: ElementTree.Element) -> dict[str, dict[str, str]]:
     """Linguistic type -> value -> description of its controlled vocabulary."""
     entries: dict[str, dict[str, str]] = {}
@@ -416,57 +272,3 @@ def _vocabularies(root: ElementTree.Element) -> dict[str, dict[str, str]]:
         element.get("LINGUISTIC_TYPE_ID") or "": entries.get(element.get("CONTROLLED_VOCABULARY_REF") or "", {})
         for element in root.iterfind("LINGUISTIC_TYPE")
     }
-
-
-def _joined_phases(annotations: Sequence[_Annotation]) -> list[tuple[_Annotation, float | None]]:
-    """Annotations of an AU's tier, where onset, apex and offset that touch are one event; with the time of the apex."""
-    joined: list[tuple[_Annotation, float | None]] = []
-    open_phases: list[str] = []
-    for annotation in sorted(annotations, key=lambda annotation: annotation.begin):
-        phase = annotation.value.lower()
-        if phase not in _PHASES:
-            joined.append((annotation, None))
-            open_phases = []
-            continue
-        apex = annotation.begin if phase in _APEX else None
-        touches = bool(open_phases) and annotation.begin - joined[-1][0].end < 1e-6
-        if touches and phase not in ("onset", "rise"):
-            event, before = joined[-1]
-            joined[-1] = replace(event, end=annotation.end), apex if before is None else before
-        else:
-            joined.append((replace(annotation, value=""), apex))
-        open_phases = [phase]
-    return joined
-
-
-def _with_value(event: Event, value: str) -> Event:
-    """An event with what its annotation says: intensity, side or, where that is not understood, a comment."""
-    code = parse_code(value)
-    if code is not None and code.au == event.au and not code.rest and not value.strip().isdigit():
-        grade, side = code.intensity, code.side
-        return replace(event, side=side or event.side, intensity=LETTERS[grade - 1] if grade else event.intensity)
-    result = event
-    for word in re.split(r"[\s,;]+", value):
-        grade, side = parse_intensity(word), parse_side(word)
-        if grade is not None and word:
-            label = ABSENT if grade == 0 else MISSING if grade < 0 else event.label
-            result = replace(result, label=label, intensity=LETTERS[grade - 1] if grade > 0 else None)
-        elif side:
-            result = replace(result, side=side)
-        elif word:
-            return replace(event, comment=value)
-    return result
-
-
-def _described(event: Event, word: str, annotation: _Annotation) -> Event:
-    """An event with what an annotation of a child tier says about it."""
-    if word in _NOTES:
-        return replace(event, comment=" ".join(part for part in (event.comment, annotation.value) if part))
-    if word in _APEX or annotation.value.lower() in _APEX:
-        return replace(event, apex=annotation.begin)
-    if annotation.value.lower() in _PHASES:
-        return event
-    if word in ("side", "laterality"):
-        return replace(event, side=parse_side(annotation.value) or event.side)
-    described = _with_value(replace(event, comment=""), annotation.value)
-    return replace(described, comment=" ".join(part for part in (event.comment, described.comment) if part))

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from au_jax import files
 from au_jax.data.annotations.events import Event, EventCodes
 from au_jax.data.annotations.notation import LETTERS
+from au_jax.data.annotations.tiers import CODED, child_name, tiers_of_events, value_of
 from au_jax.errors import DataError
-from au_jax.labels import ABSENT, MISSING
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MIME = {
@@ -66,23 +66,9 @@ def write_elan(
 
     tiers: dict[str, tuple[str, str, Sequence[Row]]] = {}  # name -> person, kind, annotations
     if codes.spans:
-        tiers["coded"] = "", "coded", [(*span(*borders), None) for borders in codes.spans]
-    for person in codes.persons or ("",):
-        for au in sorted({*codes.aus, *(event.au for event in codes.events)}):
-            mine = [event for event in codes.events if (event.au, event.person) == (au, person)]
-            for side in sorted({event.side for event in mine}) or [""]:
-                placed: list[list[Row]] = [[]]
-                rows = [(*span(event.onset, event.offset), event) for event in mine if event.side == side]
-                for row in sorted(rows, key=lambda row: row[:2]):
-                    # Annotations of one tier cannot overlap.
-                    fitting = next((rows for rows in placed if not rows or rows[-1][1] <= row[0]), None)
-                    if fitting is None:
-                        placed.append(fitting := [])
-                    fitting.append(row)
-                for copy, rows in enumerate(placed, start=1):
-                    where = {"L": " left", "R": " right", "B": " bilateral"}.get(side, "")
-                    name = f"AU{au}{where}" + (f" ({copy})" if copy > 1 else "") + (f"@{person}" if person else "")
-                    tiers[name] = person, "AU", rows
+        tiers[CODED] = "", "coded", [(*span(*borders), None) for borders in codes.spans]
+    for name, (person, events) in tiers_of_events(codes).items():
+        tiers[name] = person, "AU", [(*span(event.onset, event.offset), event) for event in events]
     _write_document(
         path, tiers, str(media), author, date or datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")
     )
@@ -133,20 +119,15 @@ def _write_document(
     for name, (person, kind, rows) in tiers.items():
         place, names = tier(name, kind, person), []
         for begin, end, event in rows:
-            value = ""
-            if event is not None:
-                value = {ABSENT: "0", MISSING: "?"}.get(event.label, event.intensity or "")
-            names.append(annotate(place, value, begin, end))
-        stem, _, after = name.partition("@")
-        rest = f"@{after}" if after else ""
+            names.append(annotate(place, "" if event is None else value_of(event), begin, end))
         if any(event is not None and event.apex is not None for *_, event in rows):
-            child = tier(f"{stem} apex{rest}", "apex", person, name)
+            child = tier(child_name(name, "apex"), "apex", person, name)
             for begin, end, event in rows:
                 if event is not None and event.apex is not None:
                     apex = min(max(round(event.apex * 1000), begin), end - 1)
                     annotate(child, "apex", apex, end)
         if any(event is not None and event.comment for *_, event in rows):
-            child = tier(f"{stem} comment{rest}", "comment", person, name)
+            child = tier(child_name(name, "comment"), "comment", person, name)
             for (*_, event), parent in zip(rows, names, strict=True):
                 if event is not None and event.comment:
                     annotate(child, event.comment, parent=parent)

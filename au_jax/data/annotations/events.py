@@ -1,31 +1,22 @@
 """Events, as coders write them, and codes per frame, as models learn them: each from the other.
 
-An event is an AU with an onset and an offset. Which frame a time means is decided by the video's own frame times, of a
-constant or a variable rate: **the nearest frame, within half a frame**. Half a frame is half of the gap to the next frame
-on that side; where the recording pauses (a gap of more than `PAUSE` usual frames), and before the first and behind the
-last frame, half of the usual gap. In the very middle between two frames the earlier counts, which is still on screen. So a
-time that was rounded to milliseconds, or that a player put somewhere inside a frame's first half, finds its frame at any
-rate.
-
-An event in seconds covers the frames from that of its onset up to, but without, that of its offset, as neighbours in ELAN,
-Praat and BORIS share a border; in frame numbers its offset is its last frame. A shorter one covers the frame of its onset.
-Frames inside the coded span without an event are absent; frames outside it are missing, and so are AUs that nobody coded.
+An event is an AU with an onset and an offset. In seconds it covers the frames from that of its onset up to, but without,
+that of its offset, as neighbours in ELAN, Praat and BORIS share a border; which frame a time means says `frame_times`. In
+frame numbers its offset is its last frame. A shorter one covers the frame of its onset. Frames inside the coded span without
+an event are absent; frames outside it are missing, and so are AUs that nobody coded.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int8, Int32, Shaped
+from jaxtyping import Float, Int8, Shaped
 
+from au_jax.data.annotations.frame_times import SLACK, covered_frames, frame_edges, frame_ends, frame_of_time
 from au_jax.data.recordings import Problem
 from au_jax.errors import DataError
 from au_jax.labels import ABSENT, MISSING, PRESENT
 
-PAUSE: float = 4.0
-"""A gap between frames of more than so many usual ones is a pause of the recording."""
-
-_SLACK = 1e-6  # seconds; of sums of floats
 _FACE = (*range(1, 47),)
 VISIBILITY: dict[int, tuple[int, ...]] = {
     70: (1, 2, 3, 4),
@@ -225,63 +216,6 @@ class EventCodes:
         return FrameCodes(labels, intensities.astype(np.int8), columns, problems)
 
 
-def frame_edges(times: Float[np.ndarray, " T"]) -> tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]]:
-    """From when to when a time means each frame: half a frame around it; see the module.
-
-    Args:
-      times: [T] seconds, increasing.
-
-    Raises:
-      DataError: no frames, or times that do not increase.
-
-    Example:
-      >>> [edge.round(3).tolist() for edge in frame_edges(np.array([0.0, 0.04, 0.08, 2.0]))]
-      [[-0.02, 0.02, 0.06, 1.98], [0.02, 0.06, 0.1, 2.02]]
-    """
-    times = np.asarray(times, np.float64)
-    gaps = np.diff(times)
-    if times.ndim != 1 or not len(times) or not np.isfinite(times).all() or (gaps <= 0).any():
-        raise DataError("the video's frame times do not increase; write it anew with constant frame times")
-    usual = float(np.median(gaps)) if len(gaps) else 0.04
-    reach = np.where(gaps > PAUSE * usual, usual / 2, gaps / 2)
-    return times - np.concatenate([[usual / 2], reach]), times + np.concatenate([reach, [usual / 2]])
-
-
-def frame_of_time(times: Float[np.ndarray, " T"], seconds: Float[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
-    """Index of the frame that each time means: the nearest within half a frame; -1 where there is none.
-
-    Args:
-      times: [T] seconds of the frames, increasing; seconds: [N].
-
-    Example:
-      >>> times = np.arange(300) * 1001 / 30000
-      >>> frame_of_time(times, np.array([0.334, 0.333, 0.35, -0.1, 12.0])).tolist()
-      [10, 10, 10, -1, -1]
-    """
-    lower, upper = frame_edges(times)
-    seconds = np.asarray(seconds, np.float64)
-    index = np.searchsorted(upper + _SLACK, seconds, side="left")
-    near = np.minimum(index, len(upper) - 1)
-    return np.where((index < len(upper)) & (seconds >= lower[near] - _SLACK), index, -1).astype(np.int32)
-
-
-def covered_frames(
-    edges: tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]], onset: int | float, offset: int | float | None
-) -> tuple[int, int]:
-    """First frame of an event in seconds, and the one behind its last; equal where it meets none.
-
-    Args:
-      edges: from `frame_edges`; onset, offset: seconds; offset None: to the last frame.
-    """
-    lower, upper = edges
-    start = int(np.searchsorted(upper + _SLACK, onset, side="left"))
-    stop = len(upper) if offset is None else int(np.searchsorted(upper + _SLACK, offset, side="left"))
-    if stop <= start < len(upper):
-        # Shorter than a frame; not where it lies in a pause or before the video.
-        stop = start + int(max(onset, onset if offset is None else offset) >= lower[start] - _SLACK)
-    return start, stop
-
-
 def events_from_labels(
     labels: Int8[np.ndarray, "T A"],
     times: Float[np.ndarray, " T"],
@@ -314,7 +248,7 @@ def events_from_labels(
     """
     labels = np.asarray(labels)
     times = np.asarray(times, np.float64)
-    ends = _frame_ends(times)
+    ends = frame_ends(times)
     coded = (labels != MISSING).any(0)
     inside = (labels != MISSING).any(1)
     events: list[Event] = []
@@ -384,7 +318,7 @@ def labels_from_scores(
     off = on if off is None else np.broadcast_to(np.asarray(off, np.float64), scores.shape[1:])
     if (off > on).any():
         raise ValueError("the threshold at which events end is above that at which they begin")
-    ends, starts = _frame_ends(np.asarray(times, np.float64)), np.asarray(times, np.float64)
+    ends, starts = frame_ends(np.asarray(times, np.float64)), np.asarray(times, np.float64)
     unscored = np.isnan(scores)
     with np.errstate(invalid="ignore"):
         state = np.where(scores > on, 1, np.where(unscored | ~(scores > off), 0, -1))
@@ -394,11 +328,11 @@ def labels_from_scores(
     for column in range(scores.shape[1]):
         rows = present[:, column]
         for begin, stop in _runs((~rows).astype(np.int16)):
-            short = ends[stop - 1] - starts[begin] < min_gap - _SLACK
+            short = ends[stop - 1] - starts[begin] < min_gap - SLACK
             if short and begin and stop < len(rows) and not unscored[begin:stop, column].any():
                 rows[begin:stop] = True
         for begin, stop in _runs(rows.astype(np.int16)):
-            if ends[stop - 1] - starts[begin] < min_length - _SLACK:
+            if ends[stop - 1] - starts[begin] < min_length - SLACK:
                 rows[begin:stop] = False
     return np.where(unscored, MISSING, np.where(present, PRESENT, ABSENT)).astype(np.int8)
 
@@ -424,14 +358,6 @@ def in_frames(codes: EventCodes, times: Float[np.ndarray, " T"], first: int = 1)
             events.append(replace(event, onset=where[0], offset=None if event.offset is None else where[1], apex=apex))
     spans = tuple(span for begin, end in codes.spans if (span := numbers(begin, end)) is not None)
     return replace(codes, events=tuple(events), spans=spans, unit="frames")
-
-
-def _frame_ends(times: np.ndarray) -> np.ndarray:
-    """When each frame leaves the screen: at the next one's time; before a pause and at the end, after a usual frame."""
-    frame_edges(times)
-    gaps = np.diff(times)
-    usual = float(np.median(gaps)) if len(gaps) else 0.04
-    return times + np.concatenate([np.where(gaps > PAUSE * usual, usual, gaps), [usual]])
 
 
 def _runs(codes: Shaped[np.ndarray, " T"]) -> list[tuple[int, int]]:

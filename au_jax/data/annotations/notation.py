@@ -31,7 +31,7 @@ _SIDES = {
     **dict.fromkeys(("bilateral", "both", "bi", "lr", "rl", "l+r", "l/r", "beidseitig"), BILATERAL),
 }
 _GRADES = {"trace": 1, "slight": 2, "marked": 3, "pronounced": 3, "severe": 4, "extreme": 4, "maximum": 5, "max": 5}
-_MISSING = {"9", "?", "x", "-", "999", "-999", "nan", "na", "n/a", "missing", "unscorable", "uncodable", "not codable"}
+_MISSING = {"9", "?", "999", "-999", "nan", "na", "n/a", "missing", "unscorable", "uncodable", "not codable"}
 # The manual writes L and R (side), A (asymmetric), T and B (top, bottom lip) and U before the number.
 _COMPACT = re.compile(r"(?:au|ad)?[ _.-]?([lratbu])?0*([1-9][0-9]?)(?:([a-e])|([lr]))?")
 _NAMED = re.compile(

@@ -9,11 +9,10 @@ from au_jax.data.annotations.events import (
     Event,
     EventCodes,
     events_from_labels,
-    frame_of_time,
     in_frames,
     labels_from_scores,
 )
-from au_jax.data.annotations.notation import exact_rate, format_timecode, parse_time
+from au_jax.data.annotations.notation import exact_rate
 from au_jax.errors import DataError
 
 RATES = (23.976, 25, 29.97, 30, 50, 59.94)
@@ -25,42 +24,6 @@ def video(fps, frames):
 
 def labels(text):
     return np.array([[{"#": 1, ".": -1, "?": 0}[c] for c in row] for row in text.split()], np.int8).T
-
-
-@pytest.mark.parametrize("fps", RATES)
-def test_times_rounded_to_milliseconds_find_their_frame(fps):
-    times = video(fps, 20_000)
-    assert (frame_of_time(times, np.round(times, 3)) == np.arange(20_000)).all()
-
-
-@pytest.mark.parametrize("fps", RATES)
-def test_a_time_finds_the_nearest_frame_within_half_a_frame(fps):
-    times, half = video(fps, 1000), 0.5 / fps
-    for shift, expected in ((0.98 * half, 0), (-0.98 * half, 0), (1.02 * half, 1), (-1.02 * half, -1)):
-        found = frame_of_time(times, times[10:900] + shift)
-        assert (found == np.arange(10, 900) + expected).all()
-    assert frame_of_time(times, np.array([-1.02 * half, times[-1] + 1.02 * half])).tolist() == [-1, -1]
-
-
-@pytest.mark.parametrize(
-    "fps, drop", [(29.97, True), (29.97, False), (59.94, True), (59.94, False), (25, False), (23.976, False)]
-)
-def test_every_timecode_finds_its_frame(fps, drop):
-    times = video(fps, 20_000)
-    frames = np.arange(0, 20_000, 7)
-    seconds = np.array([parse_time(format_timecode(int(frame), fps, drop), fps=fps) for frame in frames])
-    assert (frame_of_time(times, seconds) == frames).all()
-
-
-def test_a_variable_rate_is_the_videos_own():
-    # 30 fps that falls to 15 in the dark, then a pause of two seconds.
-    times = np.array([0, 0.033, 0.067, 0.1, 0.167, 0.233, 2.233, 2.267])
-    seconds = [0.13, 0.14, 0.199, 0.201, 0.27, 0.24, 2.22, 2.21]
-    assert frame_of_time(times, np.array(seconds)).tolist() == [3, 4, 4, 5, -1, 5, 6, -1]
-
-
-def test_the_middle_between_two_frames_is_the_earlier():
-    assert frame_of_time(video(25, 10), np.array([0.02, 0.06, 0.3])).tolist() == [0, 1, 7]
 
 
 def test_an_event_covers_its_frames_without_that_of_its_offset():
@@ -138,12 +101,6 @@ def test_events_that_meet_no_frame_are_told_and_alone_refused():
 def test_a_shift_moves_everything():
     codes = EventCodes((Event(1, 1.0, 2.0, apex=1.5),), (1,), ((0.5, 3.0),)).shifted(-0.5)
     assert codes.events == (Event(1, 0.5, 1.5, apex=1.0),) and codes.spans == ((0.0, 2.5),)
-
-
-def test_frame_times_that_do_not_increase_are_refused():
-    for times in ([0.0, 0.04, 0.04], [], [0.0, np.nan]):
-        with pytest.raises(DataError, match="do not increase"):
-            frame_of_time(np.array(times), np.array([0.0]))
 
 
 def test_scores_with_hysteresis_gap_and_length_by_hand():
