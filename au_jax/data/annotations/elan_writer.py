@@ -24,7 +24,7 @@ _MIME = {
     ".mov": "video/quicktime",
 }
 
-Row = tuple[int, int, Event | None]
+_Row = tuple[int, int, Event | None]
 """Begin and end in milliseconds, and the event."""
 
 
@@ -64,7 +64,7 @@ def write_elan(
         first = round(begin * 1000)
         return first, max(first + 1, round(end * 1000))
 
-    tiers: dict[str, tuple[str, str, Sequence[Row]]] = {}  # name -> person, kind, annotations
+    tiers: dict[str, tuple[str, str, Sequence[_Row]]] = {}  # name -> person, kind, annotations
     if codes.spans:
         tiers[CODED] = "", "coded", [(*span(*borders), None) for borders in codes.spans]
     for name, (person, events) in tiers_of_events(codes).items():
@@ -75,7 +75,7 @@ def write_elan(
 
 
 def _write_document(
-    path: Path, tiers: Mapping[str, tuple[str, str, Sequence[Row]]], media: str, author: str, date: str
+    path: Path, tiers: Mapping[str, tuple[str, str, Sequence[_Row]]], media: str, author: str, date: str
 ) -> None:
     schema = {
         "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",

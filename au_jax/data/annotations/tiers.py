@@ -21,6 +21,9 @@ from au_jax.labels import ABSENT, MISSING
 CODED = "coded"
 """Name of the tier of coded spans."""
 
+POINT = "point"
+"""Behind an AU: the name of a tier of its points."""
+
 _APEX = ("apex", "peak")
 _PHASES = ("onset", "offset", "rise", "fall", "decay", *_APEX)
 _NOTES = ("comment", "comments", "note", "notes", "confidence", "certainty")
@@ -110,7 +113,7 @@ def events_of_tiers(
             continue
         elif code is not None:
             aus.add(code.au)
-            if more := [word for word in code.rest.split() if not word.isdigit() and word not in _CHILDREN]:
+            if more := [word for word in code.rest.split() if not word.isdigit() and word not in (*_CHILDREN, POINT)]:
                 text = f"tier {tier.name!r} is taken as AU {code.au}; {' '.join(more)!r} is not understood"
                 problems.append(Problem("tier name with more words", str(path), text))
             grade = LETTERS[code.intensity - 1] if code.intensity else None
@@ -155,10 +158,11 @@ def events_of_tiers(
                 while target and target not in owners:
                     target = parents.get(target, "")
                 middle = (annotation.begin + annotation.end) / 2
-                for key in keys:
-                    event = events[key]
-                    if key[0] == target or (not target and event.onset <= middle <= (event.offset or 0)):
-                        events[key] = _described(event, word, annotation)
+                # A border belongs to the event that it begins.
+                around = [key for key in keys if events[key].onset <= middle <= (events[key].offset or 0)]
+                within = [key for key in around if middle < (events[key].offset or 0)] or around
+                for key in [key for key in keys if key[0] == target] if target else within:
+                    events[key] = _described(events[key], word, annotation)
     if silent:
         text = f"{len(silent)} tiers name no AU and are left out: {', '.join(repr(name) for name in silent[:8])}"
         problems.append(Problem("tier without AU", str(path), text, len(silent)))
