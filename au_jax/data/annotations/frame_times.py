@@ -1,0 +1,85 @@
+"""Which frame a time means, at a constant or a variable rate.
+
+The rule: **the nearest frame by the video's own times, within half a frame**. Half a frame is half of the gap to the next
+frame on that side; where the recording pauses (a gap of more than `PAUSE` usual frames), and before the first and behind the
+last frame, half of the usual gap. In the very middle between two frames the earlier counts, which is still on screen. So a
+time that was rounded to milliseconds, or that a player put into the first half of a frame, finds its frame at any rate.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64, Int32
+
+from au_jax.errors import DataError
+
+PAUSE: float = 4.0
+"""A gap between frames of more than so many usual ones is a pause of the recording."""
+
+SLACK: float = 1e-6
+"""Seconds by which times may differ and still be equal: sums of floats."""
+
+_ALONE = 0.04  # seconds that a video of one frame is taken to last
+
+
+def frame_edges(times: Float[np.ndarray, " T"]) -> tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]]:
+    """From when to when a time means each frame: half a frame around it.
+
+    Args:
+      times: [T] seconds, increasing.
+
+    Raises:
+      DataError: no frames, or times that do not increase.
+
+    Example:
+      >>> [edge.round(3).tolist() for edge in frame_edges(np.array([0.0, 0.04, 0.08, 2.0]))]
+      [[-0.02, 0.02, 0.06, 1.98], [0.02, 0.06, 0.1, 2.02]]
+    """
+    times = np.asarray(times, np.float64)
+    gaps = np.diff(times)
+    if times.ndim != 1 or not len(times) or not np.isfinite(times).all() or (gaps <= 0).any():
+        raise DataError("the video's frame times do not increase; write it anew with constant frame times")
+    usual = float(np.median(gaps)) if len(gaps) else _ALONE
+    reach = np.where(gaps > PAUSE * usual, usual / 2, gaps / 2)
+    return times - np.concatenate([[usual / 2], reach]), times + np.concatenate([reach, [usual / 2]])
+
+
+def frame_of_time(times: Float[np.ndarray, " T"], seconds: Float[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
+    """Index of the frame that each time means: the nearest within half a frame; -1 where there is none.
+
+    Args:
+      times: [T] seconds of the frames, increasing; seconds: [N].
+
+    Example:
+      >>> times = np.arange(300) * 1001 / 30000
+      >>> frame_of_time(times, np.array([0.334, 0.333, 0.35, -0.1, 12.0])).tolist()
+      [10, 10, 10, -1, -1]
+    """
+    lower, upper = frame_edges(times)
+    seconds = np.asarray(seconds, np.float64)
+    index = np.searchsorted(upper + SLACK, seconds, side="left")
+    near = np.minimum(index, len(upper) - 1)
+    return np.where((index < len(upper)) & (seconds >= lower[near] - SLACK), index, -1).astype(np.int32)
+
+
+def covered_frames(
+    edges: tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]], onset: int | float, offset: int | float | None
+) -> tuple[int, int]:
+    """First frame of an event in seconds, and the one behind its last; equal where it meets none.
+
+    Args:
+      edges: from `frame_edges`; onset, offset: seconds; offset None: to the last frame.
+    """
+    lower, upper = edges
+    start = int(np.searchsorted(upper + SLACK, onset, side="left"))
+    stop = len(upper) if offset is None else int(np.searchsorted(upper + SLACK, offset, side="left"))
+    if stop <= start < len(upper):
+        # Shorter than a frame; not where it lies in a pause or before the video.
+        stop = start + int(max(onset, onset if offset is None else offset) >= lower[start] - SLACK)
+    return start, stop
+
+
+def frame_ends(times: Float[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
+    """When each frame leaves the screen: at the next one's time; before a pause and at the end, after a usual frame."""
+    frame_edges(times)  # checks them
+    gaps = np.diff(times)
+    usual = float(np.median(gaps)) if len(gaps) else _ALONE
+    return times + np.concatenate([np.where(gaps > PAUSE * usual, usual, gaps), [usual]])
