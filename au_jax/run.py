@@ -29,6 +29,7 @@ from au_jax.run_dir import RunDir, fold_name
 from au_jax.systems import display, get_system, system_names
 from au_jax.systems.base import FoldContext, System
 from au_jax.training.multihost import broadcast_from_process_zero, is_process_zero
+from au_jax.training.parallel import keep_compiled
 
 
 def run(config: Config, workdir: str | Path) -> dict[str, Any]:
@@ -147,19 +148,6 @@ def check_config(config: Config) -> None:
     check_split(config)
     for name in config.systems:
         get_system(name).check(config)
-
-
-def keep_compiled(config: Config) -> Path:
-    """Makes JAX keep what it compiles in `config.compiled`: folds share it, and the next start does not compile.
-
-    Returns:
-      The folder.
-    """
-    folder = Path(config.compiled or Path(config.data.directory) / "compiled").absolute()
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    # The small ones too: some ninety of 20 ms draw the first weights.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    return folder
 
 
 def _claim(stack: contextlib.ExitStack, directory: RunDir, config: Config, further: Mapping[str, DataConfig]) -> None:

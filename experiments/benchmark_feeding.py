@@ -122,12 +122,12 @@ def _from_host(sizes: Sizes, frames: int, folder: str, in_memory: bool) -> Feed:
 
     shown = rendered_faces(folder, sizes.frames, sizes.crop, frames)
     whole = ordered_batches(shown, batch_size=256, crop_size=None)
-    cached_frames = device_cache.collect(len(shown), shown.dataset.image_size, whole) if in_memory else None
+    cached_frames = device_cache.collect_frames(len(shown), shown.dataset.image_size, whole) if in_memory else None
 
     def batches() -> Iterator[parallel.Batch]:
         return training_batches(
             shown, seed=0, epoch=0, batch_size=sizes.batch, crop_size=sizes.crop, frame_step=1, shuffle_buffer=20_000,
-            held=cached_frames,
+            cached_frames=cached_frames,
         )  # fmt: skip
 
     return batches, {}, lambda arrays, example: example
@@ -157,8 +157,8 @@ def _share(sizes: Sizes, feed: Feed) -> float:
             for count, batch in enumerate(epoch):
                 key = jax.random.fold_in(jax.random.key(number), count)
                 params, opt_state, value = step(params, opt_state, arrays, parallel.shard(batch), key)
-                epoch.queued(value)
-            share = epoch.figures()["data_wait"]
+                epoch.step_queued(value)
+            share = epoch.metrics()["data_wait"]
             if number == 0:
                 ahead.begin(1)
                 time.sleep(PAUSE)

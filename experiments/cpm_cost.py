@@ -18,7 +18,7 @@ from absl import flags
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.config import Config, get_config
+from au_jax.config import CPMConfig
 from au_jax.labels import PAPER_AUS
 from au_jax.systems.cpm import model
 
@@ -80,9 +80,8 @@ def cpm_cost(out: Path | None, full: bool) -> None:
 
 def measure(size: Size) -> tuple[float, float]:
     """Seconds to adapt to all people of a size, the fastest of a few rounds, and their mean number of CPM's own rounds."""
-    config: Config = get_config().cpm
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
-    config.tau = 0.0
+    config = CPMConfig(tau=0.0)
     settings = model.Settings(**{name: getattr(config, name) for name in model.Settings.__dataclass_fields__})
     rows, labels, subjects = descriptors(size)
     known = model.examples(rows, labels, settings)

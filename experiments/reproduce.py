@@ -27,11 +27,12 @@ from tqdm import tqdm
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.config import Config
+from au_jax.config import Config, LSTMConfig, OptimizerConfig, typed
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import check_copy, prepare
 from au_jax.errors import CommandError, UserError
 from au_jax.evaluation.comparison import average, over_seeds, seeds_markdown
+from au_jax.models.hybrid import cnn_forward, make_cnn, make_lstm
 from au_jax.systems import anet, display, lstm_trainer
 from au_jax.training import parallel
 from au_jax.training.optimizers import make_optimizer
@@ -81,7 +82,7 @@ class Plan:
         """The configuration of a run."""
         config = scales.get_config(f"{dataset}-{protocol}-{self.scale}")
         config.update_from_flattened_dict(self.changes(dataset, seed))
-        return config
+        return typed(config)
 
     def command(self, dataset: str, protocol: str, seed: int) -> list[str]:
         """The options of `au_jax.main` that make a run."""
@@ -194,8 +195,8 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     folds = len(config.folds) or config.protocol.folds
     trained = round(frames * (1 - 1 / config.protocol.folds) * (1 - config.protocol.validation))
     seconds, crop = {}, config.data.crop_size
-    cnn = anet.make_cnn(config.cnn)
-    batch = _cnn_batch(config.cnn.batch_size, crop)
+    cnn = make_cnn(config.cnn, len(config.data.aus))
+    batch = _cnn_batch(config.cnn.batch_size, crop, len(config.data.aus))
     constants = {"mean": jnp.zeros((crop, crop, 3))}
     update, score = (
         _update_seconds(
@@ -217,14 +218,14 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
     )
     seconds["CNN scoring"] = (1 if cross else folds * 2) * math.ceil(frames / size) * score
     if "hybrid" in config.systems:
-        lstm = lstm_trainer.make_lstm(config.lstm)
+        lstm = make_lstm(config.lstm, len(config.data.aus))
         dimension = config.lstm.pca_components
         step = _update_seconds(
             config.lstm.optimizer,
             partial(lstm_trainer.initial_params, lstm, dimension),
             partial(lstm_trainer.example_loss, lstm, config.lstm.margin, lstm_trainer.grad_threshold(config.lstm)),
             {},
-            _lstm_batch(config.lstm, dimension),
+            _lstm_batch(config.lstm, dimension, len(config.data.aus)),
         )
         updates = config.lstm.steps_per_epoch or math.ceil(
             trained / (config.lstm.batch_size * config.lstm.sequence_length)
@@ -239,7 +240,9 @@ def estimate_line(name: str, seconds: dict[str, float]) -> str:
     return f"{name}: about {tqdm.format_interval(sum(seconds.values()))} ({parts})"
 
 
-def _update_seconds(optimizer: Config, init: Callable, loss: Callable, constants: Any, batch: parallel.Batch) -> float:
+def _update_seconds(
+    optimizer: OptimizerConfig, init: Callable, loss: Callable, constants: Any, batch: parallel.Batch
+) -> float:
     tx = make_optimizer(optimizer, 1, 1).tx
     params = init(jax.random.key(0))
     state = parallel.replicate((params, tx.init(params)))
@@ -255,7 +258,7 @@ def _update_seconds(optimizer: Config, init: Callable, loss: Callable, constants
 
 
 def _forward_seconds(config: Config, cnn: Any, batch: parallel.Batch) -> float:
-    run = parallel.make_forward(partial(anet.forward, cnn))
+    run = parallel.make_forward(partial(cnn_forward, cnn))
     params = jax.device_put(anet.initial_params(cnn, config.data.crop_size, jax.random.key(0)))
     variables = {"params": params, "mean": np.zeros((config.data.crop_size,) * 2 + (3,), np.float32)}
     batch = {name: batch[name] for name in ("image", "offset", "flip", "mask")}
@@ -267,22 +270,22 @@ def _forward_seconds(config: Config, cnn: Any, batch: parallel.Batch) -> float:
     return float(np.median(times[1:]))
 
 
-def _cnn_batch(size: int, crop: int) -> parallel.Batch:
+def _cnn_batch(size: int, crop: int, aus: int) -> parallel.Batch:
     return {
         "image": np.zeros((size, crop, crop, 3), np.uint8),
-        "labels": np.ones((size, 12), np.int8),
+        "labels": np.ones((size, aus), np.int8),
         "offset": np.zeros((size, 2), np.int32),
         "flip": np.zeros(size, bool),
         "mask": np.ones(size, np.float32),
     }
 
 
-def _lstm_batch(config: Config, dimension: int) -> parallel.Batch:
+def _lstm_batch(config: LSTMConfig, dimension: int, aus: int) -> parallel.Batch:
     shape = (config.batch_size, config.sequence_length)
     return {
         "features": np.zeros((*shape, dimension), np.float32),
         "reset": np.zeros(shape, bool),
-        "labels": np.ones((*shape, 12), np.int8),
+        "labels": np.ones((*shape, aus), np.int8),
         "mask": np.ones(shape, np.float32),
     }
 

@@ -21,7 +21,7 @@ from jaxtyping import install_import_hook
 
 if os.environ.get("AU_JAX_TYPECHECK"):
     # Every annotated shape and type of the package is checked when a function is called.
-    install_import_hook("au_jax", "beartype.beartype")
+    install_import_hook("au_jax", "tests.typechecker.check")
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")

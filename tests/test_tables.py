@@ -11,7 +11,7 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.errors import CommandError
 from au_jax.report.paper_table_files import write_paper_tables
-from configs import bp4d, gft
+from au_jax.config import load
 
 
 def _run(folder: Path, config: Config) -> Path:

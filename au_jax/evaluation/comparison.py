@@ -210,7 +210,7 @@ def paired_differences(
         ("f1_event", events.f1_event, event_counts),
     ):
         metric = with_average(metric)
-        pool = metrics.pooled if by_run is counts else events.pooled_events
+        pool: Any = metrics.pooled if by_run is counts else events.pooled_events
         values, resampled = [], []
         for by_subject in by_run:
             in_order = [by_subject[subject] for subject in subjects]

@@ -8,7 +8,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -29,7 +29,7 @@ class FrameWriter(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(self, *error) -> object: ...
+    def __exit__(self, *error: Any) -> bool | None: ...
 
 
 def predict(

@@ -178,7 +178,7 @@ def project(
 
 
 def lstm_forward(
-    model: LSTMStack, params: Any, features: Float[Array, "B T D"], carry: Carry | None = None
+    model: LSTMStack, params: Any, features: Float[Array | np.ndarray, "B T D"], carry: Carry | None = None
 ) -> tuple[Float[Array, "B T A"], Float[Array, "B T H"], Carry | None]:
     """The LSTM branch (section III-B) on whole videos, or on the next frames of videos.
 
@@ -198,9 +198,9 @@ def lstm_forward(
       >>> scores.shape, hidden.shape, len(carry)
       ((1, 6, 2), (1, 6, 4), 1)
     """
-    scores, new_carry = model.apply({"params": params}, features, None, carry)
-    hidden, _ = model.apply({"params": params}, features, None, carry, method="hidden_states")
-    return scores, hidden, new_carry
+    outputs: Any = model.apply({"params": params}, features, None, carry)
+    hidden: Any = model.apply({"params": params}, features, None, carry, method="hidden_states")
+    return outputs[0], hidden[0], outputs[1]
 
 
 def fusion_forward(model: Fusion, params: Any, batch: dict[str, jax.Array]) -> Float[Array, "N A"]:
@@ -287,7 +287,8 @@ def apply(
     if "hybrid" in systems:
         features = project(fc7, variables["pca"]["mean"], variables["pca"]["components"])
         lstm = make_lstm(config.lstm, num_outputs)
-        lstm_scores, hidden, carry = lstm_forward(lstm, variables["lstm"], features[None], carry)
+        lstm_scores, hidden, new_carry = lstm_forward(lstm, variables["lstm"], features[None], carry)
+        carry = cast(Carry, new_carry)
         branches = {"cnn": logits, "lstm": lstm_scores[0]}
         if config.fusion.variant == "features":
             branches = {"cnn": features, "lstm": hidden[0]}

@@ -259,7 +259,7 @@ def moved_regions(
     known = np.array([f"AU{au}" in DRIVERS for au in aus])
     regions = np.zeros((len(aus), *x.shape), bool)
     for index in np.flatnonzero(known):
-        field = movement[DRIVERS.index(f"AU{aus[index]}")].reshape(*x.shape, 2)
+        field = movement[DRIVERS.index(f"AU{aus[int(index)]}")].reshape(*x.shape, 2)
         regions[index] = activation.moved_region(field)
     return regions, known
 
@@ -343,7 +343,7 @@ def draw_optimal_inputs(inputs: OptimalInputs) -> style.Drawing:
         axes.imshow(both[index], interpolation="bicubic")
         axes.set(xticks=(), yticks=())
         axes.spines[:].set_visible(False)
-        axes.set_title(style.au_title(inputs.aus[index]), fontsize=10.5)
+        axes.set_title(style.au_title(inputs.aus[int(index)]), fontsize=10.5)
         first = int(inputs.scores[index].argmax())
         highest = "highest" if first == index else f"AU {inputs.aus[first]} {inputs.scores[index, first]:.1f}"
         numbers = f"score {inputs.scores[index, index]:.1f} ({highest})"

@@ -16,8 +16,8 @@ from au_jax.descriptors.hog import hog
 from au_jax.descriptors.shape import shape
 from au_jax.descriptors.vgg_face import Weights, vgg_face
 from au_jax.errors import CommandError, DataError
+from au_jax.models.hybrid import cnn_forward
 from au_jax.run_dir import TrainedFold
-from au_jax.systems import anet
 
 _BATCH = 128
 
@@ -76,8 +76,8 @@ def sample_faces(dataset: FaceDataset, subjects: Sequence[str], people: int, per
         raise CommandError(f"--people={people} --frames={per_person}: give 0 (all) or more people and 2 or more frames")
     parts, kept = [], []
     for index in _spread(len(subjects), people or len(subjects)):
-        faces = FaceSet(dataset, (subjects[index],))
-        detected = np.flatnonzero(faces.found)
+        faces = FaceSet(dataset, (str(subjects[int(index)]),))
+        detected = np.flatnonzero(faces.face_detected)
         if len(detected) < 2:
             continue
         rows = detected[_spread(len(detected), per_person)]
@@ -175,7 +175,7 @@ def fc7(network: TrainedFold, images: UInt8[np.ndarray, "N S S 3"]) -> Float32[n
             f"{network.folder} was trained on faces of {size} px and is shown faces of {images.shape[1]} px; take two "
             "runs with the same config.data.image_size"
         )
-    forward = jax.jit(functools.partial(anet.forward, network.model))
+    forward = jax.jit(functools.partial(cnn_forward, network.model))
     variables, place = jax.device_put(network.cnn), np.full((_BATCH, 2), window.start, np.int32)
     return _in_batches(
         lambda crops: forward(variables, {"image": crops, "offset": place, "flip": np.zeros(_BATCH, bool)})[1],

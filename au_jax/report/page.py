@@ -19,7 +19,6 @@ import jax
 import jinja2
 import numpy as np
 from absl import logging
-from ml_collections import ConfigDict
 from PIL import Image
 
 from au_jax import files
@@ -129,8 +128,7 @@ def renew_page(workdir: Path) -> None:
     Example:
       >>> renew_page(run_folder)
     """
-    config = ConfigDict(files.read_json(workdir / "config.json"))
-    _write_page(FinishedRun(workdir, config, None, files.read_json(workdir / "results.json")), {})
+    _write_page(load_run(workdir), {})
 
 
 def _drawings(run: FinishedRun) -> Iterator[tuple[str, str, Callable[[], style.Drawing]]]:

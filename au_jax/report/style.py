@@ -7,6 +7,7 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import matplotlib
 import matplotlib.style
@@ -82,7 +83,7 @@ def system_series(names: Sequence[str]) -> dict[str, Series]:
       >>> series["hybrid"].marker, series["mine"].colour == SKY
       ('o', True)
     """
-    series = {name: Series(display.colour(name), display.marker(name), display.line(name)) for name in names}
+    series = {name: Series(display.colour(name), display.marker(name), cast(Any, display.line(name))) for name in names}
     unknown = [name for name in names if series[name].colour == GREY and name not in ("always_present", "persistence")]
     return series | {name: _OTHERS[index % len(_OTHERS)] for index, name in enumerate(unknown)}
 
@@ -151,7 +152,7 @@ def au_panels(
     columns = max(min(columns, len(aus)), 2)
     rows = -(-len(aus) // columns)
     figure = Figure(figsize=(10.0, round(rows * height + margin, 3)))
-    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    panels = list(cast(Any, figure).subplots(rows, columns, squeeze=False, **options).flat)
     for index in range(len(aus), len(panels)):
         panels[index].remove()
         # The panel above an empty place is the last of its column, which has the numbers of a shared axis.

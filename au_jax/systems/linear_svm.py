@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from au_jax import files
-from au_jax.config import Config
+from au_jax.config import HogSvmConfig
 from au_jax.evaluation import metrics
 from au_jax.systems.base import FoldContext
 from au_jax.systems.pca import fit_components, project
@@ -24,7 +24,7 @@ Examples = tuple[Float32[np.ndarray, "N D"], Int8[np.ndarray, "N A"]]
 class LinearSvms:
     """PCA, then scikit-learn's linear SVM per AU with its cost chosen on validation subjects."""
 
-    def __init__(self, context: FoldContext, system: str, config: Config):
+    def __init__(self, context: FoldContext, system: str, config: HogSvmConfig):
         self._context, self._system, self._config = context, system, config
         self._model: dict[str, np.ndarray] = {}
 

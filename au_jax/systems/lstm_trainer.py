@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.config import Config, to_dict
+from au_jax.config import LSTMConfig, to_dict
 from au_jax.data import sequences
 from au_jax.models.hybrid import lstm_forward, make_lstm
 from au_jax.models.lstm import LSTMStack
@@ -105,7 +105,7 @@ class LSTMTrainer:
         return results
 
 
-def steps_per_epoch(config: Config, frames: int) -> int:
+def steps_per_epoch(config: LSTMConfig, frames: int) -> int:
     """Batches of an epoch: `config.lstm.steps_per_epoch`, or, where that is 0, as many as hold all training frames.
 
     Args:
@@ -115,7 +115,7 @@ def steps_per_epoch(config: Config, frames: int) -> int:
     return config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
 
 
-def grad_threshold(config: Config) -> float | None:
+def grad_threshold(config: LSTMConfig) -> float | None:
     """The loss's gradient threshold; a negative one in the config stands for the margin itself."""
     return None if config.grad_threshold < 0 else config.grad_threshold
 
