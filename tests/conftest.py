@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 # Before JAX is imported: two devices on the CPU, so that data parallelism is tested everywhere.
@@ -17,11 +18,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import jax
 import pytest
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-if os.environ.get("AU_JAX_TYPECHECK"):
-    # Every annotated shape and type of the package is checked when a function is called.
-    install_import_hook("au_jax", "tests.typechecker.check")
+if os.environ.get("AU_JAX_TYPECHECK") != "0":
+    # Every annotated type and shape of the package is checked whenever a function is called; an int may stand for a float.
+    _checker = types.ModuleType("au_jax_type_checker")
+    _checker.__dict__["check"] = beartype(conf=BeartypeConf(is_pep484_tower=True))
+    sys.modules[_checker.__name__] = _checker
+    install_import_hook("au_jax", f"{_checker.__name__}.check")
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -4,9 +4,10 @@ import pytest
 
 from au_jax.config import get_config, load
 from au_jax.data.dataset import FaceSet
+from au_jax.data.preparation import load_dataset
 from au_jax.data.splits import Fold
 from au_jax.run import disk, interval, plan, seconds_to_go
-from au_jax.run_dir import RunDir, load_dataset
+from au_jax.run_dir import RunDir
 from au_jax.systems import get_system
 
 
@@ -33,7 +34,7 @@ def test_steps_are_those_of_the_run(finished, small):
 
 def test_room_on_disk_is_enough_for_the_run_and_not_far_more(finished, small):
     config, dataset = small
-    count = sum(len(records.frames) for records in dataset.load(dataset.subjects))
+    count = sum(len(records.frame_numbers) for records in dataset.load(dataset.subjects))
     needed = sum(
         path.stat().st_size
         for fold in ("fold_00", "fold_01")

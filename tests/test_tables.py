@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from au_jax import files
-from au_jax.config import Config
+from au_jax.config import Config, load
 from au_jax.errors import CommandError
 from au_jax.report.paper_table_files import write_paper_tables
-from au_jax.config import load
 
 
 def _run(folder: Path, config: Config) -> Path:
@@ -28,7 +27,7 @@ def _run(folder: Path, config: Config) -> Path:
 
 @pytest.fixture
 def runs(tmp_path):
-    return [_run(tmp_path / "bp4d", bp4d.get_config("3fold")), _run(tmp_path / "gft", gft.get_config("3fold"))]
+    return [_run(tmp_path / "bp4d", load("bp4d:3fold")), _run(tmp_path / "gft", load("gft:3fold"))]
 
 
 def test_both_tables_have_the_runs_of_their_dataset(runs, tmp_path):

@@ -43,8 +43,8 @@ class DrawnFaces:
             self._records[subject] = Records(
                 labels=labels,
                 landmarks=np.zeros((len(labels), 49, 2), np.float32),
-                frames=np.tile(np.arange(1, frames + 1, dtype=np.int32), videos),
-                found=np.ones(len(labels), bool),
+                frame_numbers=np.tile(np.arange(1, frames + 1, dtype=np.int32), videos),
+                face_detected=np.ones(len(labels), bool),
                 videos=tuple(Video(subject, f"T{n + 1}", n * frames, (n + 1) * frames) for n in range(videos)),
             )
             with tf.io.TFRecordWriter(self.shards(subject)[0]) as writer:
@@ -113,7 +113,7 @@ def make_run(
                     part = slice(video.start, video.stop)
                     arrays[f"{video.key}/scores"] = scores[part]
                     arrays[f"{video.key}/labels"] = labels[part]
-                    arrays[f"{video.key}/frames"] = records.frames[part]
+                    arrays[f"{video.key}/frames"] = records.frame_numbers[part]
             path = workdir / f"fold_{number:02d}" / "scores" / f"{name}.npz"
             files.write_npz(path, arrays)
             scored[name][number] = tables.read_scores(path)

@@ -47,7 +47,7 @@ def _scored_faces(faces) -> Scored:
         records = faces.records(subject)
         for video in records.videos:
             scored.labels[video.key] = records.labels[video.start : video.stop]
-            scored.frames[video.key] = records.frames[video.start : video.stop]
+            scored.frames[video.key] = records.frame_numbers[video.start : video.stop]
             scored.scores[video.key] = scored.labels[video.key].astype(np.float32)
     return scored
 

@@ -26,9 +26,9 @@ def test_sample_is_spread_over_people_and_time(finished):
             sample.images[own], sample.landmarks[own], sample.videos[own], sample.frames[own], strict=True
         ):
             place = next(v for v in records.videos if v.name == video)
-            row = place.start + records.frames[place.start : place.stop].tolist().index(number)
+            row = place.start + records.frame_numbers[place.start : place.stop].tolist().index(number)
             np.testing.assert_array_equal(landmarks, records.landmarks[row])
-            assert records.found[row] and image.std() > 5
+            assert records.face_detected[row] and image.std() > 5
     with pytest.raises(CommandError, match="--people=-1"):
         sample_faces(run.dataset, everyone, people=-1, per_person=10)
 
@@ -45,7 +45,7 @@ def test_fc7_is_that_of_the_system(finished):
     sample = sample_faces(run.dataset, (subject,), 1, 10_000)
     rows = (fc7(run, sample.images) - kept["mean"]) @ kept["components"].T
     stored = files.read_npz(finished / "fold_00" / "hybrid" / "features" / f"{subject}.npz")["features"]
-    found = run.dataset.records(subject).found
+    found = run.dataset.records(subject).face_detected
     np.testing.assert_allclose(rows, stored[found], atol=2e-4)
 
 
