@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from au_jax.labels import PAPER_AUS
 from au_jax.logs import RunLog, read_metrics, tiled
 from au_jax.systems.base import validation_metrics
 
@@ -60,7 +61,7 @@ def test_validation_figures_have_every_au_whose_f1_is_defined():
     labels[:2, 0] = labels[:3, 6] = 1
     scores = np.full((4, 12), -1.0, np.float32)
     scores[0, 0] = scores[:3, 6] = 1.0
-    figures = validation_metrics(scores, labels, lambda scores, labels: np.zeros(4, np.float32))
+    figures = validation_metrics(scores, labels, lambda scores, labels: np.zeros(4, np.float32), PAPER_AUS)
     # AU 1: one hit, one miss: 2 / (2 + 1). AU 12: all hits. The others never occur.
     assert {name: value for name, value in figures.items() if "/" in name} == {
         "f1/AU01": pytest.approx(2 / 3),
