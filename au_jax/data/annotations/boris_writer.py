@@ -114,6 +114,7 @@ def write_boris(
                     "hasVideo": {video: True},
                     "hasAudio": {video: False},
                     "offset": {"1": 0.0},
+                    "display": {video: "Nothing"},
                 },
             }
         },

@@ -111,6 +111,8 @@ def events_of_tiers(
             spans += [(annotation.begin, annotation.end) for annotation in tier.annotations]
         elif homes[tier.name]:
             continue
+        elif code is not None and {*code.rest.split()} & {*_NOTES}:
+            silent.append(tier.name)
         elif code is not None:
             aus.add(code.au)
             if more := [word for word in code.rest.split() if not word.isdigit() and word not in (*_CHILDREN, POINT)]:

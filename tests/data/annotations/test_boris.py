@@ -42,6 +42,41 @@ def project(tmp_path):
     return make
 
 
+TABULAR = (
+    "Observation id\tObservation date\tDescription\tObservation duration\tObservation type\tSource\t"
+    "Time offset (s)\tMedia duration (s)\tFPS\tSubject\tBehavior\tBehavioral category\tBehavior type\tTime\t"
+    "Media file name\tImage index\tImage file path\tComment\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU12\t\tSTART\t6.000\ta.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU12\t\tSTOP\t7.500\ta.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU4\t\tSTART\t8.000\ta.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU4\t\tSTOP\t9.000\ta.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU6\t\tSTART\t14.000\tb.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU6\t\tSTOP\t16.000\tb.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU12\t\tSTART\t17.000\tb.mp4\t1\tNA\t\n"
+    "o\t2026-11-01 10:00:00\t\t12.000\tMedia file(s)\tplayer #1:a.mp4;b.mp4\t5\t10.000;10.000\t25.000;25.000\t"
+    "Anna\tAU12\t\tSTOP\t18.000\tb.mp4\t1\tNA\t\n"
+)
+AGGREGATED = (
+    "Observation id,Observation date,Description,Observation type,Source,Time offset (s),Coding duration,"
+    "Media duration (s),FPS (frame/s),Subject,Observation duration by subject by observation,Behavior,"
+    "Behavioral category,Behavior type,Start (s),Stop (s),Duration (s),Media file name,Image index start,"
+    "Image index stop,Image file path start,Image file path stop,Comment start,Comment stop\n"
+    "o,2026-11-01 10:00:00,,Media file,player #1:a.mp4;b.mp4,5,12.000,10.000;10.000,25.000;25.000,Anna,"
+    "5.5,AU4,Not defined,STATE,8.000,9.000,1.000,a.mp4,1,1,,,,\n"
+    "o,2026-11-01 10:00:00,,Media file,player #1:a.mp4;b.mp4,5,12.000,10.000;10.000,25.000;25.000,Anna,"
+    "5.5,AU6,Not defined,STATE,14.000,16.000,2.000,b.mp4,1,1,,,,\n"
+    "o,2026-11-01 10:00:00,,Media file,player #1:a.mp4;b.mp4,5,12.000,10.000;10.000,25.000;25.000,Anna,"
+    "5.5,AU12,Not defined,STATE,6.000,7.500,1.500,a.mp4,1,1,,,,\n"
+    "o,2026-11-01 10:00:00,,Media file,player #1:a.mp4;b.mp4,5,12.000,10.000;10.000,25.000;25.000,Anna,"
+    "5.5,AU12,Not defined,STATE,17.000,18.000,1.000,b.mp4,1,1,,,,\n"
+)
 SMILE = [[1.0, "", "AU12", "", "", 25], [2.5, "", "AU12", "", "", "NA"]]
 
 
@@ -158,6 +193,52 @@ def test_packed_projects(project, tmp_path):
     packed.write_bytes(gzip.compress(path.read_bytes())[:-20])
     with pytest.raises(DataError, match="cannot be read"):
         read_boris(packed)
+
+
+@pytest.mark.parametrize("name, text", [("t.tsv", TABULAR), ("t.csv", AGGREGATED)])
+def test_exports_of_boris_come_back_to_the_clock_of_each_video(tmp_path, name, text):
+    # Two videos of 10 s in a queue and an offset of 5 s; BORIS itself says that AU 6 begins in b.mp4, at 14 s of its clock.
+    path = tmp_path / name
+    path.write_text(text)
+    first = read_boris(path, media="a.mp4", aus=(9,))
+    assert first.events == tuple(
+        Event(au, *times, person="Anna") for au, *times in ((12, 1.0, 2.5), (4, 3.0, 4.0), (6, 9.0, 10.0))
+    )
+    assert first.aus == (4, 6, 9, 12) and first.media == ("a.mp4", "b.mp4")
+    second = read_boris(path, media="b.mp4", person="Anna")
+    assert second.events == tuple(Event(au, *times, person="Anna") for au, *times in ((6, 0.0, 1.0), (12, 2.0, 3.0)))
+    with pytest.raises(DataError, match="shows a.mp4, b.mp4; say which video"):
+        read_boris(path)
+
+
+def test_an_export_without_an_offset_says_so(tmp_path):
+    path = tmp_path / "old.csv"
+    rows = "1,No focal subject,AU12,,START\n2.5,No focal subject,AU12,hm,STOP\n"
+    path.write_text("Observation id,x\n\nTime,Subject,Behavior,Comment,Status\n" + rows)
+    codes = read_boris(path)
+    assert codes.events == (Event(12, 1.0, 2.5, comment="hm"),)
+    assert [problem.kind for problem in codes.problems] == ["clock not known"]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a,b\n1,2\n", "is no export of BORIS events"),
+        ("Behavior,Time,Status\nAU12,x,START\n", "line 2: its time cannot be read"),
+        ("Behavior,Time,Status\nAU12,1,GO\n", "line 2: its time cannot be read"),
+        ("Behavior,Time,Status\nsmile,1,START\n", "no behaviour is an AU"),
+        (
+            TABULAR.replace("player #1:a.mp4;b.mp4", "player #1:a.mp4|player #2:b.mp4"),
+            "do not hold the delay of player 2",
+        ),
+    ],
+)
+def test_exports_that_cannot_be_read_are_one_line(tmp_path, text, message):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_boris(path, media="b.mp4")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
