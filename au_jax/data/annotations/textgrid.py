@@ -169,7 +169,8 @@ def _tiers(path: Path, text: str, problems: list[Problem]) -> Iterator[Tier]:
 
     for where in ("file type", "object class"):
         following("string", f"the {where}")
-    number("the header"), number("the header")
+    for _ in ("xmin", "xmax"):
+        number("the header")
     if following("flag", "the header") != "exists":
         return
     told, read = int(number("the header")), 0
@@ -182,7 +183,8 @@ def _tiers(path: Path, text: str, problems: list[Problem]) -> Iterator[Tier]:
         where = f"tier {read}"
         tier = Tier(" ".join(following("string", where).split()))
         where = f"tier {tier.name!r}"
-        number(where), number(where)
+        for _ in ("xmin", "xmax"):
+            number(where)
         size = int(number(where))
         if not 0 <= size <= _MOST:
             raise DataError(f"{path}: {where} has {size} intervals; save it from Praat again")
