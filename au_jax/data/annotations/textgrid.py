@@ -8,6 +8,7 @@ Praat's text is a row of free-standing numbers, "strings" and <flags>; everythin
 long form and the short form one.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,7 +166,10 @@ def _tiers(path: Path, text: str, problems: list[Problem]) -> Iterator[Tier]:
         raise DataError(f"{path} ends within {where}; save it from Praat again")
 
     def number(where: str) -> float:
-        return float(following("number", where))
+        value = float(following("number", where))
+        if not math.isfinite(value):
+            raise DataError(f"{path}: {where} has a number that is too large; save it from Praat again")
+        return value
 
     for where in ("file type", "object class"):
         following("string", f"the {where}")
