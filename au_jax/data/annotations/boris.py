@@ -116,7 +116,7 @@ def _read_project(path: Path, wanted: str, media: str) -> EventCodes:
         raise DataError(
             f"{where}: is damaged ({type(error).__name__}: {error}); open it in BORIS and save it again"
         ) from error
-    if any(math.isnan(row.time) for row in rows):
+    if any(not math.isfinite(row.time) for row in rows):
         raise DataError(f"{where}: has events without a time; code it again from its video")
     known = {code: parse_codes(code) or parse_codes(text) for code, (_, text) in ethogram.items()}
     media_names = _media_names(observation)

@@ -252,7 +252,7 @@ def events_from_labels(
     coded = (labels != MISSING).any(0)
     inside = (labels != MISSING).any(1)
     events: list[Event] = []
-    for column in np.flatnonzero(coded):
+    for column in np.flatnonzero(coded).tolist():
         codes = labels[:, column].astype(np.int16)
         grade = np.zeros(len(codes), np.int16) if intensities is None else intensities[:, column].astype(np.int16)
         kind = np.where(codes == PRESENT, 1 + np.maximum(grade, 0), np.where((codes == MISSING) & inside, -1, 0))
@@ -279,7 +279,7 @@ def events_from_labels(
     whole = len(spans) == 1 and inside.all()
     return EventCodes(
         tuple(sorted(events, key=lambda event: (event.onset, event.au))),
-        tuple(int(aus[int(column)]) for column in np.flatnonzero(coded)),
+        tuple(int(aus[column]) for column in np.flatnonzero(coded).tolist()),
         () if whole else spans,
     )
 
@@ -314,14 +314,14 @@ def labels_from_scores(
       [[-1, 1, 1, 1, 1, 1, -1, -1, -1, -1]]
     """
     scores = np.asarray(scores, np.float64)
-    begins = np.broadcast_to(np.asarray(on, np.float64), scores.shape[1:])
-    ends_at = begins if off is None else np.broadcast_to(np.asarray(off, np.float64), scores.shape[1:])
-    if (ends_at > begins).any():
+    begin_above = np.broadcast_to(np.asarray(on, np.float64), scores.shape[1:])
+    end_below = begin_above if off is None else np.broadcast_to(np.asarray(off, np.float64), scores.shape[1:])
+    if (end_below > begin_above).any():
         raise ValueError("the threshold at which events end is above that at which they begin")
     ends, starts = frame_ends(np.asarray(times, np.float64)), np.asarray(times, np.float64)
     unscored = np.isnan(scores)
     with np.errstate(invalid="ignore"):
-        state = np.where(scores > begins, 1, np.where(unscored | ~(scores > ends_at), 0, -1))
+        state = np.where(scores > begin_above, 1, np.where(unscored | ~(scores > end_below), 0, -1))
     decided = np.where(state >= 0, np.arange(len(scores))[:, None], -1)
     last = np.maximum.accumulate(decided, axis=0)
     present = np.where(last >= 0, np.take_along_axis(state, np.maximum(last, 0), axis=0), 0) == 1

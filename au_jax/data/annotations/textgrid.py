@@ -8,6 +8,7 @@ Praat's text is a row of free-standing numbers, "strings" and <flags>; everythin
 long form and the short form one.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,11 +166,14 @@ def _tiers(path: Path, text: str, problems: list[Problem]) -> Iterator[Tier]:
         raise DataError(f"{path} ends within {where}; save it from Praat again")
 
     def number(where: str) -> float:
-        return float(following("number", where))
+        value = float(following("number", where))
+        if not math.isfinite(value):
+            raise DataError(f"{path}: {where} has a number that is too large; save it from Praat again")
+        return value
 
     for where in ("file type", "object class"):
         following("string", f"the {where}")
-    for _ in range(2):
+    for _ in ("xmin", "xmax"):
         number("the header")
     if following("flag", "the header") != "exists":
         return
@@ -183,7 +187,7 @@ def _tiers(path: Path, text: str, problems: list[Problem]) -> Iterator[Tier]:
         where = f"tier {read}"
         tier = Tier(" ".join(following("string", where).split()))
         where = f"tier {tier.name!r}"
-        for _ in range(2):
+        for _ in ("xmin", "xmax"):
             number(where)
         size = int(number(where))
         if not 0 <= size <= _MOST:
