@@ -581,6 +581,8 @@ def _defaults() -> Config:
     blocks = plugin_blocks()
     if not blocks:
         return Config()
+    if taken := [name for name in blocks if hasattr(Config, name)]:
+        raise ConfigError(f"a system of another package is called {taken[0]}, as a section of the config; rename it")
     fields_ = [(name, block, block()) for name, block in blocks.items()]
     return make_dataclass("Config", fields_, bases=(Config,), frozen=True, kw_only=True)()
 

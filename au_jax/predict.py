@@ -1,6 +1,7 @@
 """AUs of a video with a finished run: `python -m au_jax.predict --run=runs/demo --video=clip.mp4 --out=clip.csv`.
 
-Writes a row for every frame as it comes (`au_jax.inference.streaming`).
+Writes a row for every frame as it comes (`au_jax.inference.streaming`). Of several people one is scored: the largest face of
+the first frame with any, then the face nearest to where it was; crop the video for another.
 """
 
 from pathlib import Path

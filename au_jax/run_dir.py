@@ -176,7 +176,7 @@ class RunDir:
         """The metrics of every epoch, a line of JSON each."""
         return self.logs / "metrics.jsonl"
 
-    def resolved_config(self) -> dict[str, Any]:
+    def resolved_config(self) -> Any:
         """The content of config.json, as it was written.
 
         Raises:

@@ -232,7 +232,6 @@ def test_choices_are_those_of_the_modules_that_use_them():
     from au_jax.evaluation.thresholds import POLICIES
     from au_jax.models import cnn, fusion, lstm
     from au_jax.synthfacs import PRESETS
-    from au_jax.systems import SYSTEMS, hybrid
     from au_jax.systems.cpm.sample_selection import RELABELLINGS
     from au_jax.training.losses import LABEL_REDUCTIONS
 
@@ -241,29 +240,38 @@ def test_choices_are_those_of_the_modules_that_use_them():
         "data.source": READERS, "data.preset": PRESETS, "data.cache": device_cache.CACHES,
         "protocol.threshold": ("zero", *POLICIES), "cnn.variant": cnn.VARIANTS, "cnn.dtype": cnn.DTYPES,
         "cnn.sampling": input_pipeline.SAMPLINGS, "cnn.label_reduction": LABEL_REDUCTIONS, "lstm.kernel": lstm.KERNELS,
-        "fusion.variant": fusion.VARIANTS, "fusion.train_on": hybrid.TRAIN_ON, "cpm.relabelling": RELABELLINGS,
+        "fusion.variant": fusion.VARIANTS, "cpm.relabelling": RELABELLINGS,
         "evaluation.f1_norm": F1_NORM_DEFINITIONS,
     }.items():  # fmt: skip
         assert set(allowed[name].removeprefix("one of ").split(", ")) == set(choices), name
-    assert set(configuration.SYSTEMS) == set(SYSTEMS)
 
 
 @pytest.fixture
 def other_systems(monkeypatch):
     """Installs systems of other packages, for a while: (name, class) pairs."""
+    from au_jax.systems import get_system
+
+    def clear():
+        get_system.cache_clear()
+        configuration._defaults.cache_clear()
 
     def install(*systems):
         points = [
-            types.SimpleNamespace(name=name, value=f"other:{name}", load=lambda one=one: one) for name, one in systems
+            types.SimpleNamespace(name=name, value=f"other:{name}", dist=None, load=lambda one=one: one)
+            for name, one in systems
         ]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
-        configuration._other_systems.cache_clear()
-        configuration._defaults.cache_clear()
+        clear()
 
     yield install
     monkeypatch.undo()
-    configuration._other_systems.cache_clear()
-    configuration._defaults.cache_clear()
+    clear()
+
+
+def _system(name, block=None):
+    from au_jax.systems.base import System
+
+    return type(name.title(), (System,), {"name": name, "config_block": block})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,9 +280,7 @@ class NearestConfig(Block):
 
 
 def test_a_system_of_another_package_brings_its_section(other_systems):
-    nearest = types.SimpleNamespace(name="nearest", config_block=NearestConfig)
-    plain = types.SimpleNamespace(name="plain", config_block=None)
-    other_systems(("nearest", nearest), ("plain", plain), ("anet", None))
+    other_systems(("nearest", _system("nearest", NearestConfig)), ("plain", _system("plain")))
     config = get_config()
     assert config.nearest.neighbours == 5
     config.systems = ("nearest", "plain", "anet")
@@ -291,17 +297,23 @@ def test_a_system_of_another_package_brings_its_section(other_systems):
     assert with_defaults({"nearest": {"neighbours": 9}})["nearest"]["neighbours"] == 9
 
 
-@pytest.mark.parametrize("name", ["cnn", "hybrid"])
-def test_a_system_with_a_name_that_is_taken_is_refused(other_systems, name):
-    other_systems(("mine", types.SimpleNamespace(name=name, config_block=NearestConfig)))
-    with pytest.raises(ConfigError, match=f"the system {name} .*has the name of another"):
+def test_a_system_with_the_name_of_a_section_or_of_another_system_is_refused(other_systems):
+    other_systems(("cnn", _system("cnn", NearestConfig)))
+    with pytest.raises(ConfigError, match="is called cnn, as a section of the config"):
+        get_config()
+    other_systems(("hybrid", _system("hybrid", NearestConfig)))
+    with pytest.raises(ConfigError, match="adds a system called hybrid, which au_jax has itself"):
         get_config()
 
 
-def test_a_system_that_cannot_be_loaded_is_named(other_systems):
+def test_a_system_that_cannot_be_loaded_is_refused_where_it_is_asked_for(other_systems):
     other_systems(("mine", object()))
-    with pytest.raises(ConfigError, match="the system mine .*cannot be loaded"):
-        get_config()
+    config = get_config()
+    config.systems = ("mine",)
+    from au_jax.systems import get_system
+
+    with pytest.raises(ConfigError, match="the system mine of .*other:mine.* is no class"):
+        get_system("mine")
 
 
 @pytest.mark.slow

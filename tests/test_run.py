@@ -16,6 +16,7 @@ from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold
 from au_jax.errors import UserError
 from au_jax.run import check_config, run, run_system
+from au_jax.systems.base import System
 
 pytestmark = pytest.mark.optax
 
@@ -260,7 +261,7 @@ def test_a_negative_size_is_refused_and_another_size_is_another_dataset(config):
 
 @pytest.mark.parametrize("subject", ["S004", "S005"])
 def test_scores_that_are_not_finite_are_neither_calibrated_nor_saved(context, dataset, monkeypatch, subject):
-    class Broken:
+    class Broken(System):
         def __init__(self, context):
             pass
 

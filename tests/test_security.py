@@ -122,7 +122,7 @@ def test_a_picture_of_60000_by_60000_is_refused_by_its_header(tmp_path, form):
     content = png_of(60000, 60000) if form == "png" else jpeg_of(60000, 60000, tmp_path)
     path = tmp_path / f"1.{form}"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"1\.{form} is a picture of .* pixels, more than"):
+    with pytest.raises(UserError, match=rf"1\.{form} is an image of .* pixels, more than"):
         read_picture(path)
 
 

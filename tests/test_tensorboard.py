@@ -61,13 +61,13 @@ def test_validation_figures_have_every_au_whose_f1_is_defined():
     labels[:2, 0] = labels[:3, 6] = 1
     scores = np.full((4, 12), -1.0, np.float32)
     scores[0, 0] = scores[:3, 6] = 1.0
-    figures = validation_metrics(scores, labels, lambda scores, labels: np.zeros(4, np.float32), PAPER_AUS)
+    metrics = validation_metrics(scores, labels, lambda scores, labels: np.zeros(4, np.float32), PAPER_AUS)
     # AU 1: one hit, one miss: 2 / (2 + 1). AU 12: all hits. The others never occur.
-    assert {name: value for name, value in figures.items() if "/" in name} == {
+    assert {name: value for name, value in metrics.items() if "/" in name} == {
         "f1/AU01": pytest.approx(2 / 3),
         "f1/AU12": 1.0,
     }
-    assert figures["f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics["f1"] == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_a_run_shows_losses_rates_every_aus_f1_crops_and_filters(finished):

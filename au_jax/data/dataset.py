@@ -95,7 +95,7 @@ class FaceDataset:
       [[-1], [1]]
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, aus: Sequence[int] | None = None):
+    def __init__(self, builder: Any, aus: Sequence[int] | None = None):
         self._builder = builder
         # A FeaturesDict; TFDS leaves the types of its entries open.
         self._features: Any = builder.info.features

@@ -40,7 +40,7 @@ class Weights:
       average: what is subtracted from RGB 0..255, [3] or [S, S, 3] float32.
     """
 
-    params: dict[str, dict[str, np.ndarray]]
+    params: dict[str, dict[str, np.ndarray | jax.Array]]
     average: np.ndarray
 
     @property

@@ -36,7 +36,7 @@ def distributions(means: Float[np.ndarray, "S D"], median_of: str = "values") ->
     return squeezed / squeezed.sum(1, keepdims=True)
 
 
-def js_divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def js_divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray | np.floating:
     """Jensen-Shannon divergence over the last axis, natural logarithm (Eq. 5). Tested against SciPy's distance.
 
     Args:

@@ -23,7 +23,6 @@ from jaxtyping import Float, Float32, UInt8
 from au_jax import files
 from au_jax.errors import DataError
 from au_jax.labels import AU_NAMES
-from au_jax.run_dir import fold_name
 
 if TYPE_CHECKING:
     from au_jax.inference.detector import Detector
@@ -70,7 +69,7 @@ class ExportedDetector:
             for fold in folds
         ]
 
-    def score(self, faces: UInt8[np.ndarray, "T S S 3"]) -> Scores:
+    def score(self, faces: np.ndarray) -> Scores:
         """Scores of one video.
 
         Args:
@@ -179,6 +178,8 @@ def export(
     detector = Detector.from_run(run, folds, systems)
     config = detector.config
     folds = list(folds) if folds else list(range(len(detector.folds)))
+    from au_jax.run_dir import fold_name
+
     names = [f"{fold_name(number)}.npz" for number in range(len(folds))]
     preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
     manifest = {

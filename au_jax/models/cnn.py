@@ -12,6 +12,8 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Float32
 
 from au_jax.errors import ConfigError
@@ -229,7 +231,7 @@ class GroupedConv(nn.Module):
     groups: int
     std: float | None
     bias: float
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w K"]:
@@ -285,14 +287,14 @@ class AlexNet(nn.Module):
     pool_rounding: str = "ceil"
     width: float = 1.0
     dropout: float = 0.5
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def _channels(self, channels: int) -> int:
         return max(round(channels * self.width / self.groups), 1) * self.groups
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "B H W 3"], train: bool = False
+        self, x: Float[Array | np.ndarray, "B H W 3"], train: bool = False
     ) -> tuple[Float32[Array, "B A"], dict[str, jax.Array]]:
         """Runs the network.
 

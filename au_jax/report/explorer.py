@@ -77,7 +77,7 @@ def decode(dataset: FaceDataset, places: Sequence[Place]) -> list[UInt8[np.ndarr
     indices = []
     for place in places:
         part = videos.get(place.key, slice(0, 0))
-        index = part.start + place.row
+        index = int(part.start + place.row)
         if index >= part.stop or faces.frame_numbers[index] != place.frame:
             raise DataError(
                 f"frame {place.frame} of {place.key} has scores but no picture; the dataset is not that of the run"

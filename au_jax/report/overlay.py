@@ -103,7 +103,7 @@ def _draw_bars(
     for row, au in enumerate(aus):
         top = (_MARGIN / 2 + row * _ROW) * unit
         present = bool(systems) and systems[0][1][row] > 0
-        ink, font = style.BLACK if present else style.GREY, _font(round(_TEXT * unit), present)
+        ink, font = style.BLACK if present else style.GREY, _font(round(_TEXT * unit), bool(present))
         draw.text((left + (_MARGIN + _NUMBER - 6) * unit, top), str(au), fill=ink, font=font, anchor="ra")
         draw.text((left + (_MARGIN + _NUMBER) * unit, top), AU_NAMES.get(au, ""), fill=ink, font=font)
         top += (_TEXT + 3) * unit

@@ -9,6 +9,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from au_jax import files
+from au_jax.config import typed
 from au_jax.errors import UserError
 from au_jax.run import check_config
 from experiments import reproduce, scales
@@ -58,7 +59,7 @@ def test_the_command_of_a_run_makes_its_config(raw, monkeypatch):
     # The config's own fields are looked for there.
     monkeypatch.setattr(sys, "argv", ["main", *ours.command("gft", "cross", 1)])
     values(sys.argv)
-    assert values.config.to_json() == ours.config("gft", "cross", 1).to_json()
+    assert typed(values.config) == ours.config("gft", "cross", 1)
     assert values.workdir == "folder with spaces/gft_cross_seed1"
 
 

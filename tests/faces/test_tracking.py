@@ -80,7 +80,7 @@ def test_landmarks_of_a_photograph_are_where_a_person_sees_them(photograph):
 
 
 def test_inner_landmarks_leave_out_jaw_and_inner_mouth_corners():
-    numbered = np.stack([np.arange(68), np.arange(68)], 1)
+    numbered = np.stack([np.arange(68), np.arange(68)], 1).astype(np.float32)
     assert inner_landmarks(numbered)[:, 0].tolist() == [n for n in range(17, 68) if n not in (60, 64)]
 
 

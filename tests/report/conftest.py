@@ -13,7 +13,7 @@ from PIL import Image
 
 from au_jax import files
 from au_jax.config import get_config, load
-from au_jax.data.dataset import Records, Video
+from au_jax.data.dataset import FaceDataset, Records, Video
 from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
@@ -21,7 +21,7 @@ from au_jax.labels import PAPER_AUS
 from au_jax.report import style
 
 
-class DrawnFaces:
+class DrawnFaces(FaceDataset):
     """A dataset with what the report asks of `FaceDataset`; subjects may have any name."""
 
     def __init__(

@@ -186,7 +186,7 @@ def test_a_protocol_that_the_paper_has_not_is_refused(tmp_path, paper_run_maker)
 
 def test_what_is_no_run_or_not_finished_is_refused(tmp_path, paper_run_maker):
     _refused(TABLE_II, [], "--runs names no run")
-    _refused(TABLE_II, [tmp_path / "none"], "none is no run")
+    _refused(TABLE_II, [tmp_path / "none"], "none is not a run")
     folder = paper_run_maker(tmp_path / "x", "bp4d", "10fold")
     results = json.loads((folder / "results.json").read_text())
     results["folds"]["finished"].remove(4)

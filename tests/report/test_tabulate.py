@@ -1,7 +1,10 @@
 """The rows of the page's tables, from results made by hand."""
 
+from pathlib import Path
+
 import pytest
 
+from au_jax.config import Config
 from au_jax.labels import PAPER_AUS
 from au_jax.report import tabulate
 from au_jax.run_dir import FinishedRun
@@ -18,7 +21,7 @@ def _metrics(value: float | None, low: float | None = None, high: float | None =
 def _run(always: float | None, persistence: float = 99.0, **systems: float | None) -> FinishedRun:
     systems = {name: _metrics(value, 10.04, 90.06) for name, value in systems.items()}
     results = {"systems": systems, "always_present": _metrics(always), "persistence": _metrics(persistence)}
-    return FinishedRun(None, None, None, results)
+    return FinishedRun(Path("runs/x"), Config(), None, results)
 
 
 def test_cells_have_one_digit_an_interval_where_there_is_one_and_the_best_marked():

@@ -3,6 +3,7 @@
 import numpy as np
 
 from au_jax.inference.writers import Detections
+from au_jax.labels import PAPER_AUS
 from au_jax.report import timeline
 
 
@@ -53,8 +54,11 @@ def _detections(aus: int) -> Detections:
     success = np.ones(count, bool)
     success[900:1000] = False
     scores = {name: generator.normal(size=(count, aus)).astype(np.float32) for name in ("anet", "hybrid")}
-    boxes, landmarks = np.zeros((count, 4), np.float32), np.zeros((count, 49, 2), np.float32)
-    return Detections(np.arange(count), np.arange(count) / 25, success, np.ones(count), boxes, landmarks, scores)
+    boxes, landmarks = np.zeros((count, 4), np.float32), np.zeros((count, 68, 2), np.float32)
+    confidence = np.ones(count, np.float32)
+    return Detections(
+        PAPER_AUS[:aus], np.arange(count), np.arange(count) / 25, success, confidence, boxes, landmarks, scores
+    )
 
 
 def test_a_new_video_is_averaged_over_stretches_and_says_how_often_aus_are_present(pixels_of):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.optax
 def untrained(context):
     anet = ANet(context)
     anet._mean = np.zeros((40, 40, 3), np.float32)
-    anet._params = initial_params(make_cnn(context.config.cnn), context.config.data.crop_size, jax.random.key(0))
+    anet._params = initial_params(make_cnn(context.config.cnn, 12), context.config.data.crop_size, jax.random.key(0))
     return anet
 
 

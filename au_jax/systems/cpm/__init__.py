@@ -120,7 +120,7 @@ class Cpm(System):
         video = np.repeat(np.arange(len(faces.videos)), [len(video) for video in faces.videos])
         video = np.where(faces.face_detected, video, -1).astype(np.int32)
         ends = np.cumsum(faces.lengths)[:-1]
-        longest = max(-(-length // step) for length in faces.lengths)
+        longest = max(-(-int(length) // step) for length in faces.lengths)
         shape = (_round_up(len(faces.subjects), 8), _round_up(longest, 8))
         gathered, places = np.zeros((*shape, rows.shape[1]), np.float32), np.full(shape, -1, np.int32)
         for number, (part, own) in enumerate(zip(np.split(rows, ends), np.split(video, ends), strict=True)):
