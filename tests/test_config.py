@@ -7,6 +7,7 @@ import sys
 import tomllib
 import types
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import ml_collections
@@ -256,10 +257,10 @@ def other_systems(monkeypatch):
         configuration._defaults.cache_clear()
 
     def install(*systems):
-        points = [
-            types.SimpleNamespace(name=name, value=f"other:{name}", dist=None, load=lambda one=one: one)
-            for name, one in systems
-        ]
+        module = types.ModuleType("other_systems")
+        module.__dict__.update(systems)
+        monkeypatch.setitem(sys.modules, "other_systems", module)
+        points = [EntryPoint(name, f"other_systems:{name}", "au_jax.systems") for name, _ in systems]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
         clear()
 
@@ -312,7 +313,7 @@ def test_a_system_that_cannot_be_loaded_is_refused_where_it_is_asked_for(other_s
     config.systems = ("mine",)
     from au_jax.systems import get_system
 
-    with pytest.raises(ConfigError, match="the system mine of .*other:mine.* is no class"):
+    with pytest.raises(ConfigError, match="the system mine of .*other_systems:mine.* is no class"):
         get_system("mine")
 
 

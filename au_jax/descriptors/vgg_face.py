@@ -41,7 +41,7 @@ class Weights:
     """
 
     params: dict[str, dict[str, np.ndarray | jax.Array]]
-    average: np.ndarray
+    average: np.ndarray | jax.Array
 
     @property
     def side(self) -> int:

@@ -98,7 +98,10 @@ def make_fusion(config: FusionConfig, num_outputs: int) -> Fusion:
 
 
 def subtract_mean(
-    image: UInt8[Array, "C C 3"], mean: Float32[Array, "S S 3"], offset: Int32[Array, " 2"], flip: Bool[Array, ""]
+    image: UInt8[Array | np.ndarray, "C C 3"],
+    mean: Float32[Array | np.ndarray, "S S 3"],
+    offset: Int32[Array | np.ndarray, " 2"],
+    flip: Bool[Array | np.ndarray, ""],
 ) -> Float32[Array, "C C 3"]:
     """Subtracts the mean face where the crop was cut, and mirrored if the crop was, as Caffe's data layer does.
 
@@ -124,7 +127,7 @@ def subtract_mean(
 
 
 def cnn_forward(
-    model: AlexNet, variables: dict[str, Any], batch: dict[str, jax.Array]
+    model: AlexNet, variables: dict[str, Any], batch: dict[str, Any]
 ) -> tuple[Float32[Array, "B A"], Float32[Array, "B D"]]:
     """The CNN branch (section III-A) on a batch of crops.
 
@@ -203,7 +206,7 @@ def lstm_forward(
     return outputs[0], hidden[0], outputs[1]
 
 
-def fusion_forward(model: Fusion, params: Any, batch: dict[str, jax.Array]) -> Float[Array, "N A"]:
+def fusion_forward(model: Fusion, params: Any, batch: dict[str, Any]) -> Float[Array, "N A"]:
     """The fusion network (section III-C) on the two branches' rows of the same frames.
 
     Args:
