@@ -2,7 +2,7 @@
 
 import json
 
-import numpy as np
+import jax
 import pytest
 
 from au_jax import files
@@ -93,7 +93,7 @@ def test_a_trained_fold_has_its_network_and_subjects(finished):
     assert fold.test_subjects == tuple(RunDir(finished).split()["folds"][1]["test"])
     assert fold.cnn["mean"].shape == (40, 40, 3) and fold.window == slice(2, 38)
     assert fold.thresholds.shape == (12,) and set(fold.test_subjects) <= set(fold.dataset.subjects)
-    outputs = fold.model.apply({"params": fold.cnn["params"]}, np.zeros((1, 36, 36, 3), np.float32), train=False)
+    outputs = fold.model.apply({"params": fold.cnn["params"]}, jax.numpy.zeros((1, 36, 36, 3)), train=False)
     assert outputs[0].shape == (1, 12)
     with pytest.raises(UserError, match="is not trained to its end"):
         TrainedFold(finished, 7).cnn  # noqa: B018

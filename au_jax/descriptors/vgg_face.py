@@ -40,8 +40,8 @@ class Weights:
       average: what is subtracted from RGB 0..255, [3] or [S, S, 3] float32.
     """
 
-    params: dict[str, dict[str, np.ndarray | jax.Array]]
-    average: np.ndarray | jax.Array
+    params: dict[str, Any]
+    average: Any
 
     @property
     def side(self) -> int:

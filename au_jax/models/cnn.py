@@ -12,7 +12,6 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Float32
 
@@ -153,9 +152,7 @@ def local_response_norm(
     return (x * jnp.exp(-beta * jnp.log(k + (alpha / size) * total))).astype(dtype)
 
 
-def max_pool(
-    x: Float[Array | np.ndarray, "B H W C"], window: int, stride: int, rounding: str
-) -> Float[Array | np.ndarray, "B h w C"]:
+def max_pool(x: Float[Array, "B H W C"], window: int, stride: int, rounding: str) -> Float[Array, "B h w C"]:
     """Maximum over square windows, with Caffe's ("ceil") or the usual ("floor") number of windows.
 
     With "ceil" the last window may hang over the lower and right edge; what is outside does not count. Written as a
@@ -236,7 +233,7 @@ class GroupedConv(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array | np.ndarray, "B H W C"]) -> Float[Array, "B h w K"]:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w K"]:
         channels_in = x.shape[-1]
         if channels_in % self.groups or self.channels % self.groups:
             raise ConfigError(
@@ -296,7 +293,7 @@ class AlexNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array | np.ndarray, "B H W 3"], train: bool = False
+        self, x: Float[Array, "B H W 3"], train: bool = False
     ) -> tuple[Float32[Array, "B A"], dict[str, jax.Array]]:
         """Runs the network.
 

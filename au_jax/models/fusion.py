@@ -45,7 +45,10 @@ class Fusion(nn.Module):
 
     @nn.compact
     def __call__(
-        self, cnn_scores: Float[Array, "*rest C"], lstm_scores: Float[Array, "*rest L"], train: bool = False
+        self,
+        cnn_scores: Float[Array, "*rest C"],
+        lstm_scores: Float[Array, "*rest L"],
+        train: bool = False,
     ) -> Float[Array, "*rest A"]:
         """Logits of frames.
 

@@ -98,10 +98,10 @@ def make_fusion(config: FusionConfig, num_outputs: int) -> Fusion:
 
 
 def subtract_mean(
-    image: UInt8[Array | np.ndarray, "C C 3"],
+    image: UInt8[Array, "C C 3"],
     mean: Float32[Array | np.ndarray, "S S 3"],
-    offset: Int32[Array | np.ndarray, " 2"],
-    flip: Bool[Array | np.ndarray, ""],
+    offset: Int32[Array, " 2"],
+    flip: Bool[Array, ""],
 ) -> Float32[Array, "C C 3"]:
     """Subtracts the mean face where the crop was cut, and mirrored if the crop was, as Caffe's data layer does.
 

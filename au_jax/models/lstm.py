@@ -13,7 +13,6 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from au_jax.errors import ConfigError
@@ -270,11 +269,11 @@ class LSTMStack(nn.Module):
 
     def hidden_states(
         self,
-        features: Float[Array | np.ndarray, "B T D"],
-        reset: Bool[Array | np.ndarray, "B T"] | None = None,
+        features: Float[Array, "B T D"],
+        reset: Bool[Array, "B T"] | None = None,
         carry: Carry | None = None,
         train: bool = False,
-    ) -> tuple[Float[Array | np.ndarray, "B T H"], Carry | None]:
+    ) -> tuple[Float[Array, "B T H"], Carry | None]:
         """Output of the last LSTM layer before dropout and head, [B, T, hidden] (2 hidden if bidirectional), and carry.
 
         Arguments and errors as in `__call__`; use it with `model.apply(..., method="hidden_states")`.
@@ -305,11 +304,11 @@ class LSTMStack(nn.Module):
 
     def __call__(
         self,
-        features: Float[Array | np.ndarray, "B T D"],
-        reset: Bool[Array | np.ndarray, "B T"] | None = None,
+        features: Float[Array, "B T D"],
+        reset: Bool[Array, "B T"] | None = None,
         carry: Carry | None = None,
         train: bool = False,
-    ) -> tuple[Float[Array | np.ndarray, "B T A"], Carry | None]:
+    ) -> tuple[Float[Array, "B T A"], Carry | None]:
         """Scores of sequences.
 
         Args:

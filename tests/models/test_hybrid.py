@@ -70,10 +70,10 @@ def _random_variables(config, features):
     rows = np.zeros((1, 2), np.float32) if not features else np.zeros((1, 5), np.float32)
     hidden = np.zeros((1, config.lstm.hidden), np.float32) if features else rows
     return {
-        "cnn": {"params": cnn.init(key, crop)["params"], "mean": np.zeros((40, 40, 3), np.float32)},
+        "cnn": {"params": cnn.init(key, jax.numpy.asarray(crop))["params"], "mean": np.zeros((40, 40, 3), np.float32)},
         "pca": {"mean": np.zeros(256, np.float32), "components": np.eye(5, 256, dtype=np.float32)},
-        "lstm": lstm.init(key, np.zeros((1, 1, 5), np.float32))["params"],
-        "fusion": fusion.init(key, rows, hidden)["params"],
+        "lstm": lstm.init(key, jax.numpy.zeros((1, 1, 5)))["params"],
+        "fusion": fusion.init(key, jax.numpy.asarray(rows), jax.numpy.asarray(hidden))["params"],
         "thresholds": {"hybrid": np.array([0.0, 100.0], np.float32)},
     }
 
