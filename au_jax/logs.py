@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import SupportsFloat
 
 import jax
 import numpy as np
@@ -32,7 +33,7 @@ class RunLog:
         self._run.logs.mkdir(parents=True, exist_ok=True)
         self._writers = {}
 
-    def write(self, stage: str, epoch: int, scalars: Mapping[str, float]) -> None:
+    def write(self, stage: str, epoch: int, scalars: Mapping[str, SupportsFloat]) -> None:
         """Appends one line to metrics.jsonl and the same metrics to the stage's TensorBoard events."""
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
         path = self._run.metrics_path
@@ -40,7 +41,7 @@ class RunLog:
         with files.locked(self._run.logs, wait=True), files.named(path), open(path, "a") as file:
             file.write(json.dumps(line) + "\n")
         # A name with a slash is one of many, such as an AU's.
-        shown = [f"{name} {value:.4g}" for name, value in scalars.items() if "/" not in name]
+        shown = [f"{name} {float(value):.4g}" for name, value in scalars.items() if "/" not in name]
         console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
         writer = self._writer(stage)
         with writer.as_default():
@@ -219,7 +220,7 @@ def _on_device() -> tuple[int, int]:
     return tuple(max(one.get(name, 0) for one in stats) for name in ("bytes_in_use", "peak_bytes_in_use"))
 
 
-def _resident() -> float:
+def _resident() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize()

@@ -19,6 +19,7 @@ def branches(generator, count):
 
 
 def test_it_takes_from_each_branch_what_that_knows(context):
+    context.config.fusion.variant, context.config.fusion.normalise = "stacked", False
     context.config.fusion.epochs = 12
     context.config.fusion.optimizer.learning_rate = 1e-2
     generator = np.random.default_rng(0)
