@@ -1,6 +1,7 @@
 """From raw recordings to the registered dataset: `au-jax prepare --config=bp4d --raw=/data/BP4D`.
 
-The same command is `python -m au_jax.prepare`. A run that was killed continues with the next recording.
+The same command is `python -m au_jax.prepare`. A run that was killed continues with the next recording. The same
+command again prepares those recordings again that have changed, or whose fields have, and says so; `--again` prepares all.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ def main() -> None:
     """Runs the command line."""
     config = define_config_flag()
     raw = flags.DEFINE_string("raw", None, "Folder of raw recordings; wins over config.data.raw.")
+    again = flags.DEFINE_bool("again", False, "Prepare all recordings again, those that have not changed as well.")
     check_only = flags.DEFINE_bool("check_only", False, "Check the copy of the recordings and stop there.")
 
     def command() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
             print(result.text())
             result.raise_if_unusable(data.skip_unusable)
             return
-        builder = preparation.prepare(data)
+        builder = preparation.prepare(data, again=again.value, renew=True)
         splits = builder.info.splits
         frames = sum(split.num_examples for split in splits.values())
         print(f"{len(splits)} subjects, {frames} frames in {Path(builder.data_dir)}")

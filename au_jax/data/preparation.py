@@ -2,58 +2,130 @@
 
 A copy of real recordings is checked first. Then each recording is registered and written by itself, several at a time; after a
 kill, the next start continues with the next recording. The finished recordings are packed into the TFDS dataset and deleted.
+Recordings and dataset keep an account of what they were made from (`au_jax.data.provenance`): what no longer agrees with the
+config or with the files is prepared again, and the rest is taken from where it lies.
 """
 
 import concurrent.futures
 import contextlib
+import functools
 import io
+import itertools
 import multiprocessing
 import os
+import re
+import shlex
 import shutil
 import threading
 import time
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
 from au_jax import console, files
 from au_jax.config import DataConfig, replace
+from au_jax.data import dataset_seal, provenance
 from au_jax.data.dataset import FaceDataset
+from au_jax.data.provenance import DAMAGED, NEW, Fingerprint
 from au_jax.data.readers import make_reader
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.survey import Check, check
-from au_jax.data.recordings import Reader, RecordingId, is_finished, read_notes, write_recording
+from au_jax.data.recordings import (
+    Faces,
+    Problem,
+    Reader,
+    RecordingId,
+    is_finished,
+    read_fingerprint,
+    read_notes,
+    read_recording,
+    write_encoded,
+    write_recording,
+)
 from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
-from au_jax.errors import ConfigError, DataError
+from au_jax.data.tfrecord_index import no_autograph, read_stream
+from au_jax.errors import ConfigError, DataError, UserError
+
+_OURS = re.compile(r".*\.(npz|jpegs|json|[0-9]+\.partial)|\..*\.(npz|json)\..*|\.lock")
+"""Names of the files in a folder of prepared recordings, with those that a killed process leaves."""
 
 
-def prepare(data: DataConfig) -> tfds.core.DatasetBuilder:
+@dataclass(frozen=True)
+class _Site:
+    """The places of a dataset on disk."""
+
+    reader: Reader
+    folder: Path  # config.data.directory
+
+    @property
+    def recordings(self) -> Path:
+        """Prepared recordings that are not packed yet."""
+        return self.folder / "recordings" / self.reader.name
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "tfds" / AuFaces.name / self.reader.name / str(AuFaces.VERSION)
+
+    @property
+    def making(self) -> Path:
+        """Where a dataset is packed: beside its place, from where it comes there in one step."""
+        return self.dataset.parent / ".making"
+
+    @property
+    def packed(self) -> Path:
+        return self.making / AuFaces.name / self.reader.name / str(AuFaces.VERSION)
+
+    @property
+    def report(self) -> Path:
+        return self.folder / f"{self.reader.name}.json"
+
+    def leftovers(self) -> list[Path]:
+        """Folders in which a dataset was being packed or replaced, those of earlier versions as well."""
+        incomplete = self.dataset.parent.glob(f"{self.dataset.name}.incomplete*")
+        return [path for path in (self.making, self.dataset.parent / ".replaced", *incomplete) if path.is_dir()]
+
+
+def prepare(data: DataConfig, *, again: bool = False, renew: bool = False) -> tfds.core.DatasetBuilder:
     """Makes the registered dataset that `config.data` describes, or opens it where it is finished.
 
-    The problems of real recordings, found before and while they were read, are listed beside the dataset in <name>.json.
+    A finished dataset is compared with what it would be made from: its fields and, where the config names the recordings,
+    their files. Recordings that differ are prepared again, and one line says how many and why. Its records are counted and
+    compared with their checksums. The problems of real recordings, found before and while they were read, are listed beside
+    the dataset in <name>.json.
+
+    Args:
+      data: `config.data`.
+      again: prepare all recordings again, whatever there is.
+      renew: another version of a program that changes pixels is a reason to prepare again; else it is told.
 
     Returns:
       The TFDS builder, ready to be read.
 
     Raises:
       ConfigError: unknown source or preset.
-      DataError: recordings that cannot be used; a finished dataset of this name that was made from another folder; another
-        process prepares the same dataset.
+      DataError: recordings that cannot be used; a finished dataset of this name that was made from another folder; one that
+        was made with other fields or is damaged, where the config names no recordings; another process prepares or reads it.
     """
     reader = make_reader(data)
-    folder = Path(data.directory).absolute()
-    recordings = folder / "recordings" / reader.name
-    builder = _builder(reader, folder, data.image_size)
-    if not _finished(builder):
-        with files.locked(recordings):
-            if not _finished(builder):
-                builder = _prepare(reader, folder, recordings, data)
-        shutil.rmtree(recordings)
-    _same_source(reader, folder, data)
-    return builder
+    site = _Site(reader, Path(data.directory).absolute())
+    dataset_seal.settle(site.packed, site.dataset)
+    if again or _reason_to_prepare(site, data, renew):
+        with files.locked(site.recordings):
+            if again or _reason_to_prepare(site, data, renew):
+                _prepare(site, data, again)
+            _sweep(site)
+    elif site.recordings.is_dir() or site.leftovers():
+        # Who holds the lock is at work; who cannot write here cannot sweep.
+        with contextlib.suppress(UserError, OSError), files.locked(site.recordings):
+            if not _has_work_to_go_on_with(site):
+                _sweep(site)
+    dataset_seal.hold(site.dataset)
+    return _builder(reader, site.folder / "tfds", data.image_size)
 
 
 def check_copy(data: DataConfig) -> Check:
@@ -78,88 +150,303 @@ def refuse_stand_in(data: DataConfig) -> None:
     if data.source != "synthfacs" or not data.stands_for:
         return
     real = replace(data, source=data.stands_for)
-    builder = _builder(make_reader(real), Path(data.directory).absolute(), data.image_size)
-    if _finished(builder):
+    site = _Site(make_reader(real), Path(data.directory).absolute())
+    if site.dataset.is_dir():
         raise ConfigError(
-            f"{builder.data_dir} holds prepared recordings, and the config asks for synthetic faces: add "
+            f"{site.dataset} holds prepared recordings, and the config asks for synthetic faces: add "
             f"--config.data.source={real.source} for the recordings, or --config.data.stands_for= for the synthetic faces"
         )
 
 
-def _builder(reader: Reader, folder: Path, size: int, ids: tuple[RecordingId, ...] = ()) -> AuFaces:
+def _builder(
+    reader: Reader, folder: Path, size: int, recordings: str = "", ids: tuple[RecordingId, ...] = ()
+) -> AuFaces:
     config = AuFacesConfig(
         name=reader.name,
         description="Faces registered by au_jax.prepare.",
         image_size=size,
         aus=reader.aus,
-        recordings=str(folder / "recordings" / reader.name),
+        recordings=recordings,
         ids=ids,
     )
     # TFDS warns of every config that it does not know, with all recordings in the line.
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        return AuFaces(config=config, data_dir=str(folder / "tfds"))
+        return AuFaces(config=config, data_dir=str(folder))
     finally:
         logging.set_verbosity(verbosity)
 
 
-def _finished(builder: tfds.core.DatasetBuilder) -> bool:
-    return (Path(builder.data_dir) / "dataset_info.json").exists()
+def _reason_to_prepare(site: _Site, data: DataConfig, renew: bool) -> str:
+    """Why the dataset cannot stay as it is; "" where it can.
+
+    Raises:
+      DataError: it cannot stay, and the config does not name the recordings, or others.
+    """
+    folder = site.dataset
+    if not folder.is_dir():
+        return NEW
+    document, flaw = _inspect(folder)
+    makes = _can_prepare(site, data, document)
+    if flaw:
+        if not makes:
+            raise DataError(f"{flaw}; restore it from a copy, or prepare it again: {_command(document)}")
+        console.tell(f"{flaw}: the dataset is damaged, and prepared again")
+        return flaw
+    if document is None:
+        _tell_once(
+            f"dataset {folder} was made by a version that kept no account of what it was made from; it is read as it is "
+            "(au-jax prepare --again makes it anew)"
+        )
+        return ""
+    wanted = provenance.fields_of(data)
+    changed = provenance.changed_fields(document["fields"], wanted)
+    if changed and not makes:
+        was = ", ".join(f"config.data.{name}={old!r} (now {new!r})" for name, (old, new) in changed.items())
+        flags = " ".join(f"--config.data.{name}={_quoted(old)}" for name, (old, _) in changed.items())
+        raise DataError(
+            f"dataset {site.reader.name} in {site.folder} was prepared with {was}; give {flags} to use it, "
+            f"--config.data.name=... for another beside it, or prepare it again: {_command(document)}"
+        )
+    versions = provenance.versions_of(data.source)
+    if makes:
+        made = _fingerprints(document)
+        found = site.reader.origins()
+        if gone := made.keys() - found.keys():
+            return f"{len(gone)} recordings are gone"
+        for recording, origin in found.items():
+            now = Fingerprint(wanted, versions, document["reading"], origin)
+            if reason := provenance.difference(made[recording], now, versions=renew) if recording in made else NEW:
+                return reason
+    if others := provenance.changed_versions(document["versions"], versions):
+        _tell_once(
+            f"dataset {folder} was made with other versions ({others}); au-jax prepare makes it again with these"
+        )
+    return ""
 
 
-def _prepare(reader: Reader, folder: Path, recordings: Path, data: DataConfig) -> AuFaces:
+def _inspect(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """The account of a dataset, None where it has none; and what is wrong with its files, "" where nothing is."""
+    document = None
+    try:
+        document = dataset_seal.read_seal(folder)
+        if document is None:
+            damaged = dataset_seal.miscounted_shards(folder)
+        else:
+            damaged = dataset_seal.damaged_shards(folder, document)
+            if lost := dataset_seal.restore_descriptions(folder, document):
+                console.tell(f"{folder}: {', '.join(lost)} was lost or changed, and is made again")
+    except DataError as error:
+        return None, str(error)
+    name, how = next(iter(damaged.items()), ("", ""))
+    return document, f"{folder / name} {how}" if damaged else ""
+
+
+def _can_prepare(site: _Site, data: DataConfig, document: Mapping[str, Any] | None) -> bool:
+    """Whether the config names the recordings of a dataset.
+
+    Raises:
+      DataError: it names others.
+    """
+    if not isinstance(site.reader, RawReader):
+        return True
+    if not data.raw:
+        return False
+    before = document["raw"] if document else None
+    if document is None and site.report.exists():
+        before = files.read_json(site.report)["raw"]
+    now = Path(data.raw).resolve()
+    if before and before != str(now) and not (document and _is_same_copy(site, document)):
+        raise DataError(
+            f"dataset {site.reader.name} in {site.folder} was prepared from {before}, not from {now}; "
+            "give this one a name of its own with --config.data.name"
+        )
+    if not now.is_dir():
+        _tell_once(f"there is no folder {now} of recordings any more; their dataset is read as it was prepared")
+        return False
+    return True
+
+
+def _is_same_copy(site: _Site, document: Mapping[str, Any]) -> bool:
+    """Whether the recordings of the config are those of the dataset, in another place."""
+    try:
+        origins = site.reader.origins()
+    except DataError:
+        return False
+    return origins == {recording: made.origin for recording, made in _fingerprints(document).items()}
+
+
+def _fingerprints(document: Mapping[str, Any]) -> dict[RecordingId, Fingerprint]:
+    """Recordings that were found when a dataset was made, used or not -> what they are, or would have been, made from."""
+    common = document["fields"], document["versions"], document["reading"]
+    return {_id(entry): Fingerprint(*common, entry["origin"]) for entry in _entries(document)}
+
+
+def _entries(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*document["recordings"], *document["left_out"]]
+
+
+def _id(entry: Mapping[str, Any]) -> RecordingId:
+    return RecordingId(entry["subject"], entry["video"])
+
+
+def _prepare(site: _Site, data: DataConfig, again: bool) -> None:
+    # Nobody waits for hours to be told in the end.
+    with dataset_seal.not_in_use(site.dataset):
+        pass
+    reader = site.reader
     report: dict[str, Any] = {}
+    reading = ""
+    # Before the files are read: what changes meanwhile is noticed.
+    found = reader.origins()
     if isinstance(reader, RawReader):
         result = check(reader)
         console.tell(result.text())
         result.raise_if_unusable(data.skip_unusable)
         report = {"raw": str(Path(data.raw).resolve()), "check": result.document()}
-    ids = tuple(reader.recordings())
-    _prepare_recordings(reader, ids, recordings, data)
+        reading = reader.survey().unmarked
+    fields, versions = provenance.fields_of(data), provenance.versions_of(data.source)
+    wanted = {each: Fingerprint(fields, versions, reading, found[each]) for each in reader.recordings()}
+    _remove(site.leftovers())
+    if again:
+        _clear(site.recordings)
+        reasons = dict.fromkeys(wanted, "--again")
+    else:
+        reasons = _take_stock(site, data, wanted)
+    todo = [recording for recording, reason in reasons.items() if reason]
+    _prepare_recordings(reader, wanted, todo, site.recordings, data)
+    notes = {recording: read_notes(site.recordings, recording) for recording in wanted}
     if report:
-        notes = [read_notes(recordings, recording) for recording in ids]
         report["prepared"] = {
-            "frames": sum(frames for frames, _, _ in notes),
-            "frames_with_a_face": sum(faces for _, faces, _ in notes),
-            "problems": [asdict(problem) for _, _, problems in notes for problem in problems],
+            "frames": sum(frames for frames, _, _ in notes.values()),
+            "frames_with_a_face": sum(faces for _, faces, _ in notes.values()),
+            "problems": [asdict(problem) for _, _, problems in notes.values() for problem in problems],
         }
-        files.write_json(_report_path(reader, folder), report)
-    builder = _builder(reader, folder, data.image_size, ids)
+        files.write_json(site.report, report)
+    account = {
+        "fields": fields,
+        "versions": versions,
+        "reading": reading,
+        "raw": report.get("raw", ""),
+        "recordings": [
+            {**asdict(each), "origin": found[each], "problems": [asdict(problem) for problem in notes[each][2]]}
+            for each in wanted
+        ],
+        "left_out": [{**asdict(each), "origin": origin} for each, origin in found.items() if each not in wanted],
+    }
+    _pack(site, data, wanted, account)
+
+
+def _take_stock(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fingerprint]) -> dict[RecordingId, str]:
+    """Brings together what is prepared already, and says why each of the other recordings has to be; "" of those there."""
+    reasons = {recording: _reason_of_staged(site.recordings, recording, now) for recording, now in wanted.items()}
+    document, _ = _inspect(site.dataset) if site.dataset.is_dir() else (None, "")
+    packed: dict[RecordingId, dict[str, Any]] = {}
+    gone = 0
+    if document is not None:
+        damaged = dataset_seal.damaged_shards(site.dataset, document)
+        broken = {name.split(".")[0].partition("-")[2] for name in damaged}
+        made = _fingerprints(document)
+        used = {_id(entry): entry for entry in document["recordings"]}
+        gone = len(used.keys() - wanted.keys())
+        for recording in used.keys() & wanted.keys():
+            reason = provenance.difference(made[recording], wanted[recording])
+            if not reason and recording.subject in broken:
+                reason = DAMAGED
+            if not reason and reasons[recording]:
+                packed[recording] = used[recording]
+            elif reasons[recording] == NEW:
+                reasons[recording] = reason
+    for recording in packed:
+        reasons[recording] = ""
+    for recording in _unpack(site, data, packed, wanted):
+        reasons[recording] = DAMAGED
+    if line := provenance.summary(reasons.values(), gone):
+        console.tell(f"dataset {site.reader.name}: {line}")
+    return reasons
+
+
+def _reason_of_staged(folder: Path, recording: RecordingId, wanted: Fingerprint) -> str:
+    if not is_finished(folder, recording):
+        return NEW
+    document = read_fingerprint(folder, recording)
+    try:
+        made = None if document is None else Fingerprint(**document)
+    except TypeError:
+        made = None
+    return provenance.difference(made, wanted) or ("" if _is_whole(folder, recording) else DAMAGED)
+
+
+def _is_whole(folder: Path, recording: RecordingId) -> bool:
+    try:
+        for _ in read_recording(folder, recording):
+            pass
+    except (DataError, OSError):
+        return False
+    return True
+
+
+@no_autograph
+def _unpack(
+    site: _Site,
+    data: DataConfig,
+    packed: Mapping[RecordingId, Mapping[str, Any]],
+    wanted: Mapping[RecordingId, Fingerprint],
+) -> list[RecordingId]:
+    """Takes recordings out of the dataset, to the byte; returns those whose records are damaged."""
+    if not packed:
+        return []
+    dataset = FaceDataset(_builder(site.reader, site.folder / "tfds", data.image_size))
+    left = dict(packed)
+    for subject in dict.fromkeys(recording.subject for recording in packed):
+        shards = dataset.shards(subject)
+        stream = tf.data.TFRecordDataset(shards).map(dataset.parse)
+        with contextlib.suppress(DataError):  # those that are left are damaged
+            for video, rows in itertools.groupby(read_stream(stream, shards), lambda row: row["video"].decode()):
+                recording = RecordingId(subject, video)
+                if recording in packed:
+                    problems = [Problem(**problem) for problem in packed[recording]["problems"]]
+                    encoded = ({**row, "jpeg": row["image"]} for row in rows)
+                    write_encoded(site.recordings, recording, encoded, problems, asdict(wanted[recording]))
+                    del left[recording]
+    return list(left)
+
+
+def _pack(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fingerprint], account: dict[str, Any]) -> None:
+    """Packs the prepared recordings into a dataset, seals it, and puts it at its place."""
+    reader = site.reader
+    for recording, now in wanted.items():
+        if read_fingerprint(site.recordings, recording) != asdict(now):
+            raise DataError(f"{site.recordings} has changed while it was in use; type the same command again")
+    builder = _builder(reader, site.making, data.image_size, str(site.recordings), tuple(wanted))
     # Packing is quick beside preparing; its bars would bury ours.
     tfds.disable_progress_bar()
     # TFDS prints that it downloads, which it does not.
     with console.live(f"pack {reader.name}"), contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(file_format="tfrecord")
-    return builder
+    dataset_seal.write_seal(site.packed, account)
+    dataset_seal.place(site.packed, site.dataset)
 
 
-def _same_source(reader: Reader, folder: Path, data: DataConfig) -> None:
-    """Makes sure that a finished dataset comes from the folder that the config names, if it names one."""
-    path = _report_path(reader, folder)
-    if isinstance(reader, RawReader) and data.raw and path.exists():
-        before, now = files.read_json(path)["raw"], str(Path(data.raw).resolve())
-        if before != now:
-            raise DataError(
-                f"dataset {reader.name} in {folder} was prepared from {before}, not from {now}; "
-                "give this one a name of its own with --config.data.name"
-            )
-
-
-def _report_path(reader: Reader, folder: Path) -> Path:
-    return folder / f"{reader.name}.json"
-
-
-def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Path, data: DataConfig) -> None:
-    todo = [recording for recording in ids if not is_finished(folder, recording)]
+def _prepare_recordings(
+    reader: Reader,
+    wanted: Mapping[RecordingId, Fingerprint],
+    todo: list[RecordingId],
+    folder: Path,
+    data: DataConfig,
+) -> None:
     workers = min(data.workers or os.cpu_count() or 1, max(len(todo), 1))
     with (
         _pool(reader, workers) as pool,
         console.bar(
-            total=len(ids), initial=len(ids) - len(todo), desc=f"prepare {reader.name}", unit="video"
+            total=len(wanted), initial=len(wanted) - len(todo), desc=f"prepare {reader.name}", unit="video"
         ) as progress,
     ):
-        jobs = [pool.submit(_prepare_recording, reader, recording, folder, data.jpeg_quality) for recording in todo]
+        jobs = [
+            pool.submit(_prepare_recording, reader, recording, folder, data.jpeg_quality, asdict(wanted[recording]))
+            for recording in todo
+        ]
         try:
             for job in concurrent.futures.as_completed(jobs):
                 job.result()
@@ -168,6 +455,19 @@ def _prepare_recordings(reader: Reader, ids: tuple[RecordingId, ...], folder: Pa
             for job in jobs:
                 job.cancel()
             raise
+
+
+def _prepare_recording(
+    reader: Reader, recording: RecordingId, folder: Path, quality: int, fingerprint: dict[str, Any]
+) -> None:
+    def faces() -> Iterator[Faces]:
+        yield from reader.faces(recording)
+        if reader.origin(recording) != fingerprint["origin"]:
+            raise DataError(
+                f"the files of {recording.subject}/{recording.video} changed while they were read; type the same command again"
+            )
+
+    write_recording(folder, recording, faces(), quality, fingerprint)
 
 
 def _pool(reader: Reader, workers: int) -> concurrent.futures.Executor:
@@ -190,13 +490,59 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _prepare_recording(reader: Reader, recording: RecordingId, folder: Path, quality: int) -> None:
-    write_recording(folder, recording, reader.faces(recording), quality)
+def _has_work_to_go_on_with(site: _Site) -> bool:
+    """Whether recordings are prepared that the dataset does not hold: somebody prepares it anew and was interrupted."""
+    document = dataset_seal.read_seal(site.dataset)
+    made = _fingerprints(document) if document else {}
+    for path in site.recordings.glob("*/*.npz"):
+        recording = RecordingId(path.parent.name, path.stem)
+        fingerprint = read_fingerprint(site.recordings, recording)
+        if fingerprint and (recording not in made or fingerprint != asdict(made[recording])):
+            return True
+    return False
+
+
+def _sweep(site: _Site) -> None:
+    """Removes what making the dataset has left behind, by this process or one that was killed."""
+    _remove(site.leftovers())
+    _clear(site.recordings)
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Removes prepared recordings and what killed processes left of them; anybody's other files stay.
+
+    The caller holds the folder's lock.
+    """
+    for path in [*folder.glob("*/*"), *folder.glob("*/.*"), folder / ".lock"]:
+        if path.is_file() and _OURS.fullmatch(path.name):
+            path.unlink()
+    for place in (*folder.glob("*/"), folder):
+        with contextlib.suppress(OSError):  # not empty
+            place.rmdir()
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    console.tell(text)
+
+
+def _command(document: Mapping[str, Any] | None) -> str:
+    raw = document["raw"] if document else ""
+    return f"au-jax prepare --raw={_quoted(raw) if raw else 'FOLDER'}"
+
+
+def _quoted(value: Any) -> str:
+    return shlex.quote(str(value)) if not isinstance(value, list) else shlex.quote(str(tuple(value)))
 
 
 def report_path(data: DataConfig) -> Path:
     """Where the problems of a dataset's recordings are listed; rendered faces have no such file."""
-    return _report_path(make_reader(data), Path(data.directory))
+    return _Site(make_reader(data), Path(data.directory)).report
 
 
 def load_dataset(data: DataConfig) -> FaceDataset:

@@ -8,7 +8,8 @@ recording that has one is finished.
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +27,9 @@ _LISTED = 8
 
 _COLUMNS = {"labels": "labels", "landmarks": "landmarks", "frames": "frame_numbers", "found": "face_detected"}
 """Array of the index -> attribute of `Faces`."""
+
+_Part = tuple[list[bytes], dict[str, np.ndarray]]
+"""JPEGs of consecutive frames, and the arrays of the index for them."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,6 @@ class RecordingId:
 
 
 @runtime_checkable
-@runtime_checkable
 class Reader(Protocol):
     """One raw layout.
 
@@ -90,6 +93,14 @@ class Reader(Protocol):
 
     def recordings(self) -> list[RecordingId]:
         """All recordings in order."""
+        ...
+
+    def origins(self) -> dict[RecordingId, dict[str, Any]]:
+        """What every recording that is there is made from, as JSON: all that decides its faces but the config."""
+        ...
+
+    def origin(self, recording: RecordingId) -> dict[str, Any]:
+        """The same of one recording, as it is now."""
         ...
 
     def faces(self, recording: RecordingId) -> Iterator[Faces]:
@@ -151,7 +162,13 @@ def is_finished(folder: Path, recording: RecordingId) -> bool:
     return _file(folder, recording, "npz").exists()
 
 
-def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces], quality: int) -> None:
+def write_recording(
+    folder: Path,
+    recording: RecordingId,
+    parts: Iterator[Faces],
+    quality: int,
+    fingerprint: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a recording as its parts come.
 
     Args:
@@ -159,6 +176,7 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
       recording: its names.
       parts: its registered frames in order.
       quality: of the JPEGs, 1 to 100.
+      fingerprint: what it is made from, JSON (`au_jax.data.provenance`).
 
     Raises:
       DataError: it has no frames.
@@ -168,25 +186,82 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
       >>> import tempfile
       >>> folder, clip = Path(tempfile.mkdtemp()), RecordingId("anna", "clip")
       >>> zeros = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 12), np.int8), np.zeros((2, 49, 2), np.float32)
-      >>> write_recording(folder, clip, iter([Faces(*zeros, np.array([1, 2], np.int32), np.ones(2, bool))]), 95)
+      >>> faces = Faces(*zeros, np.array([1, 2], np.int32), np.ones(2, bool))
+      >>> write_recording(folder, clip, iter([faces]), 95, {"level": "B"})
       >>> [row["frame"] for row in read_recording(folder, clip)], read_notes(folder, clip)
       ([1, 2], (2, 2, []))
+      >>> read_fingerprint(folder, clip)
+      {'level': 'B'}
     """
+
+    problems: list[Problem] = []
+
+    def encoded() -> Iterator[_Part]:
+        for faces in parts:
+            problems.extend(faces.problems)
+            columns = {name: getattr(faces, attribute) for name, attribute in _COLUMNS.items()}
+            yield [encode_jpeg(image, quality) for image in faces.images], columns
+
+    _write(folder, recording, encoded(), problems, fingerprint)
+
+
+def write_encoded(
+    folder: Path,
+    recording: RecordingId,
+    rows: Iterable[Mapping[str, Any]],
+    problems: Sequence[Problem],
+    fingerprint: Mapping[str, Any] | None,
+) -> None:
+    """Writes a recording whose faces are JPEGs already, to the byte as they are.
+
+    Args:
+      folder, recording, fingerprint: as in `write_recording`.
+      rows: as `read_recording` yields them.
+      problems: that were met when it was prepared.
+
+    Example:
+      >>> import tempfile
+      >>> folder, clip = Path(tempfile.mkdtemp()), RecordingId("anna", "clip")
+      >>> row = {"labels": np.zeros(12, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": b"a face", **row}], [], None)
+      >>> [row["jpeg"] for row in read_recording(folder, clip)]
+      [b'a face']
+    """
+
+    columns = {"labels": np.int8, "landmarks": np.float32, "frame": np.int32, "found": np.bool_}
+
+    def encoded() -> Iterator[_Part]:
+        for row in rows:
+            arrays = [np.asarray(row[name], dtype)[None] for name, dtype in columns.items()]
+            yield [row["jpeg"]], dict(zip(_COLUMNS, arrays, strict=True))
+
+    _write(folder, recording, encoded(), problems, fingerprint)
+
+
+def _write(
+    folder: Path,
+    recording: RecordingId,
+    parts: Iterator[_Part],
+    problems: Sequence[Problem],
+    fingerprint: Mapping[str, Any] | None,
+) -> None:
+    """Writes a recording; `problems` may grow while the parts come."""
     path = _file(folder, recording, "jpegs")
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", *_COLUMNS)}
-    problems: list[Problem] = []
+    index = _file(folder, recording, "npz")
+    # The index of other pictures must not stand beside these.
+    index.unlink(missing_ok=True)
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", "checksums", *_COLUMNS)}
     # A name of its own until it is whole: a worker of a killed run may still write the same recording.
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         with files.named(path), open(partial, "wb") as stream:
-            for faces in parts:
-                encoded = [encode_jpeg(image, quality) for image in faces.images]
+            for encoded, arrays in parts:
                 stream.writelines(encoded)
                 columns["sizes"].append(np.array([len(jpeg) for jpeg in encoded], np.int64))
-                for name, attribute in _COLUMNS.items():
-                    columns[name].append(getattr(faces, attribute))
-                problems.extend(faces.problems)
+                columns["checksums"].append(np.array([zlib.crc32(jpeg) for jpeg in encoded], np.uint32))
+                for name, array in arrays.items():
+                    columns[name].append(array)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -194,27 +269,30 @@ def write_recording(folder: Path, recording: RecordingId, parts: Iterator[Faces]
         raise DataError(
             f"{recording.subject}/{recording.video} has no frames to prepare; remove it, or mend its labels"
         )
-    files.write_json(_file(folder, recording, "json"), [asdict(problem) for problem in problems])
-    index = {name: np.concatenate(arrays) for name, arrays in columns.items()}
-    files.write_npz(_file(folder, recording, "npz"), index)
+    notes = {"made_from": fingerprint, "problems": [asdict(problem) for problem in problems]}
+    files.write_json(_file(folder, recording, "json"), notes)
+    files.write_npz(index, {name: np.concatenate(arrays) for name, arrays in columns.items()})
 
 
 def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
     """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found".
 
     Raises:
-      DataError: the pictures break off.
+      DataError: the pictures break off or have changed.
       UserError: the index is damaged.
 
     Example: see `write_recording`.
     """
     place = _file(folder, recording, "npz")
     index = files.read_npz(place)
+    checksums = index.get("checksums")  # recordings of earlier versions have none
     with open(_file(folder, recording, "jpegs"), "rb") as stream:
         for row, size in enumerate(index["sizes"]):
             jpeg = stream.read(size)
             if len(jpeg) < size:
                 raise DataError(f"{stream.name} breaks off; delete {place} to have it made again")
+            if checksums is not None and zlib.crc32(jpeg) != checksums[row]:
+                raise DataError(f"{stream.name} has changed at picture {row + 1}; delete {place} to have it made again")
             yield {
                 "jpeg": jpeg,
                 "labels": index["labels"][row],
@@ -230,8 +308,23 @@ def read_notes(folder: Path, recording: RecordingId) -> tuple[int, int, list[Pro
     Example: see `write_recording`.
     """
     detected = files.read_npz(_file(folder, recording, "npz"))["found"]
-    problems = [Problem(**problem) for problem in files.read_json(_file(folder, recording, "json"))]
+    notes = files.read_json(_file(folder, recording, "json"))
+    # Earlier versions wrote the problems alone.
+    problems = [Problem(**problem) for problem in (notes["problems"] if isinstance(notes, dict) else notes)]
     return len(detected), int(detected.sum()), problems
+
+
+def read_fingerprint(folder: Path, recording: RecordingId) -> dict[str, Any] | None:
+    """What a recording was made from; None where it does not say, or says it in a way that cannot be read.
+
+    Example: see `write_recording`.
+    """
+    try:
+        notes = files.read_json(_file(folder, recording, "json"))
+    except (FileNotFoundError, DataError):
+        return None
+    made_from = notes.get("made_from") if isinstance(notes, dict) else None
+    return made_from if isinstance(made_from, dict) else None
 
 
 def _file(folder: Path, recording: RecordingId, suffix: str) -> Path:

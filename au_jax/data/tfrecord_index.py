@@ -1,6 +1,6 @@
 """TFRecord files: records read in any order, and streams of tf.data whose errors name the damaged file."""
 
-import struct
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,23 +61,37 @@ class TFRecordIndex:
                 file.close()
 
 
+def record_frames(path: str) -> list[tuple[int, int, bytes]]:
+    """Offset and length of the data of every record, and its frame: length, and the checksums of length and data.
+
+    Only the frames are read, 16 bytes for each record.
+
+    Raises:
+      DataError: the file breaks off.
+    """
+    frames = []
+    with open(path, "rb", buffering=0) as file:
+        end = file.seek(0, 2)
+        descriptor, offset = file.fileno(), 0
+        header = os.pread(descriptor, _HEADER, 0)
+        while offset < end:
+            length = int.from_bytes(header[:8], "little") if len(header) == _HEADER else end
+            data = offset + _HEADER
+            offset = data + length + _FOOTER
+            if offset > end:
+                raise DataError(
+                    f"{path} is damaged at byte {data - _HEADER}; delete its folder and run again to have it prepared again"
+                )
+            # The end of this record and the beginning of the next in one read.
+            both = os.pread(descriptor, _FOOTER + _HEADER, data + length)
+            frames.append((data, length, header + both[:_FOOTER]))
+            header = both[_FOOTER:]
+    return frames
+
+
 def _record_places(path: str) -> np.ndarray:
     """Offset and length of the data of every record, [records, 2] int64."""
-    rows = []
-    with open(path, "rb") as file:
-        end = file.seek(0, 2)
-        offset = 0
-        while offset < end:
-            file.seek(offset)
-            header = file.read(_HEADER)
-            length = struct.unpack("<Q", header[:8])[0] if len(header) == _HEADER else end
-            if offset + _HEADER + length + _FOOTER > end:
-                raise DataError(
-                    f"{path} is damaged at byte {offset}; delete its folder and run again to have it prepared again"
-                )
-            rows.append((offset + _HEADER, length))
-            offset += _HEADER + length + _FOOTER
-    return np.array(rows, np.int64).reshape(-1, 2)
+    return np.array([frame[:2] for frame in record_frames(path)], np.int64).reshape(-1, 2)
 
 
 no_autograph = tf.autograph.experimental.do_not_convert

@@ -4,13 +4,14 @@ import abc
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from au_jax.config import DataConfig
 from au_jax.data.annotations.codes import Codes, spans
 from au_jax.data.annotations.table import INTENSITY, LEVELS, OCCURRENCE, Coding, read_intensities, read_table
+from au_jax.data.provenance import origin_of
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
 from au_jax.data.recordings import Faces, Problem, RecordingId, aus_suffix, safe_name
@@ -112,17 +113,34 @@ class RawReader(abc.ABC):
           DataError: no root, no recordings below it, two of one name, or another layout.
         """
         if self._survey is None:
-            if not self._named_root:
-                raise DataError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
-            if not self.root.is_dir():
-                raise DataError(f"there is no folder {self.root} of recordings; {_PREPARE}")
-            tree = Tree(self.root)
-            on_disk = list(self.find(tree))
-            if not on_disk:
-                refused = f" ({tree.problems[0].path}: {tree.problems[0].text})" if tree.problems else ""
-                raise DataError(f"{self.root} has no {self.source} recordings{refused}; it should hold {self.layout}")
+            tree, on_disk = self._look()
             self._survey = take_survey(self.source, tree, on_disk, self.coding, self._read_codes)
         return self._survey
+
+    def origins(self) -> dict[RecordingId, dict[str, Any]]:
+        """What every recording on disk is made from, usable or not; no file of pictures is opened (`origin_of`).
+
+        Raises:
+          DataError: no root, no recordings below it, or another layout.
+        """
+        return {on_disk.recording: origin_of(on_disk, self.root) for on_disk in self._look()[1]}
+
+    def origin(self, recording: RecordingId) -> dict[str, Any]:
+        """The same of one recording that can be used, as its files are now."""
+        return origin_of(self.survey().usable[recording], self.root)
+
+    def _look(self) -> tuple[Tree, list[OnDisk]]:
+        """Finds the recordings, without opening them."""
+        if not self._named_root:
+            raise DataError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
+        if not self.root.is_dir():
+            raise DataError(f"there is no folder {self.root} of recordings; {_PREPARE}")
+        tree = Tree(self.root)
+        on_disk = list(self.find(tree))
+        if not on_disk:
+            refused = f" ({tree.problems[0].path}: {tree.problems[0].text})" if tree.problems else ""
+            raise DataError(f"{self.root} has no {self.source} recordings{refused}; it should hold {self.layout}")
+        return tree, on_disk
 
     def codes(self, recording: RecordingId) -> Codes:
         """The codes of a recording."""

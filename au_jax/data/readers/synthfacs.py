@@ -2,8 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
-from au_jax import synthfacs
+from au_jax import files, synthfacs
 from au_jax.config import DataConfig
 from au_jax.data.recordings import Faces, RecordingId, aus_suffix
 from au_jax.errors import ConfigError
@@ -62,6 +63,15 @@ class SynthfacsReader:
             for subject in synthfacs.subject_names(self._preset)
             for video in synthfacs.video_names(self._preset, subject)
         ]
+
+    def origins(self) -> dict[RecordingId, dict[str, Any]]:
+        """What every recording is made from: the preset, for all of them."""
+        preset = files.checksum(dataclasses.asdict(self._preset))
+        return {recording: {"preset": preset} for recording in self.recordings()}
+
+    def origin(self, recording: RecordingId) -> dict[str, Any]:
+        """The same of one recording."""
+        return {"preset": files.checksum(dataclasses.asdict(self._preset))}
 
     def faces(self, recording: RecordingId) -> Iterator[Faces]:
         """Renders a recording in chunks."""
