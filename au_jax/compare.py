@@ -10,7 +10,9 @@ other subjects, frames, labels or AUs are refused.
 from absl import flags
 
 from au_jax.command_line import run_command
+from au_jax.outputs import check_outputs
 from au_jax.report.run_comparison import compare_runs
+from au_jax.run_dir import RunDir
 
 
 def main() -> None:
@@ -20,7 +22,12 @@ def main() -> None:
         "systems", ["hybrid"], "The system that is compared, or that of run a and that of run b."
     )
     out = flags.DEFINE_string("out", "comparison", "Folder of the files.")
-    run_command(lambda: compare_runs(runs.value, systems.value, out.value))
+
+    def command() -> None:
+        check_outputs({"--out": out.value}, {"--runs": RunDir.parts_of(runs.value)}, folders=True)
+        compare_runs(runs.value, systems.value, out.value)
+
+    run_command(command)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 `au_jax.inference.exported` writes it, and runs it where JAX and NumPy are.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -10,6 +11,8 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.inference.detector import parse_folds
 from au_jax.inference.exported import export
+from au_jax.outputs import check_outputs, is_standard_output
+from au_jax.run_dir import RunDir
 
 
 def main() -> None:
@@ -23,12 +26,19 @@ def main() -> None:
 
 def _export() -> None:
     values = flags.FLAGS
+    check_outputs({"--out": values.out}, {"--run": RunDir(values.run).parts()})
     manifest = export(values.run, values.out, parse_folds(values.folds), values.systems)
     size = manifest["image_size"]
     print(
-        f"{values.out} ({Path(values.out).stat().st_size / 1e6:.1f} MB) holds {', '.join(manifest['systems'])} of "
-        f"{len(manifest['folds'])} folds for faces of {size} x {size}; au_jax.inference.exported.load reads it"
+        f"{values.out}{_size(values.out)} holds {', '.join(manifest['systems'])} of "
+        f"{len(manifest['folds'])} folds for faces of {size} x {size}; au_jax.inference.exported.load reads it",
+        file=sys.stderr if is_standard_output(values.out) else sys.stdout,
     )
+
+
+def _size(out: str) -> str:
+    """How large a file is, for readers; "" for devices and FIFOs."""
+    return f" ({Path(out).stat().st_size / 1e6:.1f} MB)" if Path(out).is_file() else ""
 
 
 if __name__ == "__main__":

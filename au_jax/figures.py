@@ -15,11 +15,26 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.explain import activation
+from au_jax.outputs import check_outputs
 from au_jax.report import cnn_figures, divergence_figure, embedding_figure, page
+from au_jax.run_dir import RunDir
 
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+def _run_checked(
+    run: flags.FlagHolder, out: flags.FlagHolder, figure: Callable[[Path, Path | None], None], *read: flags.FlagHolder
+) -> None:
+    """Runs a figure with the folders of its run and its files, once it is sure that none of the files is read as well."""
+
+    def command() -> None:
+        folders = [flag.value for flag in (run, *read) if flag.value]
+        check_outputs({"--out": out.value}, {"--run": RunDir.parts_of(folders)}, folders=True)
+        figure(Path(run.value), _path(out.value))
+
+    run_command(command)
 
 
 def _run_and_out() -> tuple[flags.FlagHolder, flags.FlagHolder]:
@@ -32,7 +47,7 @@ def fig2() -> None:
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
     fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
-    run_command(lambda: cnn_figures.fig2(Path(run.value), _path(other.value), fold.value, _path(out.value)))
+    _run_checked(run, out, lambda of, to: cnn_figures.fig2(of, _path(other.value), fold.value, to), other)
 
 
 def fig3() -> None:
@@ -44,17 +59,20 @@ def fig3() -> None:
     people = flags.DEFINE_integer("people", 40, "At most so many people; 0 = all.")
     frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
     au = flags.DEFINE_integer("au", 0, "The AU that is coloured; 0 = AU 12, or the first where the run has no AU 12.")
-    run_command(
-        lambda: embedding_figure.fig3(
-            Path(run.value),
+    _run_checked(
+        run,
+        out,
+        lambda of, to: embedding_figure.fig3(
+            of,
             _path(other.value),
             _path(vgg_face.value),
             fold.value,
             people.value,
             frames.value,
-            _path(out.value),
+            to,
             au.value,
-        )
+        ),
+        other,
     )
 
 
@@ -66,16 +84,19 @@ def fig4() -> None:
     people = flags.DEFINE_integer("people", 100, "At most so many people; 0 = all.")
     frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
     median_of = flags.DEFINE_string("median_of", "values", "Median of the logistic squeeze: of the values, or abs.")
-    run_command(
-        lambda: divergence_figure.fig4(
-            Path(run.value),
+    _run_checked(
+        run,
+        out,
+        lambda of, to: divergence_figure.fig4(
+            of,
             _path(other.value),
             fold.value,
             people.value,
             frames.value,
             median_of.value,
-            _path(out.value),
-        )
+            to,
+        ),
+        other,
     )
 
 
@@ -86,24 +107,22 @@ def fig5() -> None:
     iterations = flags.DEFINE_integer("iterations", 0, "Another number of iterations than the preset's; 0 = its own.")
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
     seed = flags.DEFINE_integer("seed", 0, "Seed of the random start.")
-    run_command(
-        lambda: cnn_figures.fig5(
-            Path(run.value), preset.value, iterations.value, fold.value, seed.value, _path(out.value)
-        )
+    _run_checked(
+        run, out, lambda of, to: cnn_figures.fig5(of, preset.value, iterations.value, fold.value, seed.value, to)
     )
 
 
 def precision_recall() -> None:
     """Runs the command line of precision against recall, per AU, of all systems of a run."""
     run, out = _run_and_out()
-    run_command(lambda: page.save_precision_recall(Path(run.value), _path(out.value)))
+    _run_checked(run, out, page.save_precision_recall)
 
 
 def cooccurrence() -> None:
     """Runs the command line of AU co-occurrence, by labels and by predictions."""
     run, out = _run_and_out()
     system = flags.DEFINE_string("system", None, "System whose predictions are shown; the best unless given.")
-    run_command(lambda: page.save_cooccurrence(Path(run.value), system.value, _path(out.value)))
+    _run_checked(run, out, lambda of, to: page.save_cooccurrence(of, system.value, to))
 
 
 FIGURES: dict[str, Callable[[], None]] = {

@@ -1,14 +1,20 @@
-"""Reading and writing the files of a run: every write is atomic, and nothing that is read is executed."""
+"""Reading and writing files: every write goes through `opened`, is whole or not at all, and nothing that is read is executed."""
 
 import contextlib
 import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 import re
+import secrets
+import shutil
+import stat
 import struct
+import sys
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,12 +26,21 @@ from absl import logging
 
 from au_jax.errors import DataError, UserError
 
+DAMAGE: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, AttributeError, OSError, EOFError, LookupError, RuntimeError, ArithmeticError),
+    *(SyntaxError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What zipfile, NumPy and the parsers raise for damaged content, depending on where the damage is."""
+
 _SEAL = 64  # characters of a SHA-256
-_UNZIPPING = (zipfile.BadZipFile, zlib.error, struct.error, MemoryError)
+_LONGEST_JSON = 1 << 29  # bytes; Python needs some times as many
+_LONGEST_HEADER = 10_000  # bytes of the text that describes an array
+_FOLD = re.compile(r"fold_[0-9]{2,}")
+_AGAIN = "delete it to have it made again"
 
 
 @contextlib.contextmanager
-def named(path: Path) -> Iterator[None]:
+def named(path: str | Path) -> Iterator[None]:
     """Puts the path into an error of writing to an open file, where the system leaves it out."""
     try:
         yield
@@ -35,25 +50,134 @@ def named(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+@contextlib.contextmanager
+def opened(path: str | Path, *, live: bool = False) -> Iterator[IO[bytes]]:
+    """Opens a file for writing; all that au_jax writes comes through here.
+
+    A file keeps its old content until the block has ended without an error, and then gets the new as a whole. It keeps its
+    mode; a new one's is what the umask leaves of 0o666. Links are followed. Devices, FIFOs and what is open already, such as
+    /dev/stdout, are written to, when the block has ended.
+
+    Args:
+      path: its folder is made if missing.
+      live: every flush reaches the file at once, and what was written before an error stays: for what others watch.
+
+    Yields:
+      A binary stream; one can seek in it unless it is live.
+
+    Raises:
+      OSError: with the path, where the disk is full or not writable.
+
+    Example:
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with opened(folder / "a.txt") as stream:
+      ...     _ = stream.write(b"whole")
+      ...     before = (folder / "a.txt").exists()
+      >>> before, (folder / "a.txt").read_text(), len(list(folder.iterdir()))
+      (False, 'whole', 1)
+    """
+    with named(path):
+        descriptor = _open_descriptor(path)
+        mode = None if descriptor is not None else _mode(path)
+        special = descriptor is not None or (mode is not None and not stat.S_ISREG(mode))
+        target = Path(os.path.realpath(path))
+        if special or live:
+            if not special:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            if special and not live:
+                with tempfile.TemporaryFile() as scratch:
+                    yield scratch
+                    scratch.seek(0)
+                    with _through(path, descriptor) as stream:
+                        shutil.copyfileobj(scratch, stream)
+            else:
+                with _through(path, descriptor) as stream:
+                    yield stream
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch, stream = _scratch(target, mode)
+        try:
+            with stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.replace(scratch, target)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def _through(path: str | Path, descriptor: int | None) -> IO[bytes]:
+    """What is there, open for writing; one that is open already is gone on with where it stands."""
+    if descriptor is None:
+        return open(path, "wb")
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError):  # it is closed
+            stream.flush()
+    return os.fdopen(os.dup(descriptor), "wb")
+
+
+def _open_descriptor(path: str | Path) -> int | None:
+    """The number behind names of what the process has open, such as /dev/stdout, /dev/fd/3 and links to them."""
+    own = {"/dev/fd", os.path.realpath("/proc/self/fd")}
+    current = os.fspath(path)
+    for _ in range(40):  # as many links as Linux follows
+        folder, name = os.path.realpath(os.path.dirname(current) or "."), os.path.basename(current)
+        if folder in own and name.isdecimal():
+            return int(name)
+        if not os.path.islink(current):
+            return None
+        current = os.path.join(folder, os.readlink(current))
+    return None
+
+
+def _mode(path: str | Path) -> int | None:
+    """Kind and permissions of what is there, links followed; None where there is nothing."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _scratch(target: Path, mode: int | None) -> tuple[Path, IO[bytes]]:
+    """A new file beside the target, held by this process, and open; those that killed processes left for it are removed."""
+    name = target.name
+    # With the rest of the name, a long one would be too long.
+    stem = f".{name if len(os.fsencode(name)) < 200 else checksum(name)[:16]}."
+    for entry in os.scandir(target.parent):
+        if entry.name.startswith(stem) and entry.name.endswith(".partial"):
+            _remove_unless_held(entry.path)
+    while True:
+        scratch = target.with_name(f"{stem}{secrets.token_hex(4)}.partial")
+        descriptor = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another process takes it for a rest
+            os.close(descriptor)
+            continue
+        except OSError:
+            pass  # a file system without locks: nothing is removed there either
+        if os.fstat(descriptor).st_nlink == 0:
+            os.close(descriptor)
+            continue
+        if mode is not None:
+            os.fchmod(descriptor, stat.S_IMODE(mode))
+        return scratch, os.fdopen(descriptor, "w+b")
+
+
+def _remove_unless_held(path: str) -> None:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+
+
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes a file so that a reader finds the old content or the new, never a part.
 
     Raises:
       OSError: with the path in its text, where the disk is full or not writable; no partial file stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with named(path):
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    with opened(path) as stream:
+        stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,32 +185,65 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; NaN becomes null, keys keep their order."""
-    write_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+def append_line(path: Path, line: str) -> None:
+    """Adds a line of text to the end of a file; one that a kill cut short before it stays a line of its own.
+
+    Raises:
+      OSError: with the path in its text.
+    """
+    with named(path), open(path, "ab+") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, size - 1))
+        begin = b"" if stream.read() in (b"", b"\n") else b"\n"
+        stream.write(begin + line.encode() + b"\n")
+
+
+def write_json(path: Path, value: Any, seal: bool = False) -> None:
+    """Writes JSON atomically; NaN becomes null, keys keep their order.
+
+    Args:
+      path: file to write.
+      value: of JSON, NumPy's numbers and arrays included.
+      seal: of a dict: adds "seal", a checksum over the others and the file's place in its fold. `read_json` checks it and
+        takes it away.
+    """
+    value = _finite(value)
+    if seal:
+        value = {**value, "seal": checksum([_place(path), value])}
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
     """Reads a JSON file of a run.
 
     Raises:
-      DataError: the file is not JSON, with its path.
+      DataError: the file is not JSON, larger than any that is written, or has another content than it was sealed with; with
+        its path.
     """
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from error
+        with open(path, "rb") as stream:
+            content = stream.read(_LONGEST_JSON + 1)
+        if len(content) > _LONGEST_JSON:
+            raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
+        value = json.loads(content.decode())
+        if isinstance(value, dict) and (seal := value.pop("seal", None)) is not None:
+            if seal != checksum([_place(path), value]):
+                raise ValueError("its content or its place has changed")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
+    return value
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes named arrays atomically as an uncompressed npz of the same bytes for the same arrays.
 
-    The archive's comment is the SHA-256 of all that stands before it: zip's own checksums do not cover its directory.
+    The archive's comment is the file's place in its fold, such as fold_00/anet/mean.npz, and the SHA-256 of all that stands
+    before it: zip's own checksums do not cover its directory.
     """
-    write_bytes(path, npz_bytes(arrays))
+    write_bytes(path, npz_bytes(arrays, _place(path)))
 
 
-def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes | memoryview:
+def npz_bytes(arrays: dict[str, np.ndarray], place: str = "") -> bytes | memoryview:
     """What `write_npz` writes."""
     buffer = io.BytesIO()
     # numpy.savez stamps the entries with the time of day; a fixed stamp keeps equal runs equal to the byte.
@@ -95,30 +252,84 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes | memoryview:
             content = io.BytesIO()
             np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), content.getvalue())
-        archive.comment = bytes(_SEAL)
+        archive.comment = place.encode() + bytes(_SEAL)
     content = buffer.getbuffer()
     content[-_SEAL:] = hashlib.sha256(content[:-_SEAL]).hexdigest().encode()
     return content
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Reads named arrays, without pickle.
+    """Reads named arrays, without pickle; needs no more memory than the file has bytes, twice.
 
     Raises:
-      DataError: the file is truncated, changed or not an npz, with its path.
+      DataError: the file is truncated, changed, no npz of this package or NumPy's `savez`, or that of another place; with
+        its path.
     """
     try:
         with open(path, "rb") as stream:
             if not _is_unchanged(stream):
                 raise ValueError("its content has changed")
             stream.seek(0)
-            with np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    # What zipfile and NumPy raise for damaged files, depending on where the damage is.
-    except (ValueError, TypeError, AttributeError, OSError, EOFError, LookupError, RuntimeError, *_UNZIPPING) as error:
+            arrays, comment = _read_arrays(stream)
+    except DAMAGE as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from error
+        raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
+    place, here = comment[:-_SEAL].decode(errors="replace"), _place(path)
+    if place and here and place != here:
+        raise MisplacedError(f"{path} is the file {place} of a run; put it back, or {_AGAIN}")
+    return arrays
+
+
+class MisplacedError(DataError):
+    """A whole file of a run that lies where another belongs."""
+
+
+def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an npz in memory; raises what `DAMAGE` lists."""
+    if not _is_unchanged(io.BytesIO(content)):
+        raise ValueError("its content has changed")
+    return _read_arrays(io.BytesIO(content))[0]
+
+
+def _read_arrays(stream: IO[bytes]) -> tuple[dict[str, np.ndarray], bytes]:
+    arrays = {}
+    with zipfile.ZipFile(stream) as archive:
+        for entry in stored_entries(archive):
+            if not entry.filename.endswith(".npy"):
+                raise ValueError(f"{entry.filename} is no array")
+            arrays[entry.filename.removesuffix(".npy")] = _array(archive.read(entry))
+        return arrays, archive.comment
+
+
+def stored_entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The entries of a zip, none of which takes more memory than the file has bytes.
+
+    Raises:
+      ValueError: an entry is compressed, has a size that is not its own, or comes twice.
+    """
+    entries = archive.infolist()
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise ValueError("an entry comes twice")
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ValueError(f"{entry.filename} is compressed, which none is that au_jax writes")
+    return entries
+
+
+def _array(content: bytes) -> np.ndarray:
+    """Reads an array as `numpy.lib.format` does, after comparing the size that its header states with that of the content."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, fortran, dtype = header(stream, max_header_size=_LONGEST_HEADER)
+    if dtype.hasobject or dtype.fields or min(shape, default=0) < 0:
+        raise ValueError(f"an array of {dtype} {list(shape)} is none that au_jax writes")
+    start = stream.tell()
+    if math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise ValueError(f"an array has not the {math.prod(shape)} values that it states")
+    flat = np.frombuffer(bytearray(content[start:]), dtype, math.prod(shape))
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
 def _is_unchanged(stream: IO[bytes]) -> bool:
@@ -137,13 +348,19 @@ def _is_unchanged(stream: IO[bytes]) -> bool:
 
 
 def is_whole_npz(path: Path) -> bool:
-    """Whether an npz file is there and whole; a damaged one is deleted, with a warning, for it will be made again."""
+    """Whether an npz file is there and whole; a damaged one is deleted, with a warning, for it will be made again.
+
+    Raises:
+      DataError: it is whole and belongs elsewhere.
+    """
     try:
         read_npz(path)
     except FileNotFoundError:
         return False
+    except MisplacedError:
+        raise
     except DataError as error:
-        logging.warning("%s", str(error).replace("delete it to have it made again", "it is made again"))
+        logging.warning("%s", str(error).replace(_AGAIN, "it is made again"))
         path.unlink()
         return False
     return True
@@ -152,6 +369,18 @@ def is_whole_npz(path: Path) -> bool:
 def checksum(value: Any) -> str:
     """The SHA-256 of a JSON value in its canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _place(path: Path) -> str:
+    """A file's place in a run from its fold on, such as fold_00/anet/mean.npz; "" outside folds."""
+    parts = path.absolute().parts
+    folds = [index for index, part in enumerate(parts) if _FOLD.fullmatch(part)]
+    return "/".join(parts[folds[-1] :]) if folds else ""
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, for the middle of a line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -38,8 +38,8 @@ class RunLog:
         line = {"stage": stage, "epoch": epoch, **{name: float(value) for name, value in scalars.items()}}
         path = self._run.metrics_path
         # Runs of other folds write here too.
-        with files.locked(self._run.logs, wait=True), files.named(path), open(path, "a") as file:
-            file.write(json.dumps(line) + "\n")
+        with files.locked(self._run.logs, wait=True):
+            files.append_line(path, json.dumps(line))
         # A name with a slash is one of many, such as an AU's.
         shown = [f"{name} {float(value):.4g}" for name, value in scalars.items() if "/" not in name]
         console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
@@ -158,7 +158,7 @@ class Costs:
                 waited = before * entry.get("data_wait", 0.0) + cost.waited
                 entry["training_seconds"] = round(before + cost.trained, 2)
                 entry["data_wait"] = round(waited / (before + cost.trained), 4)
-            files.write_json(self._run.costs_path, stages)
+            files.write_json(self._run.costs_path, stages, seal=True)
 
 
 class Cost:

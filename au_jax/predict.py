@@ -4,6 +4,7 @@ Writes a row for every frame as it comes (`au_jax.inference.streaming`). Of seve
 the first frame with any, then the face nearest to where it was; crop the video for another.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -12,8 +13,10 @@ from au_jax.command_line import run_command
 from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
+from au_jax.outputs import check_outputs, is_standard_output
 from au_jax.report.overlay import OverlayWriter
 from au_jax.report.timeline import TimelineWriter
+from au_jax.run_dir import RunDir
 
 
 def main() -> None:
@@ -35,6 +38,10 @@ def main() -> None:
 
 def _predict() -> None:
     values = flags.FLAGS
+    outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
+    check_outputs(outputs, {"--video": values.video, "--run": RunDir(values.run).parts()})
+    # The table may be what is piped on.
+    told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
     detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
     writers: list[FrameWriter] = []
     if values.overlay:
@@ -45,11 +52,13 @@ def _predict() -> None:
     counts = predict(detector, values.video, values.out, values.format, values.fps, chunk, writers)
     print(
         f"{counts['frames']} frames, {counts['faces']} with a face, {counts['frames'] / counts['seconds']:.1f} frames/s; "
-        f"{values.out} has a row for each"
+        f"{values.out} has a row for each",
+        file=told,
     )
     if counts["together"] > 1:
         print(
-            f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another"
+            f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
+            file=told,
         )
 
 

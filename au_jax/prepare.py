@@ -10,6 +10,7 @@ from absl import flags
 
 from au_jax.command_line import define_config_flag, run_command
 from au_jax.config import replace
+from au_jax.outputs import check_dataset_place
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
             print(result.text())
             result.raise_if_unusable(data.skip_unusable)
             return
+        check_dataset_place(data.directory, data.raw)
         builder = preparation.prepare(data, again=again.value, renew=True)
         splits = builder.info.splits
         frames = sum(split.num_examples for split in splits.values())

@@ -20,10 +20,11 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.preparation import prepare, refuse_stand_in
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold, check_split, make_folds, partition_of, split_document
-from au_jax.errors import UserError
+from au_jax.errors import DataError, UserError
 from au_jax.evaluation import tables
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.logs import Costs, RunLog
+from au_jax.outputs import check_dataset_place
 from au_jax.report import write_report
 from au_jax.run_dir import RunDir, fold_name
 from au_jax.systems import display, get_system, system_names
@@ -52,6 +53,7 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
       OSError: the disk is full or not writable. What is finished stays, and is used by the next start.
     """
     check_config(config)
+    check_dataset_place(config.data.directory, config.data.raw, workdir)
     config = config_fields.typed(config)
     keep_compiled(config)
     start = time.monotonic()
@@ -74,6 +76,7 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
                 datasets[name] = _prepared(data)
         folds = make_folds(partition_of(config, dataset.subjects), config.protocol.validation, config.seed)
         todo = dict(broadcast_from_process_zero(lambda: _todo(directory, config, folds)))
+        broadcast_from_process_zero(lambda: check_saved_scores(directory, config, dataset, folds))
         console.tell(plan(config, directory, dataset, folds, todo))
         for index, names in todo.items():
             context = FoldContext(config, index, directory.fold(index), log, costs, datasets)
@@ -174,6 +177,32 @@ def _todo(directory: RunDir, config: Config, folds: Sequence[Fold]) -> list[tupl
     return [(index, names) for index, names in missing.items() if names]
 
 
+def check_saved_scores(directory: RunDir, config: Config, dataset: FaceDataset, folds: Sequence[Fold]) -> None:
+    """Makes sure that the scores on disk are of the folds they lie in, and of the dataset's labels and frames.
+
+    Raises:
+      DataError: names the file, and what in it is of another fold, run or dataset.
+    """
+    for name, index, path in _saved_scores(directory, config, folds):
+        scored, test = tables.read_scores(path), FaceSet(dataset, folds[index].test)
+        tables.check_scores(scored, path, test.subjects, len(config.data.aus))
+        labels, frames = test.by_video(test.labels), test.by_video(test.frame_numbers)
+        for key in labels.keys() | scored.labels.keys():
+            same = key in labels and key in scored.labels and np.array_equal(scored.labels[key], labels[key])
+            if not (same and np.array_equal(scored.frames[key], frames[key])):
+                raise DataError(
+                    f"{path} has other labels or frames of {key} than the dataset: it is of another dataset, or the dataset "
+                    f"has been prepared anew; take another --workdir, or delete it to have {display.label(name)} scored again"
+                )
+
+
+def _saved_scores(directory: RunDir, config: Config, folds: Sequence[Fold]) -> list[tuple[str, int, Path]]:
+    """System, fold and path of every score file that is there."""
+    names = dict.fromkeys((*system_names(), *config.systems))
+    paths = [(name, index, directory.score_path(index, name)) for name in names for index in range(len(folds))]
+    return [(name, index, path) for name, index, path in paths if path.exists()]
+
+
 def _report(directory: RunDir, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
     with costs.measure("report"), files.locked(directory.path, wait=True):
         results = summarise(directory, config, folds)
@@ -185,11 +214,9 @@ def _report(directory: RunDir, config: Config, dataset: FaceDataset, folds: list
 def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[str, Any]:
     """Computes and writes results.json and results.md from the saved scores of all finished folds."""
     scored: dict[str, dict[int, tables.Scored]] = {}
-    for name in dict.fromkeys((*system_names(), *config.systems)):
-        for index in range(len(folds)):
-            path = directory.score_path(index, name)
-            if path.exists():
-                scored.setdefault(name, {})[index] = tables.read_scores(path)
+    for name, index, path in _saved_scores(directory, config, folds):
+        scored.setdefault(name, {})[index] = tables.read_scores(path)
+        tables.check_scores(scored[name][index], path, folds[index].test, len(config.data.aus))
     common = sorted(set.intersection(*(set(by_fold) for by_fold in scored.values())))
     if len(common) < max(len(by_fold) for by_fold in scored.values()):
         logging.warning("only folds %s are finished by every system; the table is of these", common)
@@ -206,7 +233,7 @@ def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[
         "split": split_document(folds, config.seed)["checksum"],
         "seed": config.seed,
     }
-    files.write_json(directory.results_path, results)
+    directory.keep_results(results)
     files.write_text(directory.table_path, tables.markdown(results, display.label))
     return results
 

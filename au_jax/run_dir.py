@@ -7,12 +7,13 @@
       fold_00/hybrid/{features,lstm,fusion}/...
       fold_00/<system>/model.npz         of hog_svm, anet_transfer, cpm, jpml
       transfer/anet/...                  the CNN of anet_transfer, which all folds share
-      results.json  results.md  costs.json  report.html  figures/  logs/
+      results.json  results.sha256  results.md  costs.json  report.html  figures/  logs/
 
 Neither TensorFlow nor scikit-learn is imported here before a dataset is asked for.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -142,6 +143,11 @@ class RunDir:
         return self.path / "results.json"
 
     @property
+    def results_sum_path(self) -> Path:
+        """The SHA-256 of results.json, for `sha256sum -c` and for readers of the run."""
+        return self.path / "results.sha256"
+
+    @property
     def table_path(self) -> Path:
         """The main metrics as a table for readers."""
         return self.path / "results.md"
@@ -175,6 +181,25 @@ class RunDir:
     def metrics_path(self) -> Path:
         """The metrics of every epoch, a line of JSON each."""
         return self.logs / "metrics.jsonl"
+
+    def parts(self) -> list[Path]:
+        """The files and folders that the run consists of, as far as they are there; what others put beside them is not."""
+        own = [
+            self.config_path,
+            self.split_path,
+            self.results_path,
+            self.results_sum_path,
+            self.table_path,
+            self.costs_path,
+            self.report_path,
+        ]
+        folders = [self.logs, self.path / "transfer", *self.path.glob("fold_*")]
+        return [path for path in (*own, *folders) if path.exists()]
+
+    @staticmethod
+    def parts_of(folders: Iterable[str | Path]) -> list[Path]:
+        """`parts` of several runs."""
+        return [part for folder in folders for part in RunDir(folder).parts()]
 
     def resolved_config(self) -> Any:
         """The content of config.json, as it was written.
@@ -213,10 +238,23 @@ class RunDir:
         if not self.results_path.exists():
             raise DataError(f"{self.path} is not finished, it has no results.json; {again}")
         results = files.read_json(self.results_path)
+        sums = self.results_sum_path
+        if sums.exists() and sums.read_text(errors="replace") != self._results_sum():
+            raise DataError(
+                f"{self.results_path} has changed since it was written; make it again: run au_jax.main on the run"
+            )
         finished, number = len(results["folds"]["finished"]), results["folds"]["all"]
         if all_folds and finished < number:
             raise DataError(f"{self.path} is not finished, it has {finished} of {number} folds; {again}")
         return results
+
+    def keep_results(self, results: dict[str, Any]) -> None:
+        """Writes results.json, and beside it results.sha256, as `sha256sum -c` reads it."""
+        files.write_json(self.results_path, results)
+        files.write_text(self.results_sum_path, self._results_sum())
+
+    def _results_sum(self) -> str:
+        return f"{hashlib.sha256(self.results_path.read_bytes()).hexdigest()}  {self.results_path.name}\n"
 
     @contextlib.contextmanager
     def claimed(self, config: Config, others: Iterable[str] = ()) -> Iterator[None]:
@@ -233,7 +271,7 @@ class RunDir:
         resolved = to_dict(config)
         with files.locked(self.path, wait=True):
             if not self.config_path.exists():
-                files.write_json(self.config_path, resolved)
+                files.write_json(self.config_path, resolved, seal=True)
             elif differences := differing(with_defaults(self.resolved_config()), resolved, but=MAY_DIFFER):
                 raise ConfigError(
                     f"{self.path} was started with another config; take another --workdir or the same values "
@@ -256,7 +294,7 @@ class RunDir:
         """
         with files.locked(self.path, wait=True):
             if not self.split_path.exists():
-                files.write_json(self.split_path, document)
+                files.write_json(self.split_path, document, seal=True)
         if self.split() != document:
             raise ConfigError(f"{self.split_path} is not the split of this config and dataset; take another --workdir")
 
@@ -309,7 +347,7 @@ class FinishedRun:
         return max(reversed(self.systems), key=average)
 
     def scores(self, system: str) -> tables.Scored:
-        """A system's scores of the test subjects of all finished folds.
+        """A system's scores of the test subjects of all finished folds; those of other subjects than split.json's are refused.
 
         Raises:
           FileNotFoundError: a score file is gone.
@@ -330,7 +368,14 @@ class FinishedRun:
     def _by_fold(self, system: str) -> list[tables.Scored]:
         if system not in self._scores:
             paths = [RunDir(self.workdir).score_path(fold, system) for fold in self.folds]
-            self._scores[system] = [tables.read_scores(path) for path in paths]
+            scored = [tables.read_scores(path) for path in paths]
+            split = RunDir(self.workdir).split_path
+            # Folders that were made from the results of others have none.
+            tests = [fold["test"] for fold in RunDir(self.workdir).split()["folds"]] if split.exists() else None
+            for fold, path, part in zip(self.folds, paths, scored, strict=True):
+                if tests is not None:
+                    tables.check_scores(part, path, tests[fold], len(self.aus))
+            self._scores[system] = scored
         return self._scores[system]
 
 

@@ -9,7 +9,9 @@ The same command is `python -m au_jax.tables`. The runs are those of the configs
 from absl import flags
 
 from au_jax.command_line import run_command
+from au_jax.outputs import check_outputs
 from au_jax.report.paper_table_files import write_paper_tables
+from au_jax.run_dir import RunDir
 
 
 def main(table: str = "both") -> None:
@@ -22,7 +24,12 @@ def main(table: str = "both") -> None:
     runs = flags.DEFINE_list("runs", None, "Folders of finished runs, one per protocol at most.", required=True)
     out = flags.DEFINE_string("out", "tables", "Folder of the tables and pictures.")
     any_dataset = flags.DEFINE_bool("any_dataset", False, "Show runs on other datasets too; the caption says so.")
-    run_command(lambda: write_paper_tables(table_flag.value, runs.value, out.value, any_dataset=any_dataset.value))
+
+    def command() -> None:
+        check_outputs({"--out": out.value}, {"--runs": RunDir.parts_of(runs.value)}, folders=True)
+        write_paper_tables(table_flag.value, runs.value, out.value, any_dataset=any_dataset.value)
+
+    run_command(command)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from au_jax import files
+from au_jax.errors import DataError
 from au_jax.evaluation import bootstrap, events, metrics
 
 METRICS: dict[str, str] = {
@@ -70,6 +71,54 @@ def read_scores(path: Path) -> Scored:
         if column in columns:
             columns[column][key] = array
     return Scored(**columns)
+
+
+def check_scores(scored: Scored, path: Path, subjects: Sequence[str], aus: int) -> None:
+    """Makes sure that a score file is of a fold's test subjects and whole: another fold's would be results of training subjects.
+
+    Args:
+      scored: its content.
+      path: for the message.
+      subjects: the fold's test subjects, as split.json has them.
+      aus: number of AUs.
+
+    Raises:
+      DataError: says what is wrong with it.
+
+    Example:
+      >>> scored = Scored({"S1/T1": np.zeros((1, 2), np.float32)}, {"S1/T1": np.zeros((1, 2), np.int8)}, {"S1/T1": np.array([1])})
+      >>> check_scores(scored, Path("anet.npz"), ["S1"], aus=2)
+      >>> check_scores(scored, Path("anet.npz"), ["S2"], aus=2)
+      Traceback (most recent call last):
+      au_jax.errors.DataError: anet.npz has scores of S1, whom split.json does not name for this fold; ...
+    """
+    flaw = _flaw(scored, set(subjects), aus)
+    if flaw:
+        raise DataError(
+            f"{path} {flaw}; put the right file there, or delete it and run au_jax.main on this workdir again"
+        )
+
+
+def _flaw(scored: Scored, subjects: set[str], aus: int) -> str:
+    found = {key.rpartition("/")[0] for key in scored.scores}
+    if strangers := sorted(found - subjects):
+        return f"has scores of {', '.join(strangers)}, whom split.json does not name for this fold"
+    if lacking := sorted(subjects - found):
+        return f"has no scores of {', '.join(lacking)}, whom split.json names for this fold"
+    if not scored.scores.keys() == scored.labels.keys() == scored.frames.keys():
+        return "has scores, labels and frame numbers of different videos"
+    for key, scores in scored.scores.items():
+        labels, frames = scored.labels[key], scored.frames[key]
+        shapes = scores.shape, labels.shape, frames.shape
+        if not len(scores) or shapes != ((len(scores), aus), (len(scores), aus), (len(scores),)):
+            return f"has scores, labels and frame numbers of {key} in shapes {shapes}, with {aus} AUs"
+        if scores.dtype.kind != "f" or not np.isfinite(scores).all():
+            return f"has scores of {key} that are not finite numbers"
+        if labels.dtype.kind != "i" or not np.isin(labels, (-1, 0, 1)).all():
+            return f"has labels of {key} other than -1, 0 and 1"
+        if frames.dtype.kind != "i" or (np.diff(frames) <= 0).any():
+            return f"has frame numbers of {key} that do not increase"
+    return ""
 
 
 def results(

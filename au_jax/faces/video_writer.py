@@ -1,7 +1,6 @@
 """Writing videos (H.264 in MP4) with PyAV."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,10 +9,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from au_jax import files
 from au_jax.errors import UserError
 from au_jax.faces.decoding import pyav, reason
 
 _TICKS = 90_000  # units of time in a second, as in MPEG
+
+
+class _Discarded(Exception):
+    """Tells `files.opened` that nothing is to be kept."""
 
 
 class VideoWriter:
@@ -43,14 +47,15 @@ class VideoWriter:
     def __init__(self, path: str | Path, fps: float, width: int, height: int):
         av = pyav()
         self._path, self._size, self._fps = Path(path), (height, width), fps
-        self._part = self._path.with_name(f".{self._path.name}.part")
         self._ticks = -1
         if not self._path.parent.is_dir():
             raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}")
+        self._output = contextlib.ExitStack()
         try:
-            self._container = av.open(str(self._part.absolute()), "w", format="mp4")
+            self._container = av.open(self._output.enter_context(files.opened(path)), "w", format="mp4")
             self._stream: Any = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+            self._discard()
             raise UserError(f"{path} cannot be written ({reason(error)}); choose another place") from error
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
@@ -90,9 +95,9 @@ class VideoWriter:
             self._container.close()
             self._container = None
             if self._ticks < 0:
-                self._part.unlink(missing_ok=True)
+                self._discard()
             else:
-                os.replace(self._part, self._path)
+                self._output.close()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -106,9 +111,14 @@ class VideoWriter:
                 # It tries to write the rest.
                 with contextlib.suppress(av.FFmpegError, OSError):
                     container.close()
-            self._part.unlink(missing_ok=True)
+            self._discard()
             text = f"{self._path} cannot be written ({reason(error)}); make space there, or choose another place"
             raise UserError(text) from error
+
+    def _discard(self) -> None:
+        """Ends without a file: what is there stays as it is."""
+        with contextlib.suppress(_Discarded):
+            self._output.__exit__(_Discarded, _Discarded(), None)
 
     def __enter__(self) -> "VideoWriter":
         return self

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from au_jax import files
-from au_jax.errors import DataError
+from au_jax.errors import DataError, UserError
 from au_jax.labels import AU_NAMES
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ FORMAT = "au_jax detector 1"
 CHUNK = 64
 """Frames of a whole video that go through the networks at once."""
 
-CARD = "MODEL_CARD.md"
-"""Name of the model card in the file."""
+MANIFEST, CARD, PROGRAM = "manifest.json", "MODEL_CARD.md", "program.jax_export"
+"""Names of the entries that every file has; the others are the variables of a fold each."""
 
 PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
 """Where the program runs; it is written for all at once."""
@@ -116,22 +116,23 @@ def load(path: str | Path) -> ExportedDetector:
     Raises:
       DataError: the file is none, or is damaged.
     """
+    again = "write it again with python -m au_jax.export"
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read("manifest.json"))
+            entries = {entry.filename: entry for entry in files.stored_entries(archive)}
+            manifest = json.loads(archive.read(entries[MANIFEST]))
             if manifest["format"] != FORMAT:
-                raise DataError(f"{path} is a {manifest['format']!r}, not a {FORMAT!r}; export it again")
-            folds = []
-            for name in manifest["folds"]:
-                with np.load(io.BytesIO(archive.read(name)), allow_pickle=False) as arrays:
-                    folds.append(dict(arrays))
-            return ExportedDetector(manifest, archive.read("program.jax_export"), folds)
+                raise DataError(f"{path} is a {str(manifest['format'])[:80]!r}, not a {FORMAT!r}; {again}")
+            if strangers := entries.keys() - {MANIFEST, CARD, PROGRAM, *manifest["folds"]}:
+                raise ValueError(f"it has an entry {min(strangers)!r}, which no detector has")
+            folds = [files.npz_arrays(archive.read(entries[name])) for name in manifest["folds"]]
+            return ExportedDetector(manifest, archive.read(entries[PROGRAM]), folds)
     except FileNotFoundError:
         raise DataError(f"{path} is not there; write it with python -m au_jax.export") from None
-    except (zipfile.BadZipFile, LookupError, ValueError, TypeError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"{path} is no whole detector ({error}); write it again with python -m au_jax.export"
-        ) from error
+    except UserError:
+        raise
+    except files.DAMAGE as error:
+        raise DataError(f"{path} is no whole detector ({files.one_line(error)}); {again}") from error
 
 
 def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
@@ -200,9 +201,9 @@ def export(
     card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
+        _add(archive, MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         _add(archive, CARD, card.encode())
-        _add(archive, "program.jax_export", export_program(detector))
+        _add(archive, PROGRAM, export_program(detector))
         for name, variables in zip(names, detector.folds, strict=True):
             leaves = jax.tree.leaves_with_path(variables)
             _add(archive, name, files.npz_bytes({leaf_name(path): np.asarray(leaf) for path, leaf in leaves}))

@@ -5,6 +5,7 @@ with any, then the face nearest to where it was; crop the video for another.
 """
 
 import contextlib
+import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from au_jax.faces.decoding import frame_files, probe, read_pictures
 from au_jax.faces.tracking import RegisteredFace
 from au_jax.inference.detector import CHUNK, Detector
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections
+from au_jax.outputs import check_outputs
 
 
 @runtime_checkable
@@ -48,7 +50,7 @@ def predict(
     Args:
       detector: of a run.
       video: path, or the number of a camera as text.
-      table: CSV file to write; it is not touched before the video's first frames are scored.
+      table: CSV file to write, as the frames are scored; it is not touched before the first ones are.
       form: one of `writers.FORMATS`.
       fps: frames per second in a folder of frames.
       chunk: frames that are scored at once.
@@ -59,7 +61,7 @@ def predict(
       and seconds (of work).
 
     Raises:
-      CommandError: an unknown format.
+      CommandError: an unknown format, or a table that is the video or lies among its frames.
       UserError: nothing there that can be read.
       OSError: an output cannot be written.
 
@@ -70,17 +72,17 @@ def predict(
       >>> folder = Path(tempfile.mkdtemp())
       >>> Image.new("RGB", (64, 48)).save(folder / "1.png")
       >>> detector = Detector.from_run(run_folder, folds=[0], systems=["anet"])
-      >>> counts = predict(detector, folder, folder / "aus.csv")
+      >>> counts = predict(detector, folder, Path(tempfile.mkdtemp()) / "aus.csv")
       >>> counts["frames"], counts["faces"]
       (1, 0)
     """
     if form not in FORMATS:
         raise CommandError(f"--format is {form!r}; choose one of {', '.join(FORMATS)}")
     video, table = str(video), Path(table)
+    check_outputs({"table": table}, {"video": video})
     frames = read_pictures(video, fps)
     count, with_face, together, start = 0, 0, 0, time.monotonic()
     with contextlib.ExitStack() as stack:
-        table.parent.mkdir(parents=True, exist_ok=True)
         for writer in writers:
             stack.enter_context(writer)
         progress = stack.enter_context(tqdm(total=_expected(video), desc=f"predict {video}", unit="frame"))
@@ -90,8 +92,9 @@ def predict(
             for detections, faces in detector.stream(frames, chunk):
                 if csv is None:
                     # Only now: a video that cannot be read must not cost an older table.
-                    stack.enter_context(files.named(table))
-                    csv = CsvWriter(stack.enter_context(open(table, "w", newline="")), form)
+                    text = io.TextIOWrapper(stack.enter_context(files.opened(table, live=True)), "utf-8", newline="")
+                    stack.callback(text.detach)
+                    csv = CsvWriter(text, form)
                 csv.write(detections)
                 for writer in writers:
                     writer.write(detections, faces)

@@ -4,12 +4,15 @@ python -m au_jax.synthfacs.contact_sheet --out=sheet.png
 """
 
 import dataclasses
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import app, flags
 from PIL import Image, ImageDraw
 
+from au_jax import files
 from au_jax.labels import AU_NAMES
 from au_jax.synthfacs.presets import AUS, get_preset
 from au_jax.synthfacs.video import draw_face, draw_faces, render_video, subject_names
@@ -69,8 +72,11 @@ def contact_sheet(identities: list[int], size: int = 168, intensity: float = 4.5
 def write_contact_sheet(out: str, people: list[str], size: int, intensity: float, seed: int) -> None:
     """Draws the sheet of `contact_sheet` into a file, .png or .jpg."""
     picture = contact_sheet([int(person) for person in people], size, intensity, seed)
-    options: dict[str, Any] = {"quality": 88} if out.lower().endswith((".jpg", ".jpeg")) else {}
-    Image.fromarray(picture).save(out, **options)
+    jpeg = out.lower().endswith((".jpg", ".jpeg"))
+    options: dict[str, Any] = {"format": "JPEG", "quality": 88} if jpeg else {"format": "PNG"}
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, **options)
+    files.write_bytes(Path(out), stream.getvalue())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from orbax.checkpoint import checkpoint_managers
 
+from au_jax import files
 from au_jax.errors import DataError
 
 CHECKSUMS = "checksums.json"
@@ -154,7 +155,7 @@ class Checkpoints:
         """Called by Orbax, in its thread, when all files of a checkpoint are written, under a passing name or its own."""
         passing = next(self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"), None)
         folder = passing or self._directory / str(self._saving)
-        (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder), indent=1))
+        files.write_json(folder / CHECKSUMS, _checksums(folder))
 
 
 def _alone() -> dict[str, Any]:

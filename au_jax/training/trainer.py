@@ -194,7 +194,7 @@ def train(spec: TrainSpec, log: Log) -> Any:
         best = checkpoints.restore(epoch, state)
         if best is None:
             raise DataError(f"{spec.name}: the checkpoint of epoch {epoch} cannot be read back; check the disk")
-        files.write_json(note, {"best_epoch": epoch, spec.monitor: float(state["best"])})
+        files.write_json(note, {"best_epoch": epoch, spec.monitor: float(state["best"])}, seal=True)
         return best["params"]
     finally:
         checkpoints.close()
