@@ -815,10 +815,12 @@ def check_optimizer(config: Config | ConfigDict, stage: str, steps_per_epoch: in
 @functools.lru_cache
 def _check_optimizer(stage: str, optimizer: OptimizerConfig, steps_per_epoch: int, steps: int) -> None:
     # With JAX and optax, which most users of a config do not need.
-    from au_jax.training.optimizers import make_optimizer
+    from au_jax.training.optimizers import check_rates, make_optimizer
 
     try:
-        make_optimizer(optimizer, steps_per_epoch, steps)
+        made = make_optimizer(optimizer, steps_per_epoch, steps)
+        if steps != _STEPS:
+            check_rates(made, steps, f"schedule {optimizer.schedule.name}")
     except Exception as error:  # arguments are the user's, and optax raises what it likes
         text = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(f"config.{stage}.optimizer: {text}") from error

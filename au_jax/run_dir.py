@@ -8,6 +8,7 @@
       fold_00/<system>/model.npz         of hog_svm, anet_transfer, cpm, jpml
       transfer/anet/...                  the CNN of anet_transfer, which all folds share
       results.json  results.md  costs.json  report.html  figures/  logs/
+      config_history.json                where fields of `evaluation` were changed: what they were
 
 Neither TensorFlow nor scikit-learn is imported here before a dataset is asked for.
 """
@@ -36,6 +37,9 @@ __all__ = ["FinishedRun", "FoldDir", "RunDir", "TrainedFold", "defined", "displa
 
 MAY_DIFFER: tuple[str, ...] = ("folds", "systems", "compiled", "data.directory", "data.workers")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
+
+EVALUATION = "evaluation."
+"""Fields of this section may change as well: tables are made of saved scores, and made anew."""
 
 
 def fold_name(index: int) -> str:
@@ -132,6 +136,11 @@ class RunDir:
         return self.path / "config.json"
 
     @property
+    def history_path(self) -> Path:
+        """What fields of the config were before they were changed; there is none where none was."""
+        return self.path / "config_history.json"
+
+    @property
     def split_path(self) -> Path:
         """Training, validation and test subjects of every fold."""
         return self.path / "split.json"
@@ -218,6 +227,22 @@ class RunDir:
             raise DataError(f"{self.path} is not finished, it has {finished} of {number} folds; {again}")
         return results
 
+    def check(self, config: Config) -> None:
+        """Makes sure that a run with this config may be started in the folder; writes nothing.
+
+        Raises:
+          ConfigError: the folder was started with another config; names the fields that differ.
+        """
+        if not self.config_path.exists():
+            return
+        before = with_defaults(self.resolved_config())
+        differences = differing(before, to_dict(config), but=(*MAY_DIFFER, *_evaluation_fields(config)))
+        if differences:
+            raise ConfigError(
+                f"{self.path} was started with another config; take another --workdir or the same values "
+                f"({'; '.join(differences)})"
+            )
+
     @contextlib.contextmanager
     def claimed(self, config: Config, others: Iterable[str] = ()) -> Iterator[None]:
         """Holds the folders that a run writes to until the block ends; other runs may do other folds meanwhile.
@@ -230,20 +255,55 @@ class RunDir:
           ConfigError: the folder was started with another config.
           UserError: another process does one of these folds.
         """
-        resolved = to_dict(config)
+        self.check(config)
         with files.locked(self.path, wait=True):
+            # Another process may have come first.
+            self.check(config)
             if not self.config_path.exists():
-                files.write_json(self.config_path, resolved)
-            elif differences := differing(with_defaults(self.resolved_config()), resolved, but=MAY_DIFFER):
-                raise ConfigError(
-                    f"{self.path} was started with another config; take another --workdir or the same values "
-                    f"({'; '.join(differences)})"
-                )
+                files.write_json(self.config_path, to_dict(config))
         folds = config.folds or range(config.protocol.folds)
         with contextlib.ExitStack() as stack:
             for folder in (*(self.fold(index) for index in folds), *(self.path / name for name in others)):
                 stack.enter_context(files.locked(folder))
             yield
+
+    def keep_evaluation(self, config: Config) -> list[str]:
+        """Notes in config.json how the tables are made now, and in config_history.json how they were before.
+
+        The caller holds the folder, and then writes the tables.
+
+        Args:
+          config: of the run, which `check` has passed.
+
+        Returns:
+          The fields that have changed, such as "evaluation.level: 0.95 there, 0.9 now".
+        """
+        before, now = with_defaults(self.resolved_config()), to_dict(config)
+        changes = differing({"evaluation": before["evaluation"]}, {"evaluation": now["evaluation"]})
+        if changes:
+            # Were it killed in between, the history would name the present values once more; nothing would be lost.
+            files.write_json(self.history_path, [*self.history(), {"evaluation": before["evaluation"]}])
+            files.write_json(self.config_path, {**before, "evaluation": now["evaluation"]})
+        return changes
+
+    def history(self) -> list[dict[str, Any]]:
+        """What changed fields of the config were, the oldest first: {"evaluation": {field: value}}, or nothing."""
+        return files.read_json(self.history_path) if self.history_path.exists() else []
+
+    def check_split(self, document: dict[str, Any]) -> None:
+        """Makes sure that these folds are the run's, if it has any yet; writes nothing.
+
+        Args:
+          document: of `au_jax.data.splits.split_document`.
+
+        Raises:
+          ConfigError: the run has other folds.
+        """
+        if self.split_path.exists() and self.split() != document:
+            raise ConfigError(
+                f"{self.split_path} is not the split of this config and dataset; take another --workdir, or the dataset "
+                "and the config.protocol.subjects_file that the run was started with"
+            )
 
     def keep_split(self, document: dict[str, Any]) -> None:
         """Writes split.json, or makes sure that these folds are the run's.
@@ -257,8 +317,11 @@ class RunDir:
         with files.locked(self.path, wait=True):
             if not self.split_path.exists():
                 files.write_json(self.split_path, document)
-        if self.split() != document:
-            raise ConfigError(f"{self.split_path} is not the split of this config and dataset; take another --workdir")
+        self.check_split(document)
+
+
+def _evaluation_fields(config: Config) -> list[str]:
+    return [f"{EVALUATION}{name}" for name in to_dict(config)["evaluation"]]
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,20 @@ def prepare(data: DataConfig) -> tfds.core.DatasetBuilder:
     return builder
 
 
+def subjects_of(data: DataConfig) -> tuple[str, ...]:
+    """The subjects that the dataset of `config.data` has, or will have: nothing is prepared or written.
+
+    Raises:
+      ConfigError: unknown source or preset.
+      DataError: there are no recordings, or none that can be used.
+    """
+    reader = make_reader(data)
+    builder = _builder(reader, Path(data.directory).absolute(), data.image_size)
+    if _finished(builder):
+        return tuple(builder.info.splits)
+    return tuple(dict.fromkeys(recording.subject for recording in reader.recordings()))
+
+
 def check_copy(data: DataConfig) -> Check:
     """Checks a copy of real recordings without preparing it.
 
