@@ -135,10 +135,16 @@ def _scored(system: System, name: str, context: FoldContext, faces: FaceSet) -> 
     scores = system.score(faces.without_labels())
     for video in faces.videos:
         rows = scores[video.key]
-        if rows.shape != (len(video), faces.labels.shape[1]) or not np.isfinite(rows).all():
+        due = len(video), faces.labels.shape[1]
+        if rows.shape != due:
             raise UserError(
-                f"{context.name(name)}: scores of {video.key} are not finite or of shape {rows.shape}; what the system has "
-                f"learned lies in {context.directory}; where it is a network, lower its learning rate"
+                f"{context.name(name)}: scores of {video.key} are of shape {rows.shape} and not {due}; the system has to be "
+                "mended, or left out of config.systems"
+            )
+        if not np.isfinite(rows).all():
+            raise UserError(
+                f"{context.name(name)}: scores of {video.key} are not finite; leave the system out of config.systems, or give "
+                "it other settings (a network a lower learning rate) in another --workdir"
             )
     return scores
 

@@ -25,7 +25,7 @@ from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config, differing, to_dict, typed, with_defaults
-from au_jax.errors import ConfigError, DataError
+from au_jax.errors import CommandError, ConfigError, DataError
 from au_jax.evaluation import tables
 from au_jax.systems.display import label as display_name
 
@@ -195,7 +195,16 @@ class RunDir:
             raise DataError(
                 f"{self.path} is not a run (it has no config.json); give what was the --workdir of a finished au_jax.main"
             )
-        return files.read_json(self.config_path)
+        return self._read(self.config_path)
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return files.read_json(path)
+        except DataError as error:
+            flaw = str(error).partition("; ")[0]
+            raise DataError(
+                f"{flaw}; delete it, then au_jax.main with this --workdir and the run's own --config makes it again"
+            ) from error
 
     def config(self) -> Config:
         """The config that the run was started with; fields that are newer than the run have their defaults.
@@ -207,7 +216,7 @@ class RunDir:
 
     def split(self) -> dict[str, Any]:
         """The content of split.json: "folds", a list of {"train": .., "validation": .., "test": ..}, "seed", "checksum"."""
-        return files.read_json(self.split_path)
+        return self._read(self.split_path)
 
     def results(self, all_folds: bool = False) -> dict[str, Any]:
         """The content of results.json.
@@ -221,7 +230,7 @@ class RunDir:
         again = "finish it with au_jax.main and the same --config and --workdir"
         if not self.results_path.exists():
             raise DataError(f"{self.path} is not finished, it has no results.json; {again}")
-        results = files.read_json(self.results_path)
+        results = self._read(self.results_path)
         finished, number = len(results["folds"]["finished"]), results["folds"]["all"]
         if all_folds and finished < number:
             raise DataError(f"{self.path} is not finished, it has {finished} of {number} folds; {again}")
@@ -288,7 +297,7 @@ class RunDir:
 
     def history(self) -> list[dict[str, Any]]:
         """What changed fields of the config were, the oldest first: {"evaluation": {field: value}}, or nothing."""
-        return files.read_json(self.history_path) if self.history_path.exists() else []
+        return self._read(self.history_path) if self.history_path.exists() else []
 
     def check_split(self, document: dict[str, Any]) -> None:
         """Makes sure that these folds are the run's, if it has any yet; writes nothing.
@@ -462,17 +471,31 @@ class TrainedFold:
     @cached_property
     def test_subjects(self) -> tuple[str, ...]:
         """Those on whom the fold's networks were not trained."""
+        self._check_fold()
         return tuple(RunDir(self.folder).split()["folds"][self.fold]["test"])
+
+    def _check_fold(self) -> None:
+        number = self.config.protocol.folds
+        if self.fold not in range(number):
+            raise CommandError(
+                f"{self.folder} has folds 0 to {number - 1}, not {self.fold}; choose among these with --fold"
+            )
 
     @cached_property
     def cnn(self) -> dict[str, Any]:
         """The fold's CNN: {"params": .., "mean": [S, S, 3]}.
 
         Raises:
-          UserError: the run has no such fold, or its CNN is not trained to its end.
+          CommandError: the run has no such fold.
+          DataError: the fold has no CNN, or one that is not trained to its end.
         """
         from au_jax.training.trainer import best_params
 
+        self._check_fold()
+        if not self.files.cnn.exists():
+            raise DataError(
+                f"{self.folder} has no CNN in {fold_name(self.fold)}; {add_systems(self.folder, self.config, ('anet',))}"
+            )
         return {"params": best_params(self.files.cnn), "mean": files.read_npz(self.files.mean)["mean"]}
 
     @property
@@ -492,6 +515,18 @@ class TrainedFold:
         """Rows and columns of a registered face that the CNN sees."""
         start = (self.config.data.image_size - self.config.data.crop_size) // 2
         return slice(start, start + self.config.data.crop_size)
+
+
+def add_systems(folder: Path, config: Config, systems: Iterable[str]) -> str:
+    """How to add systems to a run, for messages.
+
+    Example:
+      >>> add_systems(Path("runs/a"), Config(systems=("hog_svm",)), ("anet",))
+      "add it by au_jax.main with the run's own --config, --workdir=runs/a and --config.systems=('hog_svm','anet')"
+    """
+    names = tuple(dict.fromkeys((*config.systems, *systems)))
+    flag = repr(names).replace(" ", "")
+    return f"add it by au_jax.main with the run's own --config, --workdir={folder} and --config.systems={flag}"
 
 
 def defined(value: float | None) -> float | None:

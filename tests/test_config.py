@@ -180,7 +180,7 @@ def test_the_defaults_are_valid(make):
         ("systems", (), "config.systems names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, hybrid"),
         ("systems", ("resnet",), "config.systems names 'resnet'; choose among"),
         ("systems", ("anet", "anet"), "config.systems is .*none twice"),
-        ("folds", (7,), r"config.folds names \[7\]; there are folds 0 to 2"),
+        ("folds", (7,), r"config.folds names \[7\]; choose among the folds 0 to 2"),
         ("folds", (-1,), "config.folds is"),
         ("data.crop_size", 300, "config.data.crop_size is 300, which does not fit into config.data.image_size 200"),
         ("lstm.burn_in", 1300, "config.lstm.burn_in is 1300, which leaves no loss"),

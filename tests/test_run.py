@@ -117,7 +117,8 @@ def copy(finished, tmp_path):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Fails the test if a system is fitted or scores."""
+    """Fails the test if a system is fitted or scores; no report page is drawn."""
+    monkeypatch.setattr("au_jax.run.write_report", lambda *_: None)
     monkeypatch.setattr("au_jax.run.run_system", lambda *_: pytest.fail("a system was run"))
 
 
@@ -168,17 +169,21 @@ def test_a_field_that_changes_training_is_refused_beside_one_that_does_not(copy,
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
 
 
-def test_a_run_that_is_half_finished_goes_on_with_another_evaluation(copy, config):
+def test_a_run_that_is_half_finished_goes_on_with_another_evaluation(copy, config, monkeypatch):
+    monkeypatch.setattr("au_jax.run.write_report", lambda *_: None)
     shutil.rmtree(copy / "fold_01")
     (copy / "results.json").unlink()
     config.systems, config.evaluation.f1_norm = ("hog_svm",), "author_code"
     results = run(config, copy)
-    assert results["folds"] == {"finished": [0], "all": 2} or results["folds"]["finished"] == [0, 1]
+    # Fold 1 has the scores of one system only, and the table is of the folds that all have finished.
+    assert results["folds"] == {"finished": [0], "all": 2} and (copy / "fold_01/scores/hog_svm.npz").exists()
     assert files.read_json(copy / "config.json")["evaluation"]["f1_norm"] == "author_code"
 
 
 @pytest.mark.parametrize("moment", ["config_history.json", "config.json", "results.json"])
-def test_a_kill_while_the_tables_are_made_anew_is_mended_by_the_next_start(copy, config, monkeypatch, moment):
+def test_a_kill_while_the_tables_are_made_anew_is_mended_by_the_next_start(
+    copy, config, untrained, monkeypatch, moment
+):
     config.evaluation.level = 0.5
     write = files.write_json
 
@@ -342,7 +347,7 @@ def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, 
         ({"data.aus": (45,)}, "config.data.aus has 45, which synthfacs does not draw; choose among"),
         ({"data.source": "bp4d", "data.raw": "/nowhere"}, "there is no folder /nowhere"),
         ({"data.source": "bp4d", "data.raw": ""}, "config.data.raw names no folder"),
-        ({"protocol.split": "bp4d_3fold", "protocol.folds": 3}, "does not fit the dataset: F001"),
+        ({"protocol.split": "bp4d_3fold", "protocol.folds": 3}, "does not fit the dataset: S001"),
         ({"protocol.subjects_file": "/nowhere.json"}, "/nowhere.json cannot be read"),
         ({"protocol.folds": 7}, "6 subjects are too few for 7 folds"),
         ({"protocol.validation": 0.9}, "leaves none of 3 subjects"),
@@ -358,7 +363,10 @@ def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, 
             },
             "config.fusion.optimizer: schedule .*: warmup_steps is 99, and the training takes",
         ),
-        ({"lstm.optimizer.schedule.arguments": "factor=-2.0"}, "config.lstm.optimizer: schedule per_epoch: the learning rate"),
+        (
+            {"lstm.optimizer.schedule.name": "per_epoch", "lstm.optimizer.schedule.arguments": "factor=-2.0"},
+            "config.lstm.optimizer: schedule per_epoch: the learning rate at step 2 of",
+        ),
         ({"cnn.frame_step": 10**9}, "config.cnn.frame_step is 1000000000, which leaves an epoch of fold_00 without"),
     ],
     ids=lambda value: str(value)[:40],

@@ -79,7 +79,12 @@ def check_copy(data: DataConfig) -> Check:
     """
     reader = make_reader(data)
     if not isinstance(reader, RawReader):
-        raise ConfigError(f"config.data.source {data.source} is rendered; there is no copy to check")
+        real = f"of {data.stands_for} " if data.stands_for else ""
+        other = "" if data.stands_for else " and --config.data.source=folder (or bp4d, gft, disfa)"
+        raise ConfigError(
+            f"config.data.source is {data.source}, which needs no recordings; to check recordings {real}give their folder, "
+            f"--raw=FOLDER{other}"
+        )
     return check(reader)
 
 

@@ -46,7 +46,7 @@ class VideoWriter:
         self._part = self._path.with_name(f".{self._path.name}.part")
         self._ticks = -1
         if not self._path.parent.is_dir():
-            raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}")
+            raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}; make it")
         try:
             self._container = av.open(str(self._part.absolute()), "w", format="mp4")
             self._stream: Any = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))

@@ -120,7 +120,9 @@ def load(path: str | Path) -> ExportedDetector:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             if manifest["format"] != FORMAT:
-                raise DataError(f"{path} is a {manifest['format']!r}, not a {FORMAT!r}; export it again")
+                raise DataError(
+                    f"{path} is a {manifest['format']!r}, not a {FORMAT!r}; write it again with python -m au_jax.export"
+                )
             folds = []
             for name in manifest["folds"]:
                 with np.load(io.BytesIO(archive.read(name)), allow_pickle=False) as arrays:

@@ -145,7 +145,10 @@ class ANet(System):
           DataError: one of them is not finite; names fold, stage, frame and checkpoints.
         """
         logits, fc7 = self._run(self._params, faces)
-        remedy = f"the CNN is the best of {self._context.files.cnn / 'checkpoints'}; lower its learning rate"
+        remedy = (
+            f"the CNN is the best of {self._context.files.cnn / 'checkpoints'}; lower config.cnn.optimizer.learning_rate, in "
+            "another --workdir"
+        )
         check_finite(faces, logits, f"{self._context.name('anet')}: scores", remedy)
         check_finite(faces, fc7, f"{self._context.name('anet')}: features", remedy)
         return logits, fc7

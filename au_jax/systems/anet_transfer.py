@@ -50,7 +50,10 @@ class AnetTransfer(System):
     def check(cls, config: Config) -> None:
         """Refuses the dataset itself for the other one."""
         if make_reader(_other_data(config)).name == make_reader(config.data).name:
-            raise ConfigError("config.transfer names the dataset of config.data; anet_transfer needs another one")
+            raise ConfigError(
+                "config.transfer names the dataset of config.data, and anet_transfer needs another one; give another "
+                "config.transfer.source, name, preset or render_seed"
+            )
 
     @classmethod
     def check_fold(
