@@ -35,7 +35,7 @@ def define_config_flag() -> flags.FlagHolder:
     return config
 
 
-def run_command(command: Callable[[], object], tensorflow: bool = False) -> None:
+def run_command(command: Callable[[], object], tensorflow: bool = False, resumes: bool = False) -> None:
     """Parses the flags and runs a command; a mistake that the user can mend ends with one line and exit status 1.
 
     absl's --verbosity below 0 keeps bars and plans off the terminal; from 0 on the libraries' own messages are shown as well.
@@ -43,6 +43,7 @@ def run_command(command: Callable[[], object], tensorflow: bool = False) -> None
     Args:
       command: called after the flags have been parsed; the docstring of its module is the command's help.
       tensorflow: whether the command uses TensorFlow, which then must not take the accelerators' memory.
+      resumes: whether the command, started again, goes on where it stopped.
     """
 
     def main(argv: Sequence[str]) -> None:
@@ -65,9 +66,10 @@ def run_command(command: Callable[[], object], tensorflow: bool = False) -> None
         sys.exit(f"error: {error}")
     except OSError as error:
         what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
-        sys.exit(f"error: {what}; finished work is kept, run again once this is mended")
+        kept = "finished work is kept, run again once this is mended"
+        sys.exit(f"error: {what}; {kept if resumes else 'mend this and run again'}")
     except KeyboardInterrupt:
-        sys.exit("error: interrupted; finished work is kept, run again to go on")
+        sys.exit(f"error: interrupted{'; finished work is kept, run again to go on' if resumes else ''}")
 
 
 def optional_path(text: str | None) -> Path | None:

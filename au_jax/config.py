@@ -18,7 +18,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from au_jax import options
-from au_jax.errors import ConfigError, DataError
+from au_jax.errors import ConfigError, DataError, UserError
 from au_jax.labels import AU_NAMES, PAPER_AUS
 from au_jax.options import Block, Choices, Each, Interval, Where, option
 from au_jax.options import replace as replace
@@ -582,7 +582,7 @@ def _defaults() -> Config:
     if not blocks:
         return Config()
     if taken := [name for name in blocks if hasattr(Config, name)]:
-        raise ConfigError(f"a system of another package is called {taken[0]}, as a section of the config; rename it")
+        raise ConfigError(f"a system of another package is called {taken[0]}, as a section of the config; uninstall it")
     fields_ = [(name, block, block()) for name, block in blocks.items()]
     return make_dataclass("Config", fields_, bases=(Config,), frozen=True, kw_only=True)()
 
@@ -634,9 +634,14 @@ def load(name_or_path: str) -> Any:
     """
     path, _, variant = find_file(name_or_path).partition(":")
     try:
-        return runpy.run_path(path)["get_config"](*[variant] * bool(variant))
-    except Exception as error:  # a config file is the user's own program
+        content = runpy.run_path(path)
+        if "get_config" not in content:
+            raise ConfigError("it has no function get_config; define one that returns the config")
+        return content["get_config"](*[variant] * bool(variant))
+    except UserError as error:
         raise ConfigError(f"{name_or_path}: {error}") from error
+    except Exception as error:  # a config file is the user's own program
+        raise ConfigError(f"{name_or_path} fails ({type(error).__name__}: {error}); mend its get_config") from error
 
 
 def find_file(name_or_path: str) -> str:
@@ -721,7 +726,9 @@ def with_defaults(resolved: Any) -> dict[str, Any]:
       7
     """
     if not isinstance(resolved, Mapping):
-        raise DataError(f"a run's config.json holds {type(resolved).__name__} and no fields; take another --workdir")
+        raise DataError(
+            f"a run's config.json holds {type(resolved).__name__} and no fields; it is no run of au_jax, name another"
+        )
     document = options.to_dict(defaults())
     for name, value in options.flat(resolved).items():
         *sections, last = RENAMED.get(name, name).split(".")
@@ -778,16 +785,16 @@ def check_config(config: Config | ConfigDict) -> None:
         what = ", ".join(map(repr, unknown)) or "nothing"
         raise ConfigError(f"config.systems names {what}; choose among {', '.join(system_names())}")
     if absent := [index for index in view.folds if index >= view.protocol.folds]:
-        raise ConfigError(f"config.folds names {absent}; there are folds 0 to {view.protocol.folds - 1}")
+        raise ConfigError(f"config.folds names {absent}; choose among the folds 0 to {view.protocol.folds - 1}")
     if view.data.crop_size > view.data.image_size:
         raise ConfigError(
             f"config.data.crop_size is {view.data.crop_size}, which does not fit into config.data.image_size "
-            f"{view.data.image_size}"
+            f"{view.data.image_size}; give at most that"
         )
     if view.lstm.burn_in >= view.lstm.sequence_length:
         raise ConfigError(
             f"config.lstm.burn_in is {view.lstm.burn_in}, which leaves no loss in config.lstm.sequence_length "
-            f"{view.lstm.sequence_length}"
+            f"{view.lstm.sequence_length}; give less than that"
         )
     if view.jpml.compete > view.jpml.together:
         raise ConfigError(
@@ -815,10 +822,12 @@ def check_optimizer(config: Config | ConfigDict, stage: str, steps_per_epoch: in
 @functools.lru_cache
 def _check_optimizer(stage: str, optimizer: OptimizerConfig, steps_per_epoch: int, steps: int) -> None:
     # With JAX and optax, which most users of a config do not need.
-    from au_jax.training.optimizers import make_optimizer
+    from au_jax.training.optimizers import check_rates, make_optimizer
 
     try:
-        make_optimizer(optimizer, steps_per_epoch, steps)
+        made = make_optimizer(optimizer, steps_per_epoch, steps)
+        if steps != _STEPS:
+            check_rates(made, steps, f"schedule {optimizer.schedule.name}")
     except Exception as error:  # arguments are the user's, and optax raises what it likes
         text = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(f"config.{stage}.optimizer: {text}") from error

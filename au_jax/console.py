@@ -69,20 +69,43 @@ def live(text: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def to_file(path: Path) -> Iterator[None]:
-    """Keeps all lines, the libraries' warnings, and the error that ends the block in a file; an older one is gone on with."""
+def kept() -> Iterator[list[logging.LogRecord]]:
+    """Keeps what is said in the block, for a log file that cannot be written yet; the list is filled meanwhile."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    with _listening(handler):
+        yield records
+
+
+@contextlib.contextmanager
+def to_file(path: Path, before: Iterable[logging.LogRecord] = ()) -> Iterator[None]:
+    """Keeps all lines, the libraries' warnings, and the error that ends the block in a file; an older one is gone on with.
+
+    Args:
+      path: of the file; its folder is made.
+      before: what was said earlier, from `kept`; it comes first, with its own time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for record in before:
+        handler.handle(record)
+    with contextlib.closing(handler), _listening(handler):
+        try:
+            yield
+        except BaseException as error:
+            _LOG.error("%s: %s", type(error).__name__, error)
+            raise
+
+
+@contextlib.contextmanager
+def _listening(handler: logging.Handler) -> Iterator[None]:
     loggers = (_LOG, logging.getLogger("absl"))
     for logger in loggers:
         logger.addHandler(handler)
     try:
         yield
-    except BaseException as error:
-        _LOG.error("%s: %s", type(error).__name__, error)
-        raise
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-        handler.close()

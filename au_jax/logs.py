@@ -117,6 +117,20 @@ class Costs:
 
     def __init__(self, workdir: Path):
         self._run = RunDir(workdir)
+        self._held: list[tuple[str, float, Cost]] | None = None
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Writes what is measured in the block only when it has ended well: until then the run's folder is not ours."""
+        self._held = []
+        try:
+            yield
+        except BaseException:
+            self._held = None
+            raise
+        held, self._held = self._held, None
+        for stage, seconds, cost in held:
+            self._add(stage, seconds, cost)
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
@@ -146,6 +160,9 @@ class Costs:
             console.note(f"{stage}: {seconds:.1f} s, at most {cost.memory.peaks()['peak_memory_mib']:.0f} MiB")
 
     def _add(self, stage: str, seconds: float, cost: "Cost") -> None:
+        if self._held is not None:
+            self._held.append((stage, seconds, cost))
+            return
         # Runs of other folds write here too.
         with files.locked(self._run.logs, wait=True):
             stages = self.stages

@@ -35,7 +35,7 @@ def main() -> None:
             multihost.start(coordinator.value, processes.value, process.value)
         run(config.value, workdir.value)
 
-    run_command(train, tensorflow=True)
+    run_command(train, tensorflow=True, resumes=True)
 
 
 if __name__ == "__main__":

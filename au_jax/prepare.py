@@ -49,7 +49,7 @@ def main() -> None:
                 f"a face in {prepared['frames_with_a_face']} of {prepared['frames']} frames; {report} lists the problems"
             )
 
-    run_command(command, tensorflow=True)
+    run_command(command, tensorflow=True, resumes=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from au_jax import config as config_fields
 from au_jax import console, files
 from au_jax.config import Config, DataConfig
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.data.preparation import prepare, refuse_stand_in
+from au_jax.data.preparation import prepare, refuse_stand_in, subjects_of
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold, check_split, make_folds, partition_of, split_document
 from au_jax.errors import DataError, UserError
@@ -55,7 +56,6 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
     check_config(config)
     check_dataset_place(config.data.directory, config.data.raw, workdir)
     config = config_fields.typed(config)
-    keep_compiled(config)
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         if not is_process_zero():
@@ -65,16 +65,23 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
         further = {
             name: data for system in config.systems for name, data in get_system(system).further_data(config).items()
         }
-        broadcast_from_process_zero(lambda: _claim(stack, directory, config, further))
-        log, costs = RunLog(directory.path), Costs(directory.path)
+        costs = Costs(directory.path)
+        with costs.held():
+            # Until all is checked, nothing is written to the run's folder.
+            with console.kept() as said:
+                broadcast_from_process_zero(lambda: _check_start(directory, config))
+                with costs.measure("prepare", has_bar=True):
+                    dataset = _prepared(config.data)
+                datasets = {}
+                for name, data in further.items():
+                    with costs.measure(f"{name}/prepare", has_bar=True):
+                        datasets[name] = _prepared(data)
+                folds = make_folds(partition_of(config, dataset.subjects), config.protocol.validation, config.seed)
+                broadcast_from_process_zero(lambda: _check_folds(directory, config, dataset, datasets, folds))
+            broadcast_from_process_zero(lambda: _claim(stack, directory, config, further, said))
+        keep_compiled(config)
+        log = RunLog(directory.path)
         stack.callback(log.close)
-        with costs.measure("prepare", has_bar=True):
-            dataset = _prepared(config.data)
-        datasets = {}
-        for name, data in further.items():
-            with costs.measure(f"{name}/prepare", has_bar=True):
-                datasets[name] = _prepared(data)
-        folds = make_folds(partition_of(config, dataset.subjects), config.protocol.validation, config.seed)
         todo = dict(broadcast_from_process_zero(lambda: _todo(directory, config, folds)))
         broadcast_from_process_zero(lambda: check_saved_scores(directory, config, dataset, folds))
         console.tell(plan(config, directory, dataset, folds, todo))
@@ -131,10 +138,16 @@ def _scored(system: System, name: str, context: FoldContext, faces: FaceSet) -> 
     scores = system.score(faces.without_labels())
     for video in faces.videos:
         rows = scores[video.key]
-        if rows.shape != (len(video), faces.labels.shape[1]) or not np.isfinite(rows).all():
+        due = len(video), faces.labels.shape[1]
+        if rows.shape != due:
             raise UserError(
-                f"{context.name(name)}: scores of {video.key} are not finite or of shape {rows.shape}; what the system has "
-                f"learned lies in {context.directory}; where it is a network, lower its learning rate"
+                f"{context.name(name)}: scores of {video.key} are of shape {rows.shape} and not {due}; the system has to be "
+                "mended, or left out of config.systems"
+            )
+        if not np.isfinite(rows).all():
+            raise UserError(
+                f"{context.name(name)}: scores of {video.key} are not finite; leave the system out of config.systems, or give "
+                "it other settings (a network a lower learning rate) in another --workdir"
             )
     return scores
 
@@ -153,11 +166,43 @@ def check_config(config: Config) -> None:
         get_system(name).check(config)
 
 
-def _claim(stack: contextlib.ExitStack, directory: RunDir, config: Config, further: Mapping[str, DataConfig]) -> None:
-    """Takes the folders that this run writes to until the stack is left, and begins its log file."""
+def _check_start(directory: RunDir, config: Config) -> None:
+    """Refuses, before hours of preparing, a folder of another run, and subjects that make no folds.
+
+    Raises:
+      ConfigError, DataError: as `run`.
+    """
     refuse_stand_in(config.data)
+    directory.check(config)
+    make_folds(partition_of(config, subjects_of(config.data)), config.protocol.validation, config.seed)
+
+
+def _check_folds(
+    directory: RunDir, config: Config, dataset: FaceDataset, further: Mapping[str, FaceDataset], folds: Sequence[Fold]
+) -> None:
+    """Refuses folds that are not the run's, and what a system finds wrong with a fold that it has yet to learn.
+
+    Raises:
+      ConfigError, DataError: as `run`.
+    """
+    directory.check_split(split_document(folds, config.seed))
+    for index in config.folds or range(len(folds)):
+        train, validation = (FaceSet(dataset, group) for group in (folds[index].train, folds[index].validation))
+        for name in config.systems:
+            if not directory.score_path(index, name).exists():
+                get_system(name).check_fold(config, index, train, validation, further)
+
+
+def _claim(
+    stack: contextlib.ExitStack,
+    directory: RunDir,
+    config: Config,
+    further: Mapping[str, DataConfig],
+    said: Iterable[LogRecord],
+) -> None:
+    """Takes the folders that this run writes to until the stack is left, and begins its log file."""
     stack.enter_context(directory.claimed(config, others=further))
-    stack.enter_context(console.to_file(directory.log_path))
+    stack.enter_context(console.to_file(directory.log_path, said))
 
 
 def _prepared(data: DataConfig) -> FaceDataset:
@@ -205,6 +250,8 @@ def _saved_scores(directory: RunDir, config: Config, folds: Sequence[Fold]) -> l
 
 def _report(directory: RunDir, config: Config, dataset: FaceDataset, folds: list[Fold], costs: Costs) -> dict[str, Any]:
     with costs.measure("report"), files.locked(directory.path, wait=True):
+        if changes := directory.keep_evaluation(config):
+            console.tell(f"the tables are made anew from the saved scores ({'; '.join(changes)})")
         results = summarise(directory, config, folds)
         write_report(directory.path, config, dataset, results)
     console.tell(directory.table_path.read_text())

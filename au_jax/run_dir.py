@@ -8,6 +8,7 @@
       fold_00/<system>/model.npz         of hog_svm, anet_transfer, cpm, jpml
       transfer/anet/...                  the CNN of anet_transfer, which all folds share
       results.json  results.sha256  results.md  costs.json  report.html  figures/  logs/
+      config_history.json                where fields of `evaluation` were changed: what they were
 
 Neither TensorFlow nor scikit-learn is imported here before a dataset is asked for.
 """
@@ -25,7 +26,7 @@ from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config, differing, to_dict, typed, with_defaults
-from au_jax.errors import ConfigError, DataError
+from au_jax.errors import CommandError, ConfigError, DataError
 from au_jax.evaluation import tables
 from au_jax.systems.display import label as display_name
 
@@ -37,6 +38,9 @@ __all__ = ["FinishedRun", "FoldDir", "RunDir", "TrainedFold", "defined", "displa
 
 MAY_DIFFER: tuple[str, ...] = ("folds", "systems", "compiled", "data.directory", "data.workers")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""
+
+EVALUATION = "evaluation."
+"""Fields of this section may change as well: tables are made of saved scores, and made anew."""
 
 
 def fold_name(index: int) -> str:
@@ -133,6 +137,11 @@ class RunDir:
         return self.path / "config.json"
 
     @property
+    def history_path(self) -> Path:
+        """What fields of the config were before they were changed; there is none where none was."""
+        return self.path / "config_history.json"
+
+    @property
     def split_path(self) -> Path:
         """Training, validation and test subjects of every fold."""
         return self.path / "split.json"
@@ -211,7 +220,16 @@ class RunDir:
             raise DataError(
                 f"{self.path} is not a run (it has no config.json); give what was the --workdir of a finished au_jax.main"
             )
-        return files.read_json(self.config_path)
+        return self._read(self.config_path)
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return files.read_json(path)
+        except DataError as error:
+            flaw = str(error).partition("; ")[0]
+            raise DataError(
+                f"{flaw}; delete it, then au_jax.main with this --workdir and the run's own --config makes it again"
+            ) from error
 
     def config(self) -> Config:
         """The config that the run was started with; fields that are newer than the run have their defaults.
@@ -223,7 +241,7 @@ class RunDir:
 
     def split(self) -> dict[str, Any]:
         """The content of split.json: "folds", a list of {"train": .., "validation": .., "test": ..}, "seed", "checksum"."""
-        return files.read_json(self.split_path)
+        return self._read(self.split_path)
 
     def results(self, all_folds: bool = False) -> dict[str, Any]:
         """The content of results.json.
@@ -237,7 +255,7 @@ class RunDir:
         again = "finish it with au_jax.main and the same --config and --workdir"
         if not self.results_path.exists():
             raise DataError(f"{self.path} is not finished, it has no results.json; {again}")
-        results = files.read_json(self.results_path)
+        results = self._read(self.results_path)
         sums = self.results_sum_path
         if sums.exists() and sums.read_text(errors="replace") != self._results_sum():
             raise DataError(
@@ -256,6 +274,22 @@ class RunDir:
     def _results_sum(self) -> str:
         return f"{hashlib.sha256(self.results_path.read_bytes()).hexdigest()}  {self.results_path.name}\n"
 
+    def check(self, config: Config) -> None:
+        """Makes sure that a run with this config may be started in the folder; writes nothing.
+
+        Raises:
+          ConfigError: the folder was started with another config; names the fields that differ.
+        """
+        if not self.config_path.exists():
+            return
+        before = with_defaults(self.resolved_config())
+        differences = differing(before, to_dict(config), but=(*MAY_DIFFER, *_evaluation_fields(config)))
+        if differences:
+            raise ConfigError(
+                f"{self.path} was started with another config; take another --workdir or the same values "
+                f"({'; '.join(differences)})"
+            )
+
     @contextlib.contextmanager
     def claimed(self, config: Config, others: Iterable[str] = ()) -> Iterator[None]:
         """Holds the folders that a run writes to until the block ends; other runs may do other folds meanwhile.
@@ -268,20 +302,55 @@ class RunDir:
           ConfigError: the folder was started with another config.
           UserError: another process does one of these folds.
         """
-        resolved = to_dict(config)
+        self.check(config)
         with files.locked(self.path, wait=True):
+            # Another process may have come first.
+            self.check(config)
             if not self.config_path.exists():
-                files.write_json(self.config_path, resolved, seal=True)
-            elif differences := differing(with_defaults(self.resolved_config()), resolved, but=MAY_DIFFER):
-                raise ConfigError(
-                    f"{self.path} was started with another config; take another --workdir or the same values "
-                    f"({'; '.join(differences)})"
-                )
+                files.write_json(self.config_path, to_dict(config), seal=True)
         folds = config.folds or range(config.protocol.folds)
         with contextlib.ExitStack() as stack:
             for folder in (*(self.fold(index) for index in folds), *(self.path / name for name in others)):
                 stack.enter_context(files.locked(folder))
             yield
+
+    def keep_evaluation(self, config: Config) -> list[str]:
+        """Notes in config.json how the tables are made now, and in config_history.json how they were before.
+
+        The caller holds the folder, and then writes the tables.
+
+        Args:
+          config: of the run, which `check` has passed.
+
+        Returns:
+          The fields that have changed, such as "evaluation.level: 0.95 there, 0.9 now".
+        """
+        before, now = with_defaults(self.resolved_config()), to_dict(config)
+        changes = differing({"evaluation": before["evaluation"]}, {"evaluation": now["evaluation"]})
+        if changes:
+            # Were it killed in between, the history would name the present values once more; nothing would be lost.
+            files.write_json(self.history_path, [*self.history(), {"evaluation": before["evaluation"]}])
+            files.write_json(self.config_path, {**before, "evaluation": now["evaluation"]}, seal=True)
+        return changes
+
+    def history(self) -> list[dict[str, Any]]:
+        """What changed fields of the config were, the oldest first: {"evaluation": {field: value}}, or nothing."""
+        return self._read(self.history_path) if self.history_path.exists() else []
+
+    def check_split(self, document: dict[str, Any]) -> None:
+        """Makes sure that these folds are the run's, if it has any yet; writes nothing.
+
+        Args:
+          document: of `au_jax.data.splits.split_document`.
+
+        Raises:
+          ConfigError: the run has other folds.
+        """
+        if self.split_path.exists() and self.split() != document:
+            raise ConfigError(
+                f"{self.split_path} is not the split of this config and dataset; take another --workdir, or the dataset "
+                "and the config.protocol.subjects_file that the run was started with"
+            )
 
     def keep_split(self, document: dict[str, Any]) -> None:
         """Writes split.json, or makes sure that these folds are the run's.
@@ -295,8 +364,11 @@ class RunDir:
         with files.locked(self.path, wait=True):
             if not self.split_path.exists():
                 files.write_json(self.split_path, document, seal=True)
-        if self.split() != document:
-            raise ConfigError(f"{self.split_path} is not the split of this config and dataset; take another --workdir")
+        self.check_split(document)
+
+
+def _evaluation_fields(config: Config) -> list[str]:
+    return [f"{EVALUATION}{name}" for name in to_dict(config)["evaluation"]]
 
 
 @dataclass(frozen=True)
@@ -444,17 +516,31 @@ class TrainedFold:
     @cached_property
     def test_subjects(self) -> tuple[str, ...]:
         """Those on whom the fold's networks were not trained."""
+        self._check_fold()
         return tuple(RunDir(self.folder).split()["folds"][self.fold]["test"])
+
+    def _check_fold(self) -> None:
+        number = self.config.protocol.folds
+        if self.fold not in range(number):
+            raise CommandError(
+                f"{self.folder} has folds 0 to {number - 1}, not {self.fold}; choose among these with --fold"
+            )
 
     @cached_property
     def cnn(self) -> dict[str, Any]:
         """The fold's CNN: {"params": .., "mean": [S, S, 3]}.
 
         Raises:
-          UserError: the run has no such fold, or its CNN is not trained to its end.
+          CommandError: the run has no such fold.
+          DataError: the fold has no CNN, or one that is not trained to its end.
         """
         from au_jax.training.trainer import best_params
 
+        self._check_fold()
+        if not self.files.cnn.exists():
+            raise DataError(
+                f"{self.folder} has no CNN in {fold_name(self.fold)}; {add_systems(self.folder, self.config, ('anet',))}"
+            )
         return {"params": best_params(self.files.cnn), "mean": files.read_npz(self.files.mean)["mean"]}
 
     @property
@@ -474,6 +560,18 @@ class TrainedFold:
         """Rows and columns of a registered face that the CNN sees."""
         start = (self.config.data.image_size - self.config.data.crop_size) // 2
         return slice(start, start + self.config.data.crop_size)
+
+
+def add_systems(folder: Path, config: Config, systems: Iterable[str]) -> str:
+    """How to add systems to a run, for messages.
+
+    Example:
+      >>> add_systems(Path("runs/a"), Config(systems=("hog_svm",)), ("anet",))
+      "add it by au_jax.main with the run's own --config, --workdir=runs/a and --config.systems=('hog_svm','anet')"
+    """
+    names = tuple(dict.fromkeys((*config.systems, *systems)))
+    flag = repr(names).replace(" ", "")
+    return f"add it by au_jax.main with the run's own --config, --workdir={folder} and --config.systems={flag}"
 
 
 def defined(value: float | None) -> float | None:

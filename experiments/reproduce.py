@@ -301,7 +301,7 @@ def main() -> None:
     flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run.")
     flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first.")
     flags.DEFINE_string("vgg_face", None, "The file vgg_face.mat, for one panel of fig3.")
-    run_command(lambda: reproduce(make_plan(flags.FLAGS)))
+    run_command(lambda: reproduce(make_plan(flags.FLAGS)), resumes=True)
 
 
 def make_plan(options: Any) -> Plan:

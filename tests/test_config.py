@@ -180,7 +180,7 @@ def test_the_defaults_are_valid(make):
         ("systems", (), "config.systems names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, hybrid"),
         ("systems", ("resnet",), "config.systems names 'resnet'; choose among"),
         ("systems", ("anet", "anet"), "config.systems is .*none twice"),
-        ("folds", (7,), r"config.folds names \[7\]; there are folds 0 to 2"),
+        ("folds", (7,), r"config.folds names \[7\]; choose among the folds 0 to 2"),
         ("folds", (-1,), "config.folds is"),
         ("data.crop_size", 300, "config.data.crop_size is 300, which does not fit into config.data.image_size 200"),
         ("lstm.burn_in", 1300, "config.lstm.burn_in is 1300, which leaves no loss"),
@@ -220,10 +220,29 @@ def test_a_schedule_is_checked_with_the_steps_that_a_run_takes():
     config.lstm.optimizer.schedule.arguments = "warmup_steps=5"
     check_config(config)
     check_optimizer(config, "lstm", steps_per_epoch=10, epochs=2)
-    with pytest.raises(
-        ConfigError, match="config.lstm.optimizer: schedule warmup_cosine_decay_schedule.*cannot be used"
-    ):
-        check_optimizer(config, "lstm", steps_per_epoch=2, epochs=2)
+    for name in ("warmup_cosine_decay_schedule", "warmup_constant_schedule"):
+        config.lstm.optimizer.schedule.name = name
+        with pytest.raises(
+            ConfigError,
+            match=f"config.lstm.optimizer: schedule {name}: warmup_steps is 5, and the training takes 4 steps; give fewer",
+        ):
+            check_optimizer(config, "lstm", steps_per_epoch=2, epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("per_epoch", "factor=-0.5", "the learning rate at step 5 of 20 is -0.0005; give"),
+        ("per_epoch", "factor=1e30", "the learning rate at step 10 of 20 is inf; give"),
+        ("polynomial_schedule", "end_value=-1.0, power=1", "the learning rate at step 1 of 20 is -0.04905; give"),
+    ],
+)
+def test_rates_that_no_training_can_use_are_told_with_their_step(name, arguments, message):
+    config = get_config()
+    config.fusion.optimizer.schedule = {"name": name, "arguments": arguments}
+    check_config(config)
+    with pytest.raises(ConfigError, match=f"config.fusion.optimizer: schedule {name}: {message}"):
+        check_optimizer(config, "fusion", steps_per_epoch=5, epochs=4)
 
 
 def test_choices_are_those_of_the_modules_that_use_them():

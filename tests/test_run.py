@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from au_jax import files
+from au_jax.config import replace
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold
-from au_jax.errors import UserError
+from au_jax.errors import ConfigError, UserError
+from au_jax.evaluation import tables
 from au_jax.run import check_config, run, run_system
 from au_jax.systems.base import System
 
@@ -105,6 +107,101 @@ def test_another_config_on_the_same_workdir_is_refused(finished, config):
     config.cnn.epochs = 9
     with pytest.raises(UserError, match=r"another config.*cnn\.epochs: 2 there, 9 now"):
         run(config, finished)
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished run, to be changed."""
+    return shutil.copytree(finished, tmp_path / "copy", ignore=shutil.ignore_patterns(".lock"))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fails the test if a system is fitted or scores; no report page is drawn."""
+    monkeypatch.setattr("au_jax.run.write_report", lambda *_: None)
+    monkeypatch.setattr("au_jax.run.run_system", lambda *_: pytest.fail("a system was run"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("f1_norm", "author_code"), ("level", 0.5), ("bootstrap", 7)], ids=lambda value: str(value)
+)
+def test_fields_of_the_evaluation_change_on_a_finished_run_and_only_the_tables_are_made_anew(
+    copy, config, untrained, capsys, field, value
+):
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("scores/*.npz")}
+    old = files.read_json(copy / "config.json")
+    results = files.read_json(copy / "results.json")
+    config.evaluation[field] = value
+    run(config, copy)
+    assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("scores/*.npz")}
+    now = files.read_json(copy / "config.json")
+    assert now == {**old, "evaluation": {**old["evaluation"], field: value}}
+    assert files.read_json(copy / "config_history.json") == [{"evaluation": old["evaluation"]}]
+    assert f"evaluation.{field}: " in capsys.readouterr().out
+    # A table of these scores by the functions themselves.
+    scored = {
+        name: {index: tables.read_scores(copy / f"fold_{index:02d}/scores/{name}.npz") for index in (0, 1)}
+        for name in config.systems
+    }
+    expected = tables.results(
+        scored,
+        aus=config.data.aus,
+        replicates=config.evaluation.bootstrap,
+        level=config.evaluation.level,
+        f1_norm=config.evaluation.f1_norm,
+        seed=config.seed,
+    )
+    made = files.read_json(copy / "results.json")
+    assert made["systems"] == json.loads(json.dumps(files._finite(expected["systems"])))
+    assert made["systems"] != results["systems"]
+    # And back: the first table again, to the byte.
+    config.evaluation[field] = old["evaluation"][field]
+    run(config, copy)
+    assert files.read_json(copy / "results.json") == results and files.read_json(copy / "config.json") == old
+    assert len(files.read_json(copy / "config_history.json")) == 2
+
+
+def test_a_field_that_changes_training_is_refused_beside_one_that_does_not(copy, config):
+    config.evaluation.level, config.cnn.epochs = 0.5, 9
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    with pytest.raises(ConfigError, match=r"another config.*\(cnn\.epochs: 2 there, 9 now\)"):
+        run(config, copy)
+    assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+
+
+def test_a_run_that_is_half_finished_goes_on_with_another_evaluation(copy, config, monkeypatch):
+    monkeypatch.setattr("au_jax.run.write_report", lambda *_: None)
+    shutil.rmtree(copy / "fold_01")
+    (copy / "results.json").unlink()
+    config.systems, config.evaluation.f1_norm = ("hog_svm",), "author_code"
+    results = run(config, copy)
+    # Fold 1 has the scores of one system only, and the table is of the folds that all have finished.
+    assert results["folds"] == {"finished": [0], "all": 2} and (copy / "fold_01/scores/hog_svm.npz").exists()
+    assert files.read_json(copy / "config.json")["evaluation"]["f1_norm"] == "author_code"
+
+
+@pytest.mark.parametrize("moment", ["config_history.json", "config.json", "results.json"])
+def test_a_kill_while_the_tables_are_made_anew_is_mended_by_the_next_start(
+    copy, config, untrained, monkeypatch, moment
+):
+    config.evaluation.level = 0.5
+    write = files.write_json
+
+    def killed(path, value):
+        if path.name == moment:
+            raise KeyboardInterrupt
+        write(path, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, copy)
+    run(config, copy)
+    whole = (copy / "results.json").read_bytes()
+    assert files.read_json(copy / "config.json")["evaluation"]["level"] == 0.5
+    (copy / "results.json").unlink()
+    run(config, copy)
+    assert (copy / "results.json").read_bytes() == whole
 
 
 def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config, tmp_path):
@@ -239,6 +336,66 @@ def test_damaged_scores_models_and_checkpoints_are_made_again(finished, config, 
     run(config, copy)
     for name in ("results.json", "fold_01/scores/hog_svm.npz", "fold_01/scores/hybrid.npz"):
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cnn.epochs": 0}, "config.cnn.epochs is 0"),
+        ({"systems": ("resnet",)}, "config.systems names 'resnet'"),
+        ({"data.aus": (3,)}, "config.data.aus is"),
+        ({"data.aus": (45,)}, "config.data.aus has 45, which synthfacs does not draw; choose among"),
+        ({"data.source": "bp4d", "data.raw": "/nowhere"}, "there is no folder /nowhere"),
+        ({"data.source": "bp4d", "data.raw": ""}, "config.data.raw names no folder"),
+        ({"protocol.split": "bp4d_3fold", "protocol.folds": 3}, "does not fit the dataset: S001"),
+        ({"protocol.subjects_file": "/nowhere.json"}, "/nowhere.json cannot be read"),
+        ({"protocol.folds": 7}, "6 subjects are too few for 7 folds"),
+        ({"protocol.validation": 0.9}, "leaves none of 3 subjects"),
+        ({"cnn.optimizer.name": "adamax_w"}, "config.cnn.optimizer: unknown optimizer"),
+        (
+            {"cnn.optimizer.schedule.name": "warmup_constant_schedule", "cnn.optimizer.schedule.arguments": "warmup_steps=999"},
+            "config.cnn.optimizer: schedule warmup_constant_schedule: warmup_steps is 999, and the training takes",
+        ),
+        (
+            {
+                "fusion.optimizer.schedule.name": "warmup_cosine_decay_schedule",
+                "fusion.optimizer.schedule.arguments": "warmup_steps=99",
+            },
+            "config.fusion.optimizer: schedule .*: warmup_steps is 99, and the training takes",
+        ),
+        (
+            {"lstm.optimizer.schedule.name": "per_epoch", "lstm.optimizer.schedule.arguments": "factor=-2.0"},
+            "config.lstm.optimizer: schedule per_epoch: the learning rate at step 2 of",
+        ),
+        ({"cnn.frame_step": 10**9}, "config.cnn.frame_step is 1000000000, which leaves an epoch of fold_00 without"),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_nothing_is_written_before_everything_is_checked(config, dataset, tmp_path, changes, message):
+    config = replace(config, **changes)
+    with pytest.raises(UserError, match=message):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_is_refused_leaves_the_folder_to_the_corrected_one(
+    config, dataset, tmp_path, untrained, monkeypatch
+):
+    monkeypatch.setattr("au_jax.run._report", lambda *_: (tmp_path / "results.md").write_text("") and {} or {})
+    wrong = replace(config, **{"protocol.validation": 0.9})
+    with pytest.raises(UserError, match="lower config.protocol.validation"):
+        run(wrong, tmp_path / "run")
+    monkeypatch.setattr("au_jax.run.run_system", lambda *_: None)
+    run(config, tmp_path / "run")
+    assert files.read_json(tmp_path / "run/config.json")["protocol"]["validation"] == config.protocol.validation
+
+
+def test_a_schedule_with_a_warm_up_is_planned(config, dataset, tmp_path, monkeypatch, capsys):
+    config.cnn.optimizer.schedule = {"name": "warmup_cosine_decay_schedule", "arguments": "warmup_steps=5"}
+    monkeypatch.setattr("au_jax.run.run_system", lambda *_: None)
+    monkeypatch.setattr("au_jax.run._report", lambda *_: {})
+    run(config, tmp_path)
+    assert "plan of" in capsys.readouterr().out
 
 
 def test_a_published_split_of_other_size_is_refused(config):

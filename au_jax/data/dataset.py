@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,8 +105,8 @@ class FaceDataset:
         strange = [subject for subject in self.subjects if safe_name(subject) != subject]
         if strange:
             raise DataError(
-                f"{builder.data_dir} has a subject called {strange[0]!r}; names hold letters, digits and underscores only: "
-                "prepare the dataset again"
+                f"{builder.data_dir} has a subject called {strange[0]!r}; names hold letters, digits and underscores only; "
+                "delete that folder and prepare the recordings again"
             )
         # TFDS reads the file of metadata when the items are asked for. Datasets without one are of before it was written.
         metadata = dict(builder.info.metadata.items()) if builder.info.metadata is not None else {}
@@ -175,8 +176,10 @@ class FaceDataset:
         for number, subject in enumerate(subjects):
             part = slice(bounds[number], bounds[number + 1])
             if part.start == part.stop:
+                shard = Path(self.shards(subject)[0])
                 raise DataError(
-                    f"subject {subject} has no frames in {self.shards(subject)[0]}; remove it or prepare again"
+                    f"subject {subject} has no frames in {shard.name}; delete the folder {shard.parent} and run again to have "
+                    "it prepared again"
                 )
             video = rows["video"][part]
             cuts = np.flatnonzero(video[1:] != video[:-1]) + 1

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
-from au_jax.config import Config
+from au_jax.config import CNNConfig, Config
 from au_jax.data import device_cache
 from au_jax.data.balanced_sampling import balanced_rows
 from au_jax.data.dataset import FaceSet
@@ -50,6 +50,23 @@ def make_input_pipeline(faces: FaceSet, config: Config, seed: int) -> "HostInput
     return HostInputPipeline(faces, config, seed)
 
 
+def steps_per_epoch(faces: FaceSet, config: CNNConfig) -> int:
+    """Batches in an epoch of the CNN's training; with a frame_step, epochs have as many as the shortest.
+
+    Args:
+      faces: training subjects.
+      config: `config.cnn`.
+
+    Returns:
+      0 where an epoch would have no frame with a label.
+    """
+    if config.frame_step > max(faces.lengths):
+        # An epoch that starts behind the last frame has none; the steps may be too many to count.
+        return 0
+    counts = [int(training_rows(faces, config.frame_step, epoch).sum()) for epoch in range(config.frame_step)]
+    return min(math.ceil(count / config.batch_size) for count in counts)
+
+
 class HostInputPipeline:
     """Batches that the host makes, of frames from the dataset's files or from its own memory; see `make_input_pipeline`.
 
@@ -60,9 +77,7 @@ class HostInputPipeline:
     def __init__(self, faces: FaceSet, config: Config, seed: int):
         self._faces, self._config, self._seed = faces, config, seed
         self._cached_frames: np.ndarray | None = None
-        step, batch_size = config.cnn.frame_step, config.cnn.batch_size
-        counts = [int(training_rows(faces, step, epoch).sum()) for epoch in range(step)]
-        self.steps_per_epoch = min(math.ceil(count / batch_size) for count in counts)
+        self.steps_per_epoch = steps_per_epoch(faces, config.cnn)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """This process's rows of an epoch's batches, as `training_batches` makes them."""

@@ -128,6 +128,20 @@ def prepare(data: DataConfig, *, again: bool = False, renew: bool = False) -> tf
     return _builder(reader, site.folder / "tfds", data.image_size)
 
 
+def subjects_of(data: DataConfig) -> tuple[str, ...]:
+    """The subjects that the dataset of `config.data` has, or will have: nothing is prepared or written.
+
+    Raises:
+      ConfigError: unknown source or preset.
+      DataError: there are no recordings, or none that can be used.
+    """
+    reader = make_reader(data)
+    builder = _builder(reader, Path(data.directory).absolute(), data.image_size)
+    if _finished(builder):
+        return tuple(builder.info.splits)
+    return tuple(dict.fromkeys(recording.subject for recording in reader.recordings()))
+
+
 def check_copy(data: DataConfig) -> Check:
     """Checks a copy of real recordings without preparing it.
 
@@ -137,7 +151,12 @@ def check_copy(data: DataConfig) -> Check:
     """
     reader = make_reader(data)
     if not isinstance(reader, RawReader):
-        raise ConfigError(f"config.data.source {data.source} is rendered; there is no copy to check")
+        real = f"of {data.stands_for} " if data.stands_for else ""
+        other = "" if data.stands_for else " and --config.data.source=folder (or bp4d, gft, disfa)"
+        raise ConfigError(
+            f"config.data.source is {data.source}, which needs no recordings; to check recordings {real}give their folder, "
+            f"--raw=FOLDER{other}"
+        )
     return check(reader)
 
 

@@ -1,6 +1,7 @@
 """Subject-exclusive folds (section IV-B): who trains, who validates and who is tested, decided once and checksummed."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -209,17 +210,31 @@ def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int
         others = [subject for subject in everyone if subject not in test]
         if not test or len(others) < 2:
             raise DataError(
-                f"{len(everyone)} subjects are too few for {len(partitions)} folds with training, validation and test; "
-                "lower config.protocol.folds"
+                f"{_several(everyone)} too few for {len(partitions)} folds with training, validation and test; "
+                f"{_enough(len(everyone), len(partitions))}"
             )
         chosen, rest = split_off(others, validation, seed, 1, number)
         if not rest:
             raise DataError(
-                f"a share of {validation:g} for validation leaves none of {len(others)} subjects to train on; lower "
-                "config.protocol.validation"
+                f"a share of {validation:g} for validation leaves none of {len(others)} subjects to train on; give at most "
+                f"config.protocol.validation={math.floor(100 * (len(others) - 1) / len(others)) / 100:g}"
             )
         folds.append(Fold(train=rest, validation=chosen, test=tuple(sorted(test))))
     return folds
+
+
+def _several(subjects: Sequence[str]) -> str:
+    return "one subject is" if len(subjects) == 1 else f"{len(subjects)} subjects are"
+
+
+def _enough(subjects: int, folds: int) -> str:
+    """What to do where a fold has nobody, or leaves fewer than two others."""
+    fits = [number for number in range(2, subjects + 1) if subjects - math.ceil(subjects / number) >= 2]
+    if not fits:
+        return "add recordings of others: three subjects are the least"
+    if folds in fits:
+        return "deal the subjects evenly in config.protocol.subjects_file: two at least are not of the fold"
+    return f"give config.protocol.folds={min(fits, key=lambda number: abs(number - folds))}"
 
 
 def split_off(subjects: Sequence[str], share: float, *seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

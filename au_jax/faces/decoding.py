@@ -233,7 +233,7 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "H W 3"] | None:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(path, "very many") from error
     except (FileNotFoundError, PermissionError) as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}); check its name and permissions") from error
     except UserError:
         raise
     # What Pillow raises for damaged files, depending on the format and on where the damage is.

@@ -49,7 +49,7 @@ class VideoWriter:
         self._path, self._size, self._fps = Path(path), (height, width), fps
         self._ticks = -1
         if not self._path.parent.is_dir():
-            raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}")
+            raise UserError(f"{path} cannot be written: there is no folder {self._path.parent}; make it")
         self._output = contextlib.ExitStack()
         try:
             self._container = av.open(self._output.enter_context(files.opened(path)), "w", format="mp4")

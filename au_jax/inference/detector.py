@@ -80,7 +80,7 @@ class Detector:
         strangers = [index for index in folds if index not in range(config.protocol.folds)]
         if strangers:
             raise CommandError(
-                f"{run} has folds 0 to {config.protocol.folds - 1}, not {strangers}; choose with --folds"
+                f"{run} has folds 0 to {config.protocol.folds - 1}, not {strangers}; choose among these with --folds"
             )
         systems = _choose_systems(run, config, folds, systems)
         hybrid.check_streamable(config, systems)
@@ -89,9 +89,11 @@ class Detector:
         if missing:
             lacking = " and ".join(name for name in systems if name not in _finished(run, missing[0]))
             usable = f", or choose among the finished folds with --folds={','.join(map(str, finished))}"
+            absent = [name for name in systems if name not in config.systems]
+            also = f" and --config.systems={repr((*config.systems, *absent)).replace(' ', '')}" if absent else ""
             raise DataError(
-                f"{run} is not finished: fold {missing[0]} has no {lacking}; run au_jax.main on it again"
-                f"{usable if finished else ''}"
+                f"{run} is not finished: fold {missing[0]} has no {lacking}; run au_jax.main again with the run's own --config "
+                f"and --workdir={run}{also}{usable if finished else ''}"
             )
         return cls(config, [read_variables(config, RunDir(run).fold(index), systems) for index in folds], systems)
 

@@ -103,7 +103,7 @@ def predict(
                 together = max([together, *(row.face.seen for row in faces if row.face is not None)])
                 progress.update(len(detections))
         if not count:
-            raise DataError(f"{video} has no frames")
+            raise DataError(f"{video} has no frames; give another video")
     return {"frames": count, "faces": with_face, "together": together, "seconds": time.monotonic() - start}
 
 

@@ -77,7 +77,7 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     """
     parts = list(parts)
     if not parts:
-        raise DataError("there is no frame to detect AUs in")
+        raise DataError("there is no frame to detect AUs in; give one at least")
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}

@@ -22,7 +22,7 @@ from au_jax.explain.filters import UNTRAINED_SHARE, chromatic_share, chromatic_s
 from au_jax.faces.registration import TEMPLATE_SIZE
 from au_jax.report import style
 from au_jax.report.page import save_figure
-from au_jax.run_dir import TrainedFold
+from au_jax.run_dir import TrainedFold, add_systems
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
 
 
@@ -229,7 +229,7 @@ def standardised(trained: TrainedFold, logits: Float[np.ndarray, "N A"]) -> Floa
     """
     path = trained.files.scores("anet")
     if not path.exists():
-        raise DataError(f"{path} is missing; run au_jax.main with the system anet on this workdir")
+        raise DataError(f"{path} is missing; {add_systems(trained.folder, trained.config, ('anet',))}")
     thresholds, scores = trained.thresholds, read_scores(path).joined()[1]
     return (logits - thresholds - scores.mean(0)) / scores.std(0)
 

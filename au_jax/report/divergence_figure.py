@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from au_jax.errors import CommandError
+from au_jax.errors import CommandError, DataError
 from au_jax.explain import divergence
 from au_jax.report import style
 from au_jax.report.face_samples import describe, sample_faces
@@ -101,8 +101,12 @@ def fig4(
     for faces, network, subjects in pairs:
         sample = sample_faces(faces.dataset, subjects, people, frames)
         if len(sample.subjects) < 3:
-            raise CommandError(
-                f"{faces.folder}: {len(sample.subjects)} people are too few to compare; give --people=3 or more"
+            if len(subjects) >= 3 and 0 < people < 3:
+                raise CommandError(f"--people={people} are too few to compare; give --people=3 or more, or 0 for all")
+            whose = "test people of this fold" if subjects == faces.test_subjects else "people"
+            raise DataError(
+                f"{faces.folder} shows faces of {len(sample.subjects)} {whose}, and 3 are the least to compare; choose another "
+                "run, with fewer folds or more people"
             )
         matrices, dimensions = {}, {}
         for feature in ORDER:

@@ -84,7 +84,7 @@ def fig3(
     aus = tuple(own.config.data.aus)
     au = au or (12 if 12 in aus else aus[0])
     if au not in aus:
-        raise CommandError(f"--au={au}: {run} has the AUs {', '.join(map(str, aus))}")
+        raise CommandError(f"--au={au}: {run} has the AUs {', '.join(map(str, aus))}; choose one of them")
     vgg = read_vgg_face(vgg_face) if vgg_face else None
     if vgg is None:
         print(f"VGG-Face is left out: get vgg_face.mat (archive vgg_face_matconvnet) from {SOURCE} and give --vgg_face")

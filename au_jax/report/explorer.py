@@ -80,7 +80,8 @@ def decode(dataset: FaceDataset, places: Sequence[Place]) -> list[UInt8[np.ndarr
         index = int(part.start + place.row)
         if index >= part.stop or faces.frame_numbers[index] != place.frame:
             raise DataError(
-                f"frame {place.frame} of {place.key} has scores but no picture; the dataset is not that of the run"
+                f"frame {place.frame} of {place.key} has scores but no picture: the dataset is not that of the run; "
+                "prepare that one again, or score in a new --workdir"
             )
         indices.append(index)
     return list(read_frames(faces, indices))

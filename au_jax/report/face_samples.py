@@ -96,7 +96,9 @@ def sample_faces(dataset: FaceDataset, subjects: Sequence[str], people: int, per
         )
         kept.append(subjects[index])
     if not parts:
-        raise DataError("no face of these people was detected in two frames; there is nothing to describe")
+        raise DataError(
+            "no face of these people was detected in two frames, so there is nothing to describe; choose another --fold or run"
+        )
     images, landmarks, labels, subject, half, videos, frames = (
         np.concatenate(part) for part in zip(*parts, strict=True)
     )

@@ -1,7 +1,7 @@
 """ANet: the multi-label CNN alone (paper section III-A)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,13 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
-from au_jax.config import Config, to_dict
+from au_jax.config import Config, check_optimizer, replace, to_dict
 from au_jax.data import input_pipeline
-from au_jax.data.dataset import FaceSet
+from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
+from au_jax.errors import ConfigError
 from au_jax.explain.filters import filter_pictures
+from au_jax.labels import listed
 from au_jax.models.cnn import AlexNet
 from au_jax.models.hybrid import cnn_forward, make_cnn, subtract_mean
+from au_jax.run_dir import fold_name
 from au_jax.systems import BUILT_IN
 from au_jax.systems.base import (
     FoldContext,
@@ -45,6 +48,24 @@ class ANet(System):
         self._params: Any = None
         self._mean: np.ndarray | None = None
         self._forward = parallel.make_forward(partial(cnn_forward, self._model))
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses a training without frames, and a schedule that does not fit its steps."""
+        steps = input_pipeline.steps_per_epoch(train, config.cnn)
+        if not steps:
+            if config.cnn.frame_step > 1 and input_pipeline.steps_per_epoch(train, replace(config.cnn, frame_step=1)):
+                raise ConfigError(
+                    f"config.cnn.frame_step is {config.cnn.frame_step}, which leaves an epoch of {fold_name(index)} without "
+                    "a labelled frame; give a smaller one"
+                )
+            raise ConfigError(
+                f"{fold_name(index)}: no training frame has a label of AU {listed(train.aus)} (config.data.aus); name "
+                "AUs that the recordings have codes of"
+            )
+        check_optimizer(config, "cnn", steps, config.cnn.epochs)
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:
@@ -124,7 +145,10 @@ class ANet(System):
           DataError: one of them is not finite; names fold, stage, frame and checkpoints.
         """
         logits, fc7 = self._run(self._params, faces)
-        remedy = f"the CNN is the best of {self._context.files.cnn / 'checkpoints'}; lower its learning rate"
+        remedy = (
+            f"the CNN is the best of {self._context.files.cnn / 'checkpoints'}; lower config.cnn.optimizer.learning_rate, in "
+            "another --workdir"
+        )
         check_finite(faces, logits, f"{self._context.name('anet')}: scores", remedy)
         check_finite(faces, fc7, f"{self._context.name('anet')}: features", remedy)
         return logits, fc7

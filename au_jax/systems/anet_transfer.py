@@ -1,17 +1,18 @@
 """ANet-T: a CNN trained on another dataset, its fc7, and linear SVMs trained on this one (paper sections IV-B and IV-D)."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from au_jax.config import Config, DataConfig, replace, to_dict
-from au_jax.data.dataset import FaceSet
+from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import split_off
-from au_jax.errors import ConfigError
+from au_jax.errors import ConfigError, DataError
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext, System
+from au_jax.systems.base import FoldContext, System, fold_seed
 from au_jax.systems.linear_svm import LinearSvms
 
 OTHER = "transfer"
@@ -40,8 +41,7 @@ class AnetTransfer(System):
             directory=context.directory.parent / OTHER,
             salt=(SALT,),
         )
-        chosen, rest = split_off(dataset.subjects, config.protocol.validation, other.seed(0))
-        self._train, self._validation = FaceSet(dataset, rest), FaceSet(dataset, chosen)
+        self._train, self._validation = _other_faces(config, dataset)
         self._anet = ANet(other)
         self._svms = LinearSvms(context, "anet_transfer", config.anet_transfer)
         self._step = config.anet_transfer.frame_step
@@ -50,7 +50,17 @@ class AnetTransfer(System):
     def check(cls, config: Config) -> None:
         """Refuses the dataset itself for the other one."""
         if make_reader(_other_data(config)).name == make_reader(config.data).name:
-            raise ConfigError("config.transfer names the dataset of config.data; anet_transfer needs another one")
+            raise ConfigError(
+                "config.transfer names the dataset of config.data, and anet_transfer needs another one; give another "
+                "config.transfer.source, name, preset or render_seed"
+            )
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses what `ANet.check_fold` does, of the other dataset."""
+        ANet.check_fold(_with_other_data(config), 0, *_other_faces(config, further[OTHER]), {})
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:
@@ -80,6 +90,22 @@ class AnetTransfer(System):
 
     def _features(self, faces: FaceSet) -> np.ndarray:
         return self._anet.extract_features(faces)[1]
+
+
+def _other_faces(config: Config, dataset: FaceDataset) -> tuple[FaceSet, FaceSet]:
+    """Training and validation subjects of the other dataset.
+
+    Raises:
+      DataError: it has too few subjects.
+    """
+    chosen, rest = split_off(dataset.subjects, config.protocol.validation, fold_seed(config, 0, SALT, 0))
+    if not rest:
+        raise DataError(
+            f"the dataset of config.transfer has {len(dataset.subjects)} subjects, of which a share of "
+            f"{config.protocol.validation:g} for validation leaves none to train on; lower config.protocol.validation, or "
+            "take a larger dataset"
+        )
+    return FaceSet(dataset, rest), FaceSet(dataset, chosen)
 
 
 def _other_data(config: Config) -> DataConfig:

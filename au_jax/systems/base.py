@@ -18,7 +18,7 @@ from au_jax.run_dir import FoldDir
 from au_jax.systems import GREY
 from au_jax.training import losses
 from au_jax.training.checkpoints import MOST
-from au_jax.training.optimizers import make_optimizer
+from au_jax.training.optimizers import make_transformation
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FoldContext:
 
     def seed(self, *numbers: int) -> int:
         """A seed of this fold for a purpose that the numbers name."""
-        return int(np.random.default_rng([self.config.seed, self.index, *self.salt, *numbers]).integers(2**31))
+        return fold_seed(self.config, self.index, *self.salt, *numbers)
 
     @property
     def folds_to_go(self) -> int:
@@ -77,6 +77,11 @@ class FoldContext:
             parents=(*self.parents, self.directory.name),
             salt=(*self.salt, number),
         )
+
+
+def fold_seed(config: Config, index: int, *numbers: int) -> int:
+    """A seed of a fold for a purpose that the numbers name, below 2**31."""
+    return int(np.random.default_rng([config.seed, index, *numbers]).integers(2**31))
 
 
 class System:
@@ -118,6 +123,25 @@ class System:
 
         Raises:
           ConfigError: names the field, and its choices or range.
+        """
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses settings that do not fit a fold, such as a schedule that is longer than its training.
+
+        Called for every fold that is to be run, before the run's folder is made.
+
+        Args:
+          config: of the run.
+          index: number of the fold.
+          train: its training subjects.
+          validation: its validation subjects.
+          further: the datasets that `further_data` asked for.
+
+        Raises:
+          ConfigError: names the field and what it would have to be.
         """
 
     @classmethod
@@ -226,7 +250,7 @@ def checkpoint_bytes(init: Callable[[jax.Array], Any], optimizer: OptimizerConfi
       optimizer: such as `config.cnn.optimizer`.
     """
     params = jax.eval_shape(init, jax.random.key(0))
-    state = params, jax.eval_shape(make_optimizer(optimizer, 1, 1).tx.init, params)
+    state = params, jax.eval_shape(make_transformation(optimizer).init, params)
     return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.config import to_dict
+from au_jax.config import FusionConfig, to_dict
 from au_jax.models.fusion import Fusion
 from au_jax.models.hybrid import fusion_forward, make_fusion
 from au_jax.systems.base import FoldContext, validation_metrics
@@ -42,7 +42,7 @@ class FusionTrainer:
         """
         context, config = self._context, self._context.config.fusion
         known = np.flatnonzero((labels != 0).any(-1))
-        steps_per_epoch = math.ceil(len(known) / config.batch_size)
+        steps = steps_per_epoch(config, labels)
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
             order = np.random.default_rng([context.seed(6), epoch]).permutation(known)
@@ -71,9 +71,9 @@ class FusionTrainer:
             loss=partial(example_loss, self._model, config.label_reduction),
             constants={},
             batches=batches,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=steps,
             epochs=config.epochs,
-            optimizer=make_optimizer(config.optimizer, steps_per_epoch, steps_per_epoch * config.epochs),
+            optimizer=make_optimizer(config.optimizer, steps, steps * config.epochs),
             validate=validate,
             monitor="loss",
             maximise=False,
@@ -95,6 +95,16 @@ class FusionTrainer:
         padded = 1 << max(count - 1, 1).bit_length()
         cnn, lstm = (np.pad(rows, ((0, padded - count), (0, 0))) for rows in branches)
         return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
+
+
+def steps_per_epoch(config: FusionConfig, labels: np.ndarray) -> int:
+    """Batches of an epoch: as many as hold the frames that have a label.
+
+    Args:
+      config: `config.fusion`.
+      labels: of the frames to learn from, [N, A] int8.
+    """
+    return math.ceil(int((labels != 0).any(-1).sum()) / config.batch_size)
 
 
 def initial_params(model: Fusion, cnn_width: int, lstm_width: int, key: jax.Array) -> Any:

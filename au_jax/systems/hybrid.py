@@ -1,17 +1,20 @@
 """The hybrid: CNN, LSTMs on its PCA-reduced fc7, and the fusion of both (paper section III; "Ours" in the tables)."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from au_jax import files
-from au_jax.config import Config
-from au_jax.data.dataset import FaceSet
+from au_jax.config import Config, check_optimizer
+from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.errors import ConfigError
 from au_jax.models.hybrid import make_fusion, make_lstm
+from au_jax.run_dir import fold_name
 from au_jax.systems import BUILT_IN, fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext, System, checkpoint_bytes
+from au_jax.systems.base import FoldContext, System, checkpoint_bytes, fold_seed
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
 from au_jax.systems.pca import fit_number_of_components, project
@@ -27,6 +30,35 @@ class Hybrid(System):
         super().__init__(context)
         self._cnn_lstm = CnnLstm(context)
         self._fusion = FusionTrainer(context)
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses what `ANet.check_fold` does, and the same of the LSTM stack, the fusion network and the inner folds."""
+        sets = [train]
+        if config.fusion.train_on == "out_of_fold":
+            if len(train.subjects) < 2:
+                raise ConfigError(
+                    f"{fold_name(index)} has one training subject, and config.fusion.train_on out_of_fold needs two; take "
+                    "config.fusion.train_on=validation, or more subjects"
+                )
+            sets += [
+                train.select(others) for _, others in _inner_folds(config, fold_seed(config, index, 9), train.subjects)
+            ]
+        for faces in sets:
+            ANet.check_fold(config, index, faces, validation, further)
+            check_optimizer(config, "lstm", lstm_trainer.steps_per_epoch(config.lstm, len(faces)), config.lstm.epochs)
+        labels = train.labels
+        if config.fusion.train_on == "validation":
+            chooses = _chooses_epoch(config, fold_seed(config, index, 8), validation)
+            labels = validation.labels[~chooses]
+            if not (labels != 0).any():
+                raise ConfigError(
+                    f"{fold_name(index)}: no validation frame that fusion learns from has a label; raise "
+                    "config.protocol.validation, lower config.fusion.holdout, or take config.fusion.train_on=out_of_fold"
+                )
+        check_optimizer(config, "fusion", fusion_trainer.steps_per_epoch(config.fusion, labels), config.fusion.epochs)
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:
@@ -65,7 +97,7 @@ class Hybrid(System):
         choice = self._context.config.fusion.train_on
         if choice == "validation":
             branches, labels = self._cnn_lstm.branches(validation), validation.labels
-            chooses = self._chooses_epoch(validation)
+            chooses = _chooses_epoch(self._context.config, self._context.seed(8), validation)
             learns = ~chooses
             if not chooses.any():
                 chooses = learns
@@ -86,12 +118,9 @@ class Hybrid(System):
 
     def _out_of_fold(self, train: FaceSet, validation: FaceSet) -> tuple[Branches, np.ndarray]:
         """Branches and labels of all training subjects, each scored by networks that were trained on other parts."""
-        parts = min(self._context.config.fusion.inner_folds, len(train.subjects))
-        order = np.random.default_rng(self._context.seed(9)).permutation(len(train.subjects))
         branches, labels = [], []
-        for number, chunk in enumerate(np.array_split(order, parts)):
-            left_out = tuple(sorted(train.subjects[int(index)] for index in chunk))
-            others = tuple(subject for subject in train.subjects if subject not in left_out)
+        folds = _inner_folds(self._context.config, self._context.seed(9), train.subjects)
+        for number, (left_out, others) in enumerate(folds):
             inner = CnnLstm(self._context.part(f"inner_{number:02d}", number))
             inner.fit(train.select(others), validation)
             branches.append(inner.branches(train.select(left_out)))
@@ -99,13 +128,24 @@ class Hybrid(System):
         cnn, lstm = zip(*branches, strict=True)
         return (np.concatenate(cnn), np.concatenate(lstm)), np.concatenate(labels)
 
-    def _chooses_epoch(self, validation: FaceSet) -> np.ndarray:
-        """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
-        count = round(self._context.config.fusion.holdout * len(validation.subjects))
-        count = min(count, len(validation.subjects) - 1)
-        order = np.random.default_rng(self._context.seed(8)).permutation(len(validation.subjects))
-        choosing = {validation.subjects[index] for index in order[:count]}
-        return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
+
+def _inner_folds(config: Config, seed: int, subjects: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The subjects that are left out of each inner fold, and the others."""
+    order = np.random.default_rng(seed).permutation(len(subjects))
+    folds = []
+    for chunk in np.array_split(order, min(config.fusion.inner_folds, len(subjects))):
+        left_out = tuple(sorted(subjects[int(index)] for index in chunk))
+        folds.append((left_out, tuple(subject for subject in subjects if subject not in left_out)))
+    return folds
+
+
+def _chooses_epoch(config: Config, seed: int, validation: FaceSet) -> np.ndarray:
+    """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
+    count = round(config.fusion.holdout * len(validation.subjects))
+    count = min(count, len(validation.subjects) - 1)
+    order = np.random.default_rng(seed).permutation(len(validation.subjects))
+    choosing = {validation.subjects[index] for index in order[:count]}
+    return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
 
 
 class CnnLstm:

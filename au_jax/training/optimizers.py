@@ -324,6 +324,29 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int, subject:
       >>> f"{optimizer.schedule(100):.5f}"
       '0.00097'
     """
+    tx = make_transformation(config, subject)
+    where = f"{subject}: " if subject else ""
+    return Optimizer(
+        tx, _make_schedule(config.schedule, float(config.learning_rate), steps_per_epoch, total_steps, where)
+    )
+
+
+def make_transformation(config: Any, subject: str = "") -> optax.GradientTransformation:
+    """Builds the optimizer of a config without its schedule: for its state, which no number of steps decides.
+
+    Args:
+      config: as of `make_optimizer`.
+      subject: as of `make_optimizer`.
+
+    Raises:
+      ConfigError: as `make_optimizer`, but for the schedule.
+
+    Example:
+      >>> from au_jax.config import OptimizerConfig
+      >>> state = make_transformation(OptimizerConfig(name="adamw")).init({"bias": jnp.zeros(2)})
+      >>> float(state.hyperparams["learning_rate"])
+      0.0010000000474974513
+    """
     where = f"{subject}: " if subject else ""
     name = str(config.name)
     factory = optimizer_factory(name)
@@ -350,7 +373,27 @@ def make_optimizer(config: Any, steps_per_epoch: int, total_steps: int, subject:
             f"{what} with arguments {arguments} cannot be used: it fails on an update from gradients, state and "
             f"parameters alone ({reason}); choose from {', '.join(optimizer_names())}"
         )
-    return Optimizer(tx, _make_schedule(config.schedule, float(rate), steps_per_epoch, total_steps, where))
+    return tx
+
+
+def check_rates(optimizer: Optimizer, total_steps: int, subject: str) -> None:
+    """Checks that the schedule gives learning rates that a training can use, at 33 steps from the first to the last.
+
+    Args:
+      optimizer: of `make_optimizer`.
+      total_steps: updates in the whole training.
+      subject: first words of the message, such as "config.cnn.optimizer.schedule".
+
+    Raises:
+      ConfigError: a rate is negative or not finite.
+    """
+    for step in sorted({place * (total_steps - 1) // 32 for place in range(33)}):
+        rate = float(optimizer.schedule(step))
+        if not 0 <= rate < float("inf"):
+            raise ConfigError(
+                f"{subject}: the learning rate at step {step} of {total_steps} is {rate:g}; give a schedule or arguments "
+                "whose rates are finite and not negative"
+            )
 
 
 def _reason_it_fails(tx: optax.GradientTransformation) -> str | None:
@@ -393,6 +436,12 @@ def _make_schedule(config: Any, learning_rate: float, steps_per_epoch: int, tota
     filled = {key: value for key, value in defaults.items() if key in parameters}
     arguments = {**filled, **arguments}
     check_arguments(factory, arguments, given=(), subject=subject)
+    warmup = arguments.get("warmup_steps", 0)
+    # optax refuses this of some schedules, in other words, and lets others end on the way up.
+    if warmup and warmup >= total_steps:
+        raise ConfigError(
+            f"{subject}: warmup_steps is {warmup}, and the training takes {total_steps} steps; give fewer warmup_steps"
+        )
     try:
         schedule = factory(**arguments)
         float(schedule(0))

@@ -352,4 +352,8 @@ def _not_finite(spec: TrainSpec, what: str, step: int, checkpoints: ProcessZeroP
         if latest is not None
         else "there is no checkpoint yet"
     )
-    return ConfigError(f"{spec.name}: {what} is not finite at step {step}; {good}; lower the learning rate")
+    section = spec.name.rpartition("/")[2]
+    return ConfigError(
+        f"{spec.name}: {what} is not finite at step {step}; {good}; lower config.{section}.optimizer.learning_rate, in another "
+        "--workdir"
+    )

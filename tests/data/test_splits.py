@@ -40,10 +40,12 @@ def test_a_subject_in_two_folds_is_refused():
 
 
 def test_too_few_subjects_are_refused():
-    with pytest.raises(UserError, match=r"2 subjects are too few for 2 folds .*; lower config.protocol.folds"):
+    with pytest.raises(UserError, match=r"2 subjects are too few for 2 folds .*; add recordings of others: three"):
         make_folds(partition(["A", "B"], 2, 0), 0.2, 0)
     # The first fold tests 7 of 13; 0.9375 x 6 = 5.6 of the others, rounded to 6, would validate.
-    with pytest.raises(UserError, match=r"0.9375 for validation leaves none of 6 .*; lower config.protocol.validation"):
+    with pytest.raises(
+        UserError, match=r"0.9375 for validation leaves none of 6 .*; give at most config.protocol.validation=0.83"
+    ):
         make_folds(partition([f"S{number:02}" for number in range(13)], 2, 0), 0.9375, 0)
 
 

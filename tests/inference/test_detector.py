@@ -115,7 +115,7 @@ def test_what_goes_wrong_in_the_video_is_raised_at_the_reader(finished):
 def test_runs_and_folds_that_are_not_there_are_named(finished, tmp_path):
     with pytest.raises(DataError, match=r"no config.json"):
         Detector.from_run(tmp_path)
-    with pytest.raises(CommandError, match=r"has folds 0 to 1, not \[5\]; choose with --folds"):
+    with pytest.raises(CommandError, match=r"has folds 0 to 1, not \[5\]; choose among these with --folds"):
         Detector.from_run(finished, folds=[5])
 
 
@@ -125,7 +125,10 @@ def test_an_unfinished_fold_is_named_with_those_that_are_finished(copied):
         Detector.from_run(copied)
     assert Detector.from_run(copied, folds=[0]).systems == ("anet", "hybrid")
     shutil.rmtree(copied / "fold_00" / "scores")
-    with pytest.raises(DataError, match=r"fold 0 has no anet and hybrid; run au_jax.main on it again$"):
+    with pytest.raises(
+        DataError,
+        match=r"fold 0 has no anet and hybrid; run au_jax.main again with the run's own --config and --workdir=[^ ]+$",
+    ):
         Detector.from_run(copied)
 
 

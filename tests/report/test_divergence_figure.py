@@ -69,5 +69,5 @@ def test_fig4_of_two_runs_shows_each_with_the_others_network(finished, tmp_path,
     assert len(written.rows("fig4")) == 8
     with pytest.raises(CommandError, match="--median_of=mean: choose one of values, abs"):
         divergence_figure.fig4(finished, median_of="mean")
-    with pytest.raises(CommandError, match="2 people are too few"):
+    with pytest.raises(CommandError, match="--people=2 are too few to compare; give --people=3"):
         divergence_figure.fig4(finished, people=2, frames=4)

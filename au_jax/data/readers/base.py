@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CHUNK = 64  # frames
 
 # au_jax.main, which comes here where nothing has been prepared, has no --raw.
-_PREPARE = "prepare it first: python -m au_jax.prepare --config=... --raw=FOLDER"
+_PREPARE = "prepare them with au-jax prepare --raw=FOLDER and otherwise the same options"
 
 
 class RawReader(abc.ABC):
@@ -134,7 +134,7 @@ class RawReader(abc.ABC):
         if not self._named_root:
             raise DataError(f"config.data.raw names no folder of {self.source} recordings; {_PREPARE}")
         if not self.root.is_dir():
-            raise DataError(f"there is no folder {self.root} of recordings; {_PREPARE}")
+            raise DataError(f"there is no folder {self.root} of recordings; check --raw or config.data.raw")
         tree = Tree(self.root)
         on_disk = list(self.find(tree))
         if not on_disk:

@@ -267,10 +267,14 @@ class Check:
           DataError: how many they are, the first of them, and what to do.
         """
         total = self.counts["sequences"] + len(self.unusable)
-        if self.unusable and not (skip and self.counts["sequences"]):
+        if self.unusable and not self.counts["sequences"]:
+            raise DataError(
+                f"none of {total} recordings can be used, the first because {self.unusable[0].text}; mend them"
+            )
+        if self.unusable and not skip:
             raise DataError(
                 f"{len(self.unusable)} of {total} recordings cannot be used, the first because {self.unusable[0].text}; "
-                "mend them (--check_only lists all), or leave them out with --config.data.skip_unusable=True"
+                "mend them (au-jax prepare --check_only lists all), or leave them out with --config.data.skip_unusable=True"
             )
 
     def text(self) -> str:

@@ -120,10 +120,10 @@ def test_columns_are_parsed():
 
 @pytest.mark.parametrize("source", ["bp4d", "disfa", "gft", "folder"])
 def test_no_root_or_an_empty_one_is_one_line(reader, raw, source):
-    remedy = r"; prepare it first: python -m au_jax\.prepare --config=\.\.\. --raw=FOLDER"
+    remedy = "; prepare them with au-jax prepare --raw=FOLDER and otherwise the same options"
     with pytest.raises(UserError, match=f"names no folder of {source} recordings{remedy}"):
         reader(source, raw="").recordings()
-    with pytest.raises(UserError, match=f"there is no folder /nowhere of recordings{remedy}"):
+    with pytest.raises(UserError, match="there is no folder /nowhere of recordings; check --raw or config.data.raw"):
         reader(source, raw="/nowhere").recordings()
     with pytest.raises(UserError, match=f"has no {source} recordings; it should hold "):
         reader(source).recordings()
