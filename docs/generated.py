@@ -36,8 +36,14 @@ PROGRAMS: tuple[str, ...] = ("au_jax.synthfacs.contact_sheet", "experiments.repr
 PLACEHOLDER = re.compile(r"^\{\{ (config-fields|flags|file)(?:: (\S+))? \}\}$", re.M)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replaces the placeholders of a page (called by mkdocs)."""
+SEARCH_BOOST: dict[str, float] = {"questions.md": 4.0, "reference/api.md": 0.2}
+"""Page -> factor on its rank in the search: short answers first, docstrings last."""
+
+
+def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
+    """Replaces the placeholders of a page and sets its rank in the search (called by mkdocs)."""
+    if page is not None and page.file.src_uri in SEARCH_BOOST:
+        page.meta["search"] = {"boost": SEARCH_BOOST[page.file.src_uri]}
     parts = {"config-fields": lambda _: config_table(), "flags": flag_table, "file": included}
     return PLACEHOLDER.sub(lambda match: parts[match[1]](match[2]), markdown)
 

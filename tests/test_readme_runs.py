@@ -27,8 +27,8 @@ PEOPLE, FRAMES, SIZE = 12, 40, 240
 PAGES = {
     "README.md": ("clip.csv",),
     "docs/install.md": ("runs/smoke/report.html",),
-    "docs/questions.md": ("frames.csv",),
-    "docs/tutorials/demo.md": ("runs/mine/results.json",),
+    "docs/questions.md": ("frames.csv", "runs/x/fold_03/scores/hybrid.npz", "runs/warmup/results.json"),
+    "docs/tutorials/demo.md": ("runs/mine/results.json", "runs/fold2/results.json"),
     "docs/tutorials/your-videos.md": ("clip.csv", "clip_aus.mp4", "clip.png", "frames.csv"),
     "docs/tutorials/your-recordings.md": ("data/mine_40px.json", "runs/mine/results.json"),
     "docs/tutorials/paper-datasets.md": (
@@ -39,9 +39,10 @@ PAGES = {
     "docs/how-to/gpus.md": ("runs/x/results.json",),
     "docs/how-to/other-aus.md": ("runs/mine4/results.json",),
     "docs/how-to/export.md": ("detector.zip",),
-    "docs/how-to/tune.md": ("runs/lion/results.json", "runs/cosine/results.json"),
+    "docs/how-to/tune.md": ("runs/lion/results.json", "runs/warmup/results.json", "runs/cosine/results.json"),
     "docs/how-to/compare-runs.md": ("tables/seeds.md", "comparison/compare.md"),
     "docs/explanation/synthetic.md": ("sheet.jpg",),
+    "docs/reference/run-files.md": (),
     "docs/results/speed.md": ("benchmark.md",),
 }  # fmt: skip
 """Page -> some of the files that its commands leave."""
