@@ -136,9 +136,10 @@ def subjects_of(data: DataConfig) -> tuple[str, ...]:
       DataError: there are no recordings, or none that can be used.
     """
     reader = make_reader(data)
-    builder = _builder(reader, Path(data.directory).absolute(), data.image_size)
-    if _finished(builder):
-        return tuple(builder.info.splits)
+    site = _Site(reader, Path(data.directory).absolute())
+    # A dataset whose description is lost names none, and is looked at by `prepare`.
+    if site.dataset.is_dir() and (there := tuple(_builder(reader, site.folder / "tfds", data.image_size).info.splits)):
+        return there
     return tuple(dict.fromkeys(recording.subject for recording in reader.recordings()))
 
 
