@@ -213,8 +213,12 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file of a run.
+def read_json(path: Path, sealed: bool = False) -> Any:
+    """Reads a JSON file of a run or a dataset.
+
+    Args:
+      path: the file.
+      sealed: refuse a file without a seal (`write_json`). A seal that is there is always checked.
 
     Raises:
       DataError: the file is not JSON, larger than any that is written, or has another content than it was sealed with; with
@@ -226,9 +230,9 @@ def read_json(path: Path) -> Any:
         if len(content) > _LONGEST_JSON:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
-        if isinstance(value, dict) and (seal := value.pop("seal", None)) is not None:
-            if seal != checksum([_place(path), value]):
-                raise ValueError("its content or its place has changed")
+        seal = value.pop("seal", None) if isinstance(value, dict) else None
+        if (sealed or seal is not None) and seal != checksum([_place(path), value]):
+            raise ValueError("its content or its place has changed")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
     return value

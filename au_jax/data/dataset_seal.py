@@ -62,9 +62,7 @@ def write_seal(folder: Path, content: dict[str, Any]) -> None:
         "shards": {path.name: seal_shard(path) for path in sorted(folder.glob(_RECORDS))},
         "descriptions": {name: (folder / name).read_text() for name in _DESCRIPTIONS if (folder / name).exists()},
     }
-    # The copy that is checksummed is that which a reader gets.
-    document = json.loads(json.dumps(document))
-    files.write_json(folder / NAME, {**document, "seal": files.checksum(document)})
+    files.write_json(folder / NAME, document, seal=True)
 
 
 def read_seal(folder: Path) -> dict[str, Any] | None:
@@ -75,12 +73,9 @@ def read_seal(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / NAME
     try:
-        document = files.read_json(path)
+        return files.read_json(path, sealed=True)
     except FileNotFoundError:
         return None
-    if not isinstance(document, dict) or document.pop("seal", None) != files.checksum(document):
-        raise DataError(f"{path} is damaged (its content has changed)")
-    return document
 
 
 def restore_descriptions(folder: Path, document: dict[str, Any]) -> list[str]:
