@@ -90,7 +90,7 @@ configs = st.fixed_dictionaries(
 kills = st.integers(0, 3)  # recordings that are written before a kill; 2: all, but they are not packed; 3: no kill
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(configs, configs), st.tuples(codes, codes), st.lists(st.tuples(st.integers(0, 1), kills), max_size=3))
 def test_no_dataset_ever_holds_labels_of_two_configs_or_of_two_label_files(stand_in, pair, tables, history):
     """Each step prepares with one of the two configs and label files, and may be killed; the last is the second, whole."""
