@@ -99,11 +99,11 @@ def test_the_command_checks_prepares_and_reports(recordings, tmp_path):
 def test_preparing_goes_on_with_the_next_recording(recordings, tmp_path, monkeypatch):
     begun = []
 
-    def dying(folder, recording, parts, quality):
+    def dying(folder, recording, *arguments):
         begun.append(recording.subject)
         if recording.subject == "M002" and begun.count("M002") == 1:
             raise OSError(28, "No space left on device", str(folder))
-        write_recording(folder, recording, parts, quality)
+        write_recording(folder, recording, *arguments)
 
     monkeypatch.setattr("au_jax.data.preparation.write_recording", dying)
     data = settings(recordings, tmp_path)

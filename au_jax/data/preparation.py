@@ -331,7 +331,8 @@ def _prepare(site: _Site, data: DataConfig, again: bool) -> None:
     _remove(site.leftovers())
     if again:
         _clear(site.recordings)
-        reasons = dict.fromkeys(wanted, "--again")
+        reasons = dict.fromkeys(wanted, "--again" if site.dataset.is_dir() else NEW)
+        _tell_summary(site, reasons, gone=0)
     else:
         reasons = _take_stock(site, data, wanted)
     todo = [recording for recording, reason in reasons.items() if reason]
@@ -382,9 +383,13 @@ def _take_stock(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fing
         reasons[recording] = ""
     for recording in _unpack(site, data, packed, wanted):
         reasons[recording] = DAMAGED
+    _tell_summary(site, reasons, gone)
+    return reasons
+
+
+def _tell_summary(site: _Site, reasons: Mapping[RecordingId, str], gone: int) -> None:
     if line := provenance.summary(reasons.values(), gone):
         console.tell(f"dataset {site.reader.name}: {line}")
-    return reasons
 
 
 def _reason_of_staged(folder: Path, recording: RecordingId, wanted: Fingerprint) -> str:

@@ -14,9 +14,11 @@ from au_jax.data.recordings import (
     aus_suffix,
     encode_jpeg,
     is_finished,
+    read_fingerprint,
     read_notes,
     read_recording,
     safe_name,
+    write_encoded,
     write_recording,
 )
 from au_jax.errors import DataError
@@ -54,8 +56,40 @@ def test_a_recording_is_read_as_it_was_written(tmp_path):
 def test_the_arrays_on_disk_have_the_names_that_earlier_recordings_have(tmp_path):
     write_recording(tmp_path, CLIP, parts(), quality=95)
     index = files.read_npz(tmp_path / "F001/T1.npz")
-    assert list(index) == ["sizes", "labels", "landmarks", "frames", "found"]
+    assert list(index) == ["sizes", "checksums", "labels", "landmarks", "frames", "found"]
     assert {path.name for path in (tmp_path / "F001").iterdir()} == {"T1.npz", "T1.jpegs", "T1.json"}
+
+
+def test_a_recording_of_an_earlier_version_is_read_and_has_no_fingerprint(tmp_path):
+    write_recording(tmp_path, CLIP, parts(), quality=95, fingerprint={"level": "B"})
+    assert read_fingerprint(tmp_path, CLIP) == {"level": "B"}
+    index = files.read_npz(tmp_path / "F001/T1.npz")
+    del index["checksums"]
+    files.write_npz(tmp_path / "F001/T1.npz", index)
+    notes = files.read_json(tmp_path / "F001/T1.json")
+    files.write_json(tmp_path / "F001/T1.json", notes["problems"])
+    assert [row["frame"] for row in read_recording(tmp_path, CLIP)] == [5, 6, 7, 8, 9]
+    assert read_notes(tmp_path, CLIP) == (5, 4, [Problem("unreadable frame", "x.mp4", "frame 6", 1)])
+    assert read_fingerprint(tmp_path, CLIP) is None
+
+
+def test_changed_pictures_are_one_line_with_the_remedy(tmp_path):
+    write_recording(tmp_path, CLIP, parts(), quality=95)
+    pictures = tmp_path / "F001/T1.jpegs"
+    content = bytearray(pictures.read_bytes())
+    content[-9] ^= 1
+    pictures.write_bytes(content)
+    with pytest.raises(DataError, match=r"T1.jpegs has changed at picture 5; delete .*T1.npz to have it made again"):
+        list(read_recording(tmp_path, CLIP))
+
+
+def test_faces_that_are_jpegs_already_are_written_to_the_byte(tmp_path):
+    write_recording(tmp_path, CLIP, parts(), quality=40)
+    rows = list(read_recording(tmp_path, CLIP))
+    problem = Problem("unreadable frame", "x.mp4", "frame 6", 1)
+    write_encoded(tmp_path / "copy", CLIP, rows, [problem], None)
+    for name in ("T1.jpegs", "T1.npz", "T1.json"):
+        assert (tmp_path / "copy/F001" / name).read_bytes() == (tmp_path / "F001" / name).read_bytes()
 
 
 def test_a_recording_without_frames_or_cut_short_is_one_line(tmp_path):
