@@ -209,7 +209,7 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     """
     value = _finite(value)
     if seal:
-        value = {**value, "seal": checksum([_place(path), value])}
+        value = {**value, "seal": checksum([place_of(path), value])}
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -227,7 +227,7 @@ def read_json(path: Path) -> Any:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
         if isinstance(value, dict) and (seal := value.pop("seal", None)) is not None:
-            if seal != checksum([_place(path), value]):
+            if seal != checksum([place_of(path), value]):
                 raise ValueError("its content or its place has changed")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
@@ -240,7 +240,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     The archive's comment is the file's place in its fold, such as fold_00/anet/mean.npz, and the SHA-256 of all that stands
     before it: zip's own checksums do not cover its directory.
     """
-    write_bytes(path, npz_bytes(arrays, _place(path)))
+    write_bytes(path, npz_bytes(arrays, place_of(path)))
 
 
 def npz_bytes(arrays: dict[str, np.ndarray], place: str = "") -> bytes | memoryview:
@@ -275,7 +275,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if isinstance(error, FileNotFoundError):
             raise
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
-    place, here = comment[:-_SEAL].decode(errors="replace"), _place(path)
+    place, here = comment[:-_SEAL].decode(errors="replace"), place_of(path)
     if place and here and place != here:
         raise MisplacedError(f"{path} is the file {place} of a run; put it back, or {_AGAIN}")
     return arrays
@@ -371,7 +371,7 @@ def checksum(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _place(path: Path) -> str:
+def place_of(path: Path) -> str:
     """A file's place in a run from its fold on, such as fold_00/anet/mean.npz; "" outside folds."""
     parts = path.absolute().parts
     folds = [index for index, part in enumerate(parts) if _FOLD.fullmatch(part)]

@@ -15,7 +15,8 @@ from au_jax.training.trainer import best_params
 def test_files_of_a_finished_run_have_their_names(finished):
     run = RunDir(finished)
     named = {
-        run.config_path, run.split_path, run.results_path, run.results_sum_path, run.table_path, run.costs_path, run.report_path, run.figures,
+        run.config_path, run.split_path, run.results_path, run.results_sum_path, run.table_path, run.costs_path,
+        run.report_path, run.figures,
         run.logs, run.log_path, run.metrics_path,
     }  # fmt: skip
     assert {path for path in named if not path.exists()} == set()

@@ -1,10 +1,14 @@
 """The TFDS builder: a split for each subject, features by the AUs, frames in order."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from au_jax.data.recordings import Faces, RecordingId, write_recording
 from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
+from au_jax.errors import DataError
 
 
 @pytest.mark.parametrize("aus", [(12,), (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26), tuple(range(4, 29))])
@@ -25,3 +29,34 @@ def test_frames_are_packed_by_subject_in_order_with_as_many_labels_as_aus(tmp_pa
     assert [(row["video"], row["frame"], row["found"]) for row in rows] == [
         (video, frame, frame != 1) for video in (b"T1", b"T2") for frame in range(3)
     ]
+
+
+def builder_of_noise(folder):
+    """One recording of 40 frames, whose pictures take more than 10 kB, and the builder that packs it."""
+    clip = RecordingId("anna", "clip")
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    faces = Faces(
+        images, np.zeros((40, 1), np.int8), np.zeros((40, 49, 2), np.float32), np.arange(40, dtype=np.int32),
+        np.ones(40, bool),
+    )  # fmt: skip
+    write_recording(folder, clip, iter([faces]), 95)
+    config = AuFacesConfig(name="mine", image_size=32, aus=(12,), recordings=str(folder), ids=(clip,))
+    return AuFaces(config=config, data_dir=str(folder / "tfds"))
+
+
+def test_a_disk_that_fills_up_while_packing_is_one_error_with_the_folder_and_leaves_no_rest(tmp_path, small_disk):
+    builder = builder_of_noise(tmp_path)
+    with small_disk(), pytest.raises(OSError, match="File too large") as caught:
+        builder.download_and_prepare(file_format="tfrecord")
+    assert caught.value.errno == errno.EFBIG and caught.value.filename == str(builder.data_dir)
+    assert not [path for path in Path(tmp_path / "tfds").rglob("*") if path.is_file()]
+    builder.download_and_prepare(file_format="tfrecord")
+    assert builder.info.splits["anna"].num_examples == 40
+
+
+def test_a_recording_that_breaks_off_is_named_while_packing(tmp_path):
+    builder = builder_of_noise(tmp_path)
+    pictures = tmp_path / "anna" / "clip.jpegs"
+    pictures.write_bytes(pictures.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"clip\.jpegs breaks off"):
+        builder.download_and_prepare(file_format="tfrecord")
