@@ -292,7 +292,7 @@ def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
     return _read_arrays(io.BytesIO(content))[0]
 
 
-def _read_arrays(stream: IO[bytes]) -> tuple[dict[str, np.ndarray], bytes]:
+def _read_arrays(stream: io.BufferedIOBase) -> tuple[dict[str, np.ndarray], bytes]:
     arrays = {}
     with zipfile.ZipFile(stream) as archive:
         for entry in stored_entries(archive):
@@ -332,7 +332,7 @@ def _array(content: bytes) -> np.ndarray:
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
-def _is_unchanged(stream: IO[bytes]) -> bool:
+def _is_unchanged(stream: io.BufferedIOBase) -> bool:
     """Whether an npz agrees with its checksum; files of earlier versions have none."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - _SEAL))
