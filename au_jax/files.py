@@ -33,6 +33,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 """What zipfile, NumPy and the parsers raise for damaged content, depending on where the damage is."""
 
 _SEAL = 64  # characters of a SHA-256
+_SUM = "sha256"  # key of a JSON file's own checksum
 _LONGEST_JSON = 1 << 29  # bytes; Python needs some times as many
 _LONGEST_HEADER = 10_000  # bytes of the text that describes an array
 _FOLD = re.compile(r"fold_[0-9]{2,}")
@@ -204,12 +205,12 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     Args:
       path: file to write.
       value: of JSON, NumPy's numbers and arrays included.
-      seal: of a dict: adds "seal", a checksum over the others and the file's place in its fold. `read_json` checks it and
+      seal: of a dict: adds "sha256", a checksum over the others and the file's place in its fold. `read_json` checks it and
         takes it away.
     """
     value = _finite(value)
     if seal:
-        value = {**value, "seal": checksum([place_of(path), value])}
+        value = {**value, _SUM: checksum([place_of(path), value])}
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -226,7 +227,7 @@ def read_json(path: Path) -> Any:
         if len(content) > _LONGEST_JSON:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
-        if isinstance(value, dict) and (seal := value.pop("seal", None)) is not None:
+        if isinstance(value, dict) and (seal := value.pop(_SUM, None)) is not None:
             if seal != checksum([place_of(path), value]):
                 raise ValueError("its content or its place has changed")
     except (ValueError, RecursionError) as error:
