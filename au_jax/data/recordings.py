@@ -8,11 +8,11 @@ recording that has one is finished.
 import io
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int32, UInt8
@@ -115,7 +115,7 @@ def safe_name(name: str) -> str:
     """
     safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
     if not safe.strip("_"):
-        safe = "".join(f"u{ord(character):x}" for character in unicodedata.normalize("NFC", name))
+        safe = "".join(f"u{ord(character):x}" for character in normalize("NFC", name))
     if safe.lower() == "all":
         safe += "_"
     return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST - 13]}_{files.checksum(name)[:12]}"
