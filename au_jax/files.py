@@ -33,6 +33,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 """What zipfile, NumPy and the parsers raise for damaged content, depending on where the damage is."""
 
 _SEAL = 64  # characters of a SHA-256
+_SUM = "sha256"  # key of a JSON file's own checksum
 _LONGEST_JSON = 1 << 29  # bytes; Python needs some times as many
 _LONGEST_HEADER = 10_000  # bytes of the text that describes an array
 _FOLD = re.compile(r"fold_[0-9]{2,}")
@@ -204,12 +205,12 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     Args:
       path: file to write.
       value: of JSON, NumPy's numbers and arrays included.
-      seal: of a dict: adds "seal", a checksum over the others and the file's place in its fold. `read_json` checks it and
+      seal: of a dict: adds "sha256", a checksum over the others and the file's place in its fold. `read_json` checks it and
         takes it away.
     """
     value = _finite(value)
     if seal:
-        value = {**value, "seal": checksum([_place(path), value])}
+        value = {**value, _SUM: checksum([place_of(path), value])}
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -230,8 +231,8 @@ def read_json(path: Path, sealed: bool = False) -> Any:
         if len(content) > _LONGEST_JSON:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
-        seal = value.pop("seal", None) if isinstance(value, dict) else None
-        if (sealed or seal is not None) and seal != checksum([_place(path), value]):
+        seal = value.pop(_SUM, None) if isinstance(value, dict) else None
+        if (sealed or seal is not None) and seal != checksum([place_of(path), value]):
             raise ValueError("its content or its place has changed")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
@@ -244,7 +245,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     The archive's comment is the file's place in its fold, such as fold_00/anet/mean.npz, and the SHA-256 of all that stands
     before it: zip's own checksums do not cover its directory.
     """
-    write_bytes(path, npz_bytes(arrays, _place(path)))
+    write_bytes(path, npz_bytes(arrays, place_of(path)))
 
 
 def npz_bytes(arrays: dict[str, np.ndarray], place: str = "") -> bytes | memoryview:
@@ -279,7 +280,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if isinstance(error, FileNotFoundError):
             raise
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
-    place, here = comment[:-_SEAL].decode(errors="replace"), _place(path)
+    place, here = comment[:-_SEAL].decode(errors="replace"), place_of(path)
     if place and here and place != here:
         raise MisplacedError(f"{path} is the file {place} of a run; put it back, or {_AGAIN}")
     return arrays
@@ -296,7 +297,7 @@ def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
     return _read_arrays(io.BytesIO(content))[0]
 
 
-def _read_arrays(stream: IO[bytes]) -> tuple[dict[str, np.ndarray], bytes]:
+def _read_arrays(stream: io.BufferedIOBase) -> tuple[dict[str, np.ndarray], bytes]:
     arrays = {}
     with zipfile.ZipFile(stream) as archive:
         for entry in stored_entries(archive):
@@ -336,7 +337,7 @@ def _array(content: bytes) -> np.ndarray:
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
-def _is_unchanged(stream: IO[bytes]) -> bool:
+def _is_unchanged(stream: io.BufferedIOBase) -> bool:
     """Whether an npz agrees with its checksum; files of earlier versions have none."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - _SEAL))
@@ -375,7 +376,7 @@ def checksum(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _place(path: Path) -> str:
+def place_of(path: Path) -> str:
     """A file's place in a run from its fold on, such as fold_00/anet/mean.npz; "" outside folds."""
     parts = path.absolute().parts
     folds = [index for index, part in enumerate(parts) if _FOLD.fullmatch(part)]

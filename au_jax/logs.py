@@ -12,6 +12,7 @@ from typing import SupportsFloat
 
 import jax
 import numpy as np
+from absl import logging
 from jaxtyping import Float, Shaped
 
 from au_jax import console, files
@@ -39,7 +40,7 @@ class RunLog:
         path = self._run.metrics_path
         # Runs of other folds write here too.
         with files.locked(self._run.logs, wait=True):
-            files.append_line(path, json.dumps(line))
+            files.append_line(path, json.dumps({**line, "checksum": files.checksum(line)[:8]}))
         # A name with a slash is one of many, such as an AU's.
         shown = [f"{name} {float(value):.4g}" for name, value in scalars.items() if "/" not in name]
         console.note(f"{stage}, epoch {epoch}: {', '.join(shown)}")
@@ -101,8 +102,15 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
     if path.exists():
         for line in path.read_text(errors="replace").splitlines():
             # A kill can cut the last line short; the epoch is then written again.
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 row = json.loads(line)
+                # Earlier versions wrote none.
+                seal = row.pop("checksum", None)
+                if seal is not None and seal != files.checksum(row)[:8]:
+                    logging.warning(
+                        "%s has a changed line of %s, epoch %s; it is left out", path, row["stage"], row["epoch"]
+                    )
+                    continue
                 stages.setdefault(str(row["stage"]), {})[int(row["epoch"])] = row
     return {stage: [rows[epoch] for epoch in sorted(rows)] for stage, rows in stages.items()}
 

@@ -32,12 +32,12 @@ def main() -> None:
                 print(
                     f"config.data.source is {data.source}; give --config.data.source={data.source} to au_jax.main as well"
                 )
+        check_dataset_place(data.directory, data.raw)
         if check_only.value:
             result = preparation.check_copy(data)
             print(result.text())
             result.raise_if_unusable(data.skip_unusable)
             return
-        check_dataset_place(data.directory, data.raw)
         builder = preparation.prepare(data, again=again.value, renew=True)
         splits = builder.info.splits
         frames = sum(split.num_examples for split in splits.values())

@@ -259,7 +259,7 @@ class RunDir:
         sums = self.results_sum_path
         if sums.exists() and sums.read_text(errors="replace") != self._results_sum():
             raise DataError(
-                f"{self.results_path} has changed since it was written; make it again: run au_jax.main on the run"
+                f"{self.results_path} has changed since it was written, or {sums.name} has; run au_jax.main on this workdir again"
             )
         finished, number = len(results["folds"]["finished"]), results["folds"]["all"]
         if all_folds and finished < number:

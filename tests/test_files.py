@@ -1,7 +1,11 @@
 """Files of a run are written whole or not at all, and read without executing anything."""
 
 import errno
+import io
+import json
 import os
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -106,3 +110,140 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path):
 def test_checksums_do_not_depend_on_the_order_of_keys():
     assert files.checksum({"a": 1, "b": [2]}) == files.checksum({"b": [2], "a": 1})
     assert files.checksum({"a": 1}) != files.checksum({"a": 2})
+
+
+def header(descr="<f8", shape=(3,)):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+STRANGE = {
+    "more values than it has": {"a.npy": header(shape=(1 << 45,))},
+    "a number of values beyond 64 bits": {"a.npy": header(shape=(1 << 70,))},
+    "fewer values than it has": {"a.npy": header(shape=(1,)) + bytes(16)},
+    "a negative number of values": {"a.npy": header(shape=(-1,)) + bytes(8)},
+    "a header of parentheses": {"a.npy": b"\x93NUMPY\x01\x00v\x00" + b"(" * 118},
+    "a header that never ends": {"a.npy": b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65535},
+    "another entry": {"readme.txt": b"hello"},
+    "another version": {"a.npy": b"\x93NUMPY\x09\x00" + header()[8:] + bytes(24)},
+    "records": {"a.npy": header([("x", "<f8")]) + bytes(24)},
+    "values of no size": {"a.npy": header("<U0")},
+    "nothing in an entry": {"a.npy": b""},
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_an_npz_that_states_what_it_has_not_is_one_line(tmp_path, kind):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in STRANGE[kind].items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match=r"a\.npz is damaged") as caught:
+        files.read_npz(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_compressed_entries_are_refused_without_being_inflated(tmp_path):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(1 << 25, np.uint8))
+    assert path.stat().st_size < 1 << 16
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="compressed"):
+            files.read_npz(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_entry_that_comes_twice_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "w") as archive:
+        for _ in range(2):
+            archive.writestr("a.npy", header(shape=(0,)))
+    with pytest.raises(UserError, match="comes twice"):
+        files.read_npz(path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 12), np.float32), np.array(3.5), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(["a", "bc"]),
+     np.array([True]), np.arange(3, dtype=">i2")],
+)  # fmt: skip
+def test_arrays_of_any_shape_come_back_and_can_be_written_to(tmp_path, array):
+    files.write_npz(tmp_path / "a.npz", {"a": array})
+    back = files.read_npz(tmp_path / "a.npz")["a"]
+    np.testing.assert_array_equal(back, array)
+    assert back.dtype == array.dtype and back.flags.writeable
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", "\x00", '{"a": 1} 2', "nul"])
+def test_json_that_cannot_be_read_is_one_line(tmp_path, text):
+    (tmp_path / "costs.json").write_text(text)
+    with pytest.raises(UserError, match=r"costs\.json is damaged") as caught:
+        files.read_json(tmp_path / "costs.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_json_larger_than_any_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_LONGEST_JSON", 1 << 20)
+    (tmp_path / "a.json").write_text('"' + "x" * (1 << 20) + '"')
+    with pytest.raises(UserError, match="more than 1 MiB"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_sealed_json_comes_back_without_its_seal_and_every_change_is_seen(tmp_path):
+    path, value = tmp_path / "fold_00" / "anet" / "finished.json", {"best_epoch": 13, "f1": 0.5}
+    files.write_json(path, value, seal=True)
+    assert files.read_json(path) == value
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 7
+        path.write_bytes(changed)
+        try:
+            # What is left are blanks, and a key "sha256" that is called otherwise: no number has changed.
+            back = files.read_json(path)
+            assert {name: back.get(name) for name in value} == value
+        except UserError as error:
+            assert "finished.json is damaged" in str(error)
+    other = tmp_path / "fold_01" / "anet" / "finished.json"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(content)
+    with pytest.raises(UserError, match="place has changed"):
+        files.read_json(other)
+    (tmp_path / "copy.json").write_bytes(content)
+    with pytest.raises(UserError, match="place has changed"):
+        files.read_json(tmp_path / "copy.json")
+
+
+def test_an_array_file_of_another_fold_is_named_and_not_deleted(tmp_path):
+    here, there = (tmp_path / fold / "anet" / "mean.npz" for fold in ("fold_00", "fold_01"))
+    files.write_npz(there, {"mean": np.zeros(3)})
+    here.parent.mkdir(parents=True)
+    here.write_bytes(there.read_bytes())
+    for read in (files.read_npz, files.is_whole_npz):
+        with pytest.raises(
+            UserError, match=r"fold_00/anet/mean\.npz is the file fold_01/anet/mean\.npz of a run; put it back"
+        ):
+            read(here)
+    assert here.exists() and files.is_whole_npz(there)
+    # Elsewhere it is just a file, and a run may be called as one likes.
+    (tmp_path / "mean.npz").write_bytes(there.read_bytes())
+    assert list(files.read_npz(tmp_path / "mean.npz")) == ["mean"]
+    (tmp_path / "fold_01").rename(tmp_path / "x")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "x").rename(tmp_path / "run" / "fold_01")
+    assert files.is_whole_npz(tmp_path / "run/fold_01/anet/mean.npz")
+
+
+def test_lines_are_added_and_one_that_was_cut_short_stays_its_own(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    files.append_line(path, '{"a": 1}')
+    files.append_line(path, '{"a": 2}')
+    with open(path, "ab") as stream:
+        stream.write(b'{"a": ')
+    files.append_line(path, '{"a": 3}')
+    lines = path.read_text().splitlines()
+    assert [json.loads(line)["a"] for line in (lines[0], lines[1], lines[3])] == [1, 2, 3] and len(lines) == 4

@@ -1,9 +1,11 @@
 """AUs of new videos with a finished run: the command line."""
 
 import csv
+import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,26 @@ def test_several_people_are_reported_in_one_line(finished, clip, scene, tmp_path
     assert line.startswith("up to 2 faces in a frame; the largest at first is followed")
     assert len(out.read_text().splitlines()) == 9
     assert predict(Detector.from_run(finished, folds=[0]), clip, out)["together"] == 1
+
+
+def test_the_table_goes_down_a_pipe_the_plot_into_a_fifo_and_the_overlay_where_its_link_leads(finished, clip, tmp_path):
+    fifo, link, video = tmp_path / "plot", tmp_path / "link.mp4", tmp_path / "overlay.mp4"
+    os.mkfifo(fifo)
+    link.symlink_to(video)
+    drawn = []
+    reader = threading.Thread(target=lambda: drawn.append(fifo.read_bytes()), daemon=True)
+    reader.start()
+    done = command(
+        f"--run={finished}", f"--video={clip}", "--out=/dev/stdout", f"--overlay={link}", f"--plot={fifo}", "--folds=0",
+        "--systems=anet",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reader.join(10)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [int(row["frame"]) for row in rows] == list(range(1, FRAMES + 1))
+    assert f"{FRAMES} frames, {FRAMES - 3} with a face" in done.stderr
+    assert Image.open(io.BytesIO(drawn[0])).format == "PNG" and fifo.is_fifo()
+    assert link.is_symlink() and len(list(read_pictures(video))) == FRAMES
 
 
 def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path):

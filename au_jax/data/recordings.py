@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int32, UInt8
@@ -21,6 +22,9 @@ from PIL import Image
 from au_jax import files
 from au_jax.errors import DataError
 from au_jax.labels import PAPER_AUS
+
+_LONGEST = 200
+"""Characters of a subject's or video's name; the files that bear it have some more, and 255 at most."""
 
 _LISTED = 8
 """A selection of at most so many AUs is listed in a dataset's name."""
@@ -109,14 +113,23 @@ class Reader(Protocol):
 
 
 def safe_name(name: str) -> str:
-    """A name as TFDS splits and files may have it: letters, digits and underscores.
+    """A name as TFDS splits and files may have it: letters, digits and underscores, one letter or digit at least.
+
+    Other characters become underscores; a name that has no others is spelled by their numbers, so that no two are the same.
+    The end of a very long one is a checksum.
 
     Example:
-      >>> safe_name("a b/2"), safe_name("all")  # TFDS reads "all" as all splits together
-      ('a_b_2', 'all_')
+      >>> safe_name("a b/2"), safe_name("All")  # TFDS reads "all" as all splits together
+      ('a_b_2', 'All_')
+      >>> safe_name("\N{CJK UNIFIED IDEOGRAPH-5F20}\N{CJK UNIFIED IDEOGRAPH-4E09}"), safe_name("..")
+      ('u5f20u4e09', 'u2eu2e')
     """
     safe = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return "all_" if safe == "all" else safe
+    if not safe.strip("_"):
+        safe = "".join(f"u{ord(character):x}" for character in normalize("NFC", name))
+    if safe.lower() == "all":
+        safe += "_"
+    return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST - 13]}_{files.checksum(name)[:12]}"
 
 
 def aus_suffix(aus: Sequence[int]) -> str:

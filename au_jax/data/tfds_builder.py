@@ -1,13 +1,18 @@
 """The TFDS builder `au_faces`: registered faces of any source, one split per subject, frames in order of (video, frame)."""
 
+import errno
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from au_jax.data.recordings import RecordingId, read_recording
+from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
 
@@ -41,6 +46,27 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "Marks frames in which no face was found."}
     BUILDER_CONFIGS = []
+
+    def download_and_prepare(self, **options: Any) -> None:
+        """Packs the recordings.
+
+        Args:
+          options: of TFDS's method of this name.
+
+        Raises:
+          UserError: a recording is damaged.
+          OSError: the disk is full or not writable; names the folder.
+        """
+        try:
+            super().download_and_prepare(**options)
+        # TFDS raises a RuntimeError in its place, and TensorFlow an error of its own for those of the system.
+        except Exception as error:
+            cause = _first_of(error, UserError, OSError, tf.errors.OpError)
+            if cause is None or cause is error:
+                raise
+            if not isinstance(cause, tf.errors.OpError):
+                raise cause from error
+            raise OSError(_number(str(error)), os.strerror(_number(str(error))), str(self.data_dir)) from error
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -77,3 +103,16 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                 image = io.BytesIO(example.pop("jpeg"))
                 yield number, {"image": image, "video": recording.video, **example}
                 number += 1
+
+
+def _first_of(error: BaseException | None, *kinds: type[Exception]) -> BaseException | None:
+    """The first error of some kinds among an error and those that it was raised from."""
+    while error is not None and not isinstance(error, kinds):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _number(text: str) -> int:
+    """The system's number of an error that TensorFlow tells in words."""
+    numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
+    return next((number for number in numbers if os.strerror(number) in text), errno.EIO)

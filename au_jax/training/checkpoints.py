@@ -26,7 +26,7 @@ from au_jax import files
 from au_jax.errors import DataError
 
 CHECKSUMS = "checksums.json"
-"""File in a checkpoint: every other file's SHA-256."""
+"""File in a checkpoint: its place in the run, and every other file's SHA-256."""
 KEPT = 2
 """Newest ones that are kept, and best ones: where the newest is damaged, the one before needs the best that it knew."""
 MOST = 2 * KEPT + 1
@@ -155,7 +155,8 @@ class Checkpoints:
         """Called by Orbax, in its thread, when all files of a checkpoint are written, under a passing name or its own."""
         passing = next(self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"), None)
         folder = passing or self._directory / str(self._saving)
-        files.write_json(folder / CHECKSUMS, _checksums(folder))
+        place = files.place_of(self._directory / str(self._saving))
+        files.write_json(folder / CHECKSUMS, {"place": place, **_checksums(folder)})
 
 
 def _alone() -> dict[str, Any]:
@@ -236,9 +237,12 @@ def _flaw(folder: Path) -> str:
         if not (folder / CHECKSUMS).exists():
             return ""
         expected = json.loads((folder / CHECKSUMS).read_text())
+        place, here = expected.pop("place", ""), files.place_of(folder)
+        if place and here and place != here:
+            return f"it is {place}"
         actual = _checksums(folder)
         changed = [name for name, checksum in expected.items() if actual.get(name) != checksum]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return _first_line(error)
     return f"{changed[0]} is missing or changed" if changed else ""
 

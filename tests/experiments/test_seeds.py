@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from au_jax import files
 from au_jax.errors import UserError
 from experiments import seeds
 
@@ -18,13 +19,13 @@ def another(finished, tmp_path):
         folder.mkdir()
         for name in ("config.json", "results.json"):
             shutil.copy(finished / name, folder)
-        config, results = (json.loads((folder / name).read_text()) for name in ("config.json", "results.json"))
+        config, results = (files.read_json(folder / name) for name in ("config.json", "results.json"))
         config["seed"] = config["data"]["render_seed"] = results["seed"] = seed
         config["cnn"].update(changes)
         for figures in results["systems"].values():
             figures["f1_frame"]["average"] += 2.0
-        (folder / "config.json").write_text(json.dumps(config))
-        (folder / "results.json").write_text(json.dumps(results))
+        files.write_json(folder / "config.json", config)
+        files.write_json(folder / "results.json", results)
         return str(folder)
 
     return make

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from au_jax import files
 from au_jax.errors import CommandError, ConfigError, DataError, UserError
 from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.inference.detector import Detector, parse_folds, read_variables
@@ -50,14 +51,14 @@ def copied(finished, tmp_path):
 
 
 def edit_config(run, **fields):
-    config = json.loads((run / "config.json").read_text())
+    config = files.read_json(run / "config.json")
     for name, value in fields.items():
         *path, last = name.split("__")
         place = config
         for key in path:
             place = place[key]
         place[last] = value
-    (run / "config.json").write_text(json.dumps(config))
+    files.write_json(run / "config.json", config)
 
 
 def test_every_frame_has_a_row_whether_or_not_there_is_a_face(table):

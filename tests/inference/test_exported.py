@@ -7,6 +7,7 @@ import sys
 import textwrap
 import zipfile
 
+import jax
 import numpy as np
 import pytest
 
@@ -140,3 +141,61 @@ def test_the_card_of_a_run_without_results_says_so(finished, tmp_path):
 def test_sigmoid_is_the_logistic_function():
     found = exported.sigmoid(np.array([[0.0, np.log(3.0), -1000.0]]))
     np.testing.assert_allclose(found, [[0.5, 0.75, 0.0]], atol=1e-6)
+
+
+def rewritten(path, source, compression=zipfile.ZIP_STORED, **changes):
+    """A copy of a detector with other entries; None leaves one out."""
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(path, "w", compression) as copy:
+        entries = {name: archive.read(name) for name in archive.namelist()} | changes
+        for name, content in entries.items():
+            if content is not None:
+                copy.writestr(name, content)
+    return path
+
+
+def test_a_detector_of_other_entries_kinds_or_sizes_is_one_line(written, tmp_path):
+    with zipfile.ZipFile(written) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    for number, (changes, match) in enumerate(
+        (
+            ({"readme.txt": b"hello"}, "it has an entry 'readme.txt', which no detector has"),
+            ({"manifest.json": b"[" * 100_000}, "recursion"),
+            ({"manifest.json": b'{"format": ' + b"9" * 5000 + b"}"}, "digits"),
+            ({"manifest.json": b"[1, 2]"}, "no whole detector"),
+            ({"manifest.json": json.dumps({**manifest, "format": "x" * 1000}).encode()}, "is a 'x{80}', not a"),
+            ({"manifest.json": json.dumps({**manifest, "notes": [1]}).encode()}, "no whole detector"),
+            ({"manifest.json": json.dumps({**manifest, "folds": ["fold_99.npz"]}).encode()}, "no whole detector"),
+            ({"program.jax_export": b"abc" * 100}, "no whole detector"),
+            ({"program.jax_export": b""}, "no whole detector"),
+            ({"program.jax_export": None}, "no whole detector"),
+            ({"fold_00.npz": b"PK"}, "no whole detector"),
+        )
+    ):
+        path = rewritten(tmp_path / f"{number}.zip", written, **changes)
+        with pytest.raises(DataError, match=match) as caught:
+            exported.load(path)
+        assert "\n" not in str(caught.value) and path.name in str(caught.value)
+    bomb = rewritten(tmp_path / "bomb.zip", written, zipfile.ZIP_DEFLATED, **{"fold_00.npz": bytes(1 << 24)})
+    with pytest.raises(DataError, match="is compressed, which none is that au_jax writes"):
+        exported.load(bomb)
+
+
+def test_every_flip_and_cut_of_a_detector_is_one_line_or_changes_nothing(written, tmp_path):
+    content, path, generator = written.read_bytes(), tmp_path / "d.zip", np.random.default_rng(52)
+    whole = exported.load(written)
+    refused = 0
+    for number in range(60):
+        place = int(generator.integers(len(content)))
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(content[:place] if number % 6 == 0 else changed)
+        try:
+            again = exported.load(path)
+        except DataError as error:
+            assert "\n" not in str(error) and "d.zip" in str(error)
+            refused += 1
+            continue
+        assert (again.notes, again.aus, again.systems) == (whole.notes, whole.aus, whole.systems)
+        for one, other in zip(jax.tree.leaves(again._folds), jax.tree.leaves(whole._folds), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert refused > 50
