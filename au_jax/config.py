@@ -780,10 +780,12 @@ def check_config(config: Config | ConfigDict) -> None:
     view = typed(config)
     from au_jax.systems import system_names
 
-    unknown = [name for name in view.systems if name not in system_names()]
+    # Looking for the systems of other packages takes a while.
+    known = system_names()
+    unknown = [name for name in view.systems if name not in known]
     if unknown or not view.systems:
         what = ", ".join(map(repr, unknown)) or "nothing"
-        raise ConfigError(f"config.systems names {what}; choose among {', '.join(system_names())}")
+        raise ConfigError(f"config.systems names {what}; choose among {', '.join(known)}")
     if absent := [index for index in view.folds if index >= view.protocol.folds]:
         raise ConfigError(f"config.folds names {absent}; choose among the folds 0 to {view.protocol.folds - 1}")
     if view.data.crop_size > view.data.image_size:
@@ -816,7 +818,8 @@ def check_optimizer(config: Config | ConfigDict, stage: str, steps_per_epoch: in
     Raises:
       ConfigError: names the section, and says what make_optimizer says.
     """
-    _check_optimizer(stage, getattr(typed(config), stage).optimizer, steps_per_epoch, steps_per_epoch * epochs)
+    view = typed(config) if isinstance(config, ConfigDict) else config
+    _check_optimizer(stage, getattr(view, stage).optimizer, steps_per_epoch, steps_per_epoch * epochs)
 
 
 @functools.lru_cache

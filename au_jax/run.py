@@ -160,6 +160,7 @@ def check_config(config: Config) -> None:
       DataError: a file that a field names cannot be used.
     """
     config_fields.check_config(config)
+    config = config_fields.typed(config)
     make_reader(config.data)
     check_split(config)
     for name in config.systems:
@@ -325,6 +326,7 @@ def disk(config: Config, frames: int, folds: int, aus: int) -> float:
       folds: of the protocol.
       aus: number of AUs.
     """
+    config = config_fields.typed(config)
     # Of every frame: scores float32, labels int8 and frame number int32.
     scores = frames * len(config.systems) * (4 * aus + aus + 4)
     return scores + sum(get_system(name).disk_bytes(config, frames, folds, aus) for name in config.systems)

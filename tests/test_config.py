@@ -355,3 +355,23 @@ def test_a_misspelt_field_is_an_error_of_the_type_checker(tmp_path):
 def test_blocks_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().data.raw = "x"  # type: ignore
+
+
+DISFA = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+MANY = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27, 28, 43)
+
+
+@pytest.mark.parametrize("aus", [(12,), DISFA, MANY], ids=["one", "disfa", "25"])
+def test_aus_are_chosen_by_a_flag(aus):
+    from absl import flags
+    from ml_collections import config_flags
+
+    from au_jax.data.readers import make_reader
+
+    values = flags.FlagValues()
+    holder = config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
+    path = ROOT / "configs" / "bp4d.py"
+    values(["main", f"--config={path}", "--config.data.source=disfa", f"--config.data.aus={aus}"])
+    config = values["config"].value if holder is None else holder.value
+    check_config(config)
+    assert typed(config).data.aus == aus and make_reader(typed(config).data).aus == aus

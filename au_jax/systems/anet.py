@@ -24,6 +24,7 @@ from au_jax.systems import BUILT_IN
 from au_jax.systems.base import (
     FoldContext,
     System,
+    building,
     check_finite,
     checkpoint_bytes,
     validation_metrics,
@@ -48,6 +49,14 @@ class ANet(System):
         self._params: Any = None
         self._mean: np.ndarray | None = None
         self._forward = parallel.make_forward(partial(cnn_forward, self._model))
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuses a network that cannot be made."""
+        cnn = config.cnn
+        sizes = {f"config.cnn.{name}": getattr(cnn, name) for name in ("variant", "width", "groups")}
+        with building({**sizes, "config.data.crop_size": config.data.crop_size}):
+            cls.disk_bytes(config, 1, 1, len(config.data.aus))
 
     @classmethod
     def check_fold(
@@ -75,9 +84,9 @@ class ANet(System):
 
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
-        init = partial(initial_params, make_cnn(config.cnn, aus), config.data.crop_size)
+        network = make_cnn(config.cnn, aus), config.data.crop_size
         mean = 4.0 * 3 * config.data.image_size**2
-        return folds * (mean + checkpoint_bytes(init, config.cnn.optimizer))
+        return folds * (mean + checkpoint_bytes(initial_params, network, config.cnn.optimizer))
 
     def fit(self, train_faces: FaceSet, validation: FaceSet) -> None:
         """Trains by masked cross-entropy; keeps the epoch that `config.cnn.monitor` finds best."""

@@ -12,7 +12,7 @@ from au_jax.data.splits import split_off
 from au_jax.errors import ConfigError, DataError
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext, System, fold_seed
+from au_jax.systems.base import FoldContext, System, check_enough, fold_seed
 from au_jax.systems.linear_svm import LinearSvms
 
 OTHER = "transfer"
@@ -48,18 +48,20 @@ class AnetTransfer(System):
 
     @classmethod
     def check(cls, config: Config) -> None:
-        """Refuses the dataset itself for the other one."""
+        """Refuses the dataset itself for the other one, and a network that cannot be made."""
         if make_reader(_other_data(config)).name == make_reader(config.data).name:
             raise ConfigError(
                 "config.transfer names the dataset of config.data, and anet_transfer needs another one; give another "
                 "config.transfer.source, name, preset or render_seed"
             )
+        ANet.check(_with_other_data(config))
 
     @classmethod
     def check_fold(
         cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
     ) -> None:
-        """Refuses what `ANet.check_fold` does, of the other dataset."""
+        """Refuses what `ANet.check_fold` does, of the other dataset, and fewer than two training frames of this one."""
+        check_enough(cls.name, index, train, config.anet_transfer.frame_step)
         ANet.check_fold(_with_other_data(config), 0, *_other_faces(config, further[OTHER]), {})
 
     @classmethod

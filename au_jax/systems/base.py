@@ -1,6 +1,8 @@
 """What a system of the paper's tables is: `fit` on training and validation subjects, then `score` on others."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +13,7 @@ from jaxtyping import Array, Float, Int8
 
 from au_jax.config import Config, DataConfig, OptimizerConfig
 from au_jax.data.dataset import FaceDataset, FaceSet
-from au_jax.errors import DataError
+from au_jax.errors import ConfigError, DataError
 from au_jax.evaluation import metrics
 from au_jax.logs import Costs, RunLog
 from au_jax.run_dir import FoldDir
@@ -242,16 +244,62 @@ def check_finite(faces: FaceSet, rows: Float[np.ndarray, "N ..."], what: str, re
         raise DataError(f"{what} of {video}, frame {faces.frame_numbers[bad[0]]}, are not finite; {remedy}")
 
 
-def checkpoint_bytes(init: Callable[[jax.Array], Any], optimizer: OptimizerConfig) -> float:
+def checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optimizer: OptimizerConfig) -> float:
     """Bytes that a network's checkpoints fill: parameters and what the optimizer keeps of each.
 
     Args:
-      init: key -> parameters; not computed, only their shapes are asked for.
+      init: (*arguments, key) -> parameters; not computed, only their shapes are asked for.
+      arguments: of `init`, such as the network.
       optimizer: such as `config.cnn.optimizer`.
     """
-    params = jax.eval_shape(init, jax.random.key(0))
+    return _checkpoint_bytes(init, arguments, optimizer)
+
+
+@contextlib.contextmanager
+def building(fields: Mapping[str, Any]) -> Iterator[None]:
+    """Turns what a network's first trace raises into a line that names the fields of which its sizes are made.
+
+    Args:
+      fields: name such as "config.lstm.hidden" -> value.
+
+    Raises:
+      ConfigError: whatever was raised in the block.
+    """
+    try:
+        yield
+    except Exception as error:  # Flax, JAX and NumPy raise what they like for sizes that are too large or do not fit
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        sizes = ", ".join(f"{name} {value}" for name, value in fields.items())
+        raise ConfigError(f"no network can be made with {sizes}: {reason}; change one of these") from error
+
+
+# A run asks for the CNN of every system that has it.
+@functools.lru_cache
+def _checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optimizer: OptimizerConfig) -> float:
+    params = jax.eval_shape(functools.partial(init, *arguments), jax.random.key(0))
     state = params, jax.eval_shape(make_transformation(optimizer).init, params)
     return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
+
+
+def check_enough(name: str, index: int, faces: FaceSet, step: int = 1) -> None:
+    """Stops where a PCA would have fewer than two training frames, and so no direction.
+
+    Args:
+      name: of the system, whose section of the config has the field frame_step, unless `step` is 1.
+      index: of the fold.
+      faces: training subjects.
+      step: every n-th of their frames is taken.
+
+    Raises:
+      ConfigError: says how many frames there are.
+    """
+    count = -(-len(faces) // step)
+    if count < 2:
+        fewer = f"lower config.{name}.frame_step, or " if len(faces) > 1 else ""
+        raise ConfigError(
+            f"fold_{index:02d}: {name} has {count} training frame, and PCA needs two; {fewer}add recordings (of synthfacs: "
+            "config.data.frames)"
+        )
 
 
 def every_nth(step: int) -> str:

@@ -1,16 +1,16 @@
 """HOG+SVM: a linear SVM per AU on the 128-D SIFT/HOG descriptors at 49 landmarks (paper section IV-D)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from au_jax.config import Config
 from au_jax.data import input_pipeline
-from au_jax.data.dataset import FaceSet
+from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.descriptors.hog import hog
 from au_jax.systems import BUILT_IN
-from au_jax.systems.base import FoldContext, System, check_finite, every_nth
+from au_jax.systems.base import FoldContext, System, check_enough, check_finite, every_nth
 from au_jax.systems.linear_svm import LinearSvms
 
 BATCH = 128
@@ -29,6 +29,13 @@ class HogSvm(System):
         super().__init__(context)
         self._svms = LinearSvms(context, "hog_svm", context.config.hog_svm)
         self._step = context.config.hog_svm.frame_step
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses fewer than two training frames."""
+        check_enough(cls.name, index, train, config.hog_svm.frame_step)
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:

@@ -1,7 +1,6 @@
 """The hybrid: CNN, LSTMs on its PCA-reduced fc7, and the fusion of both (paper section III; "Ours" in the tables)."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from au_jax.models.hybrid import make_fusion, make_lstm
 from au_jax.run_dir import fold_name
 from au_jax.systems import BUILT_IN, fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext, System, checkpoint_bytes, fold_seed
+from au_jax.systems.base import FoldContext, System, building, check_enough, checkpoint_bytes, fold_seed
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
 from au_jax.systems.pca import fit_number_of_components, project
@@ -32,6 +31,14 @@ class Hybrid(System):
         self._fusion = FusionTrainer(context)
 
     @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuses networks that cannot be made."""
+        ANet.check(config)
+        sizes = {f"config.lstm.{name}": getattr(config.lstm, name) for name in ("pca_components", "layers", "hidden")}
+        with building({**sizes, "config.fusion.hidden": config.fusion.hidden}):
+            cls.disk_bytes(config, 1, 2, len(config.data.aus))
+
+    @classmethod
     def check_fold(
         cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
     ) -> None:
@@ -47,6 +54,7 @@ class Hybrid(System):
                 train.select(others) for _, others in _inner_folds(config, fold_seed(config, index, 9), train.subjects)
             ]
         for faces in sets:
+            check_enough(cls.name, index, faces)
             ANet.check_fold(config, index, faces, validation, further)
             check_optimizer(config, "lstm", lstm_trainer.steps_per_epoch(config.lstm, len(faces)), config.lstm.epochs)
         labels = train.labels
@@ -75,10 +83,11 @@ class Hybrid(System):
         widths = (aus, aus)
         if config.fusion.variant == "features":
             widths = (width, config.lstm.hidden * (1 + config.lstm.bidirectional))
-        lstm = partial(lstm_trainer.initial_params, make_lstm(config.lstm, aus), width)
-        fusion = partial(fusion_trainer.initial_params, make_fusion(config.fusion, aus), *widths)
+        lstm = make_lstm(config.lstm, aus), width
+        fusion = make_fusion(config.fusion, aus), *widths
         features = 4.0 * frames * (1 - 1 / folds) * (width + aus)
-        networks = checkpoint_bytes(lstm, config.lstm.optimizer) + checkpoint_bytes(fusion, config.fusion.optimizer)
+        networks = checkpoint_bytes(lstm_trainer.initial_params, lstm, config.lstm.optimizer)
+        networks += checkpoint_bytes(fusion_trainer.initial_params, fusion, config.fusion.optimizer)
         inner = config.fusion.inner_folds if config.fusion.train_on == "out_of_fold" else 0
         # ANet counts the fold's own CNN.
         cnns = inner + ("anet" not in config.systems)

@@ -339,9 +339,10 @@ def _check_validation(spec: TrainSpec, metrics: dict[str, float], step: int, che
         raise _not_finite(spec, "validation loss", step, checkpoints)
     # F1 is undefined where no AU is present at all, which matters only to a stage that chooses its epoch by it.
     if not np.isfinite(metrics[spec.monitor]):
+        loss = "take config.cnn.monitor=loss, " if spec.name.endswith("/cnn") else ""
         raise ConfigError(
-            f"{spec.name}: validation {spec.monitor} is undefined, for no validation subject shows any AU; take a larger "
-            "config.protocol.validation, or more recordings"
+            f"{spec.name}: validation {spec.monitor} is undefined, for no validation subject shows any AU; {loss}a larger "
+            "config.protocol.validation or more recordings, in another --workdir"
         )
 
 

@@ -33,6 +33,18 @@ def test_any_list_is_dealt_into_four_or_five_folds(folds, sizes):
     assert parts == partition(SUBJECTS, folds, seed=0) and [len(part) for part in parts] == sizes
 
 
+@pytest.mark.parametrize("folds", [4, 5])
+def test_a_file_deals_the_140_subjects_of_bp4d_plus_into_four_or_five_folds(folds_file, folds):
+    everyone = [f"F{number:03}" for number in range(1, 83)] + [f"M{number:03}" for number in range(1, 59)]
+    dealt = [everyone[number::folds] for number in range(folds)]
+    path = folds_file(dealt)
+    parts = partition_of(settings(subjects_file=path, folds=folds), everyone)
+    assert parts == [tuple(part) for part in dealt]
+    made = make_folds(parts, 0.2, 0)
+    assert len(made) == folds and sorted(name for fold in made for name in fold.test) == sorted(everyone)
+    assert all(len(fold.train) + len(fold.validation) + len(fold.test) == 140 for fold in made)
+
+
 def test_a_published_list_is_taken_by_its_name_and_its_number_of_folds():
     everyone = sum(PUBLISHED["disfa_3fold"], ())
     assert partition_of(settings(split="disfa_3fold"), everyone) == list(PUBLISHED["disfa_3fold"])

@@ -1,13 +1,15 @@
 """CPM: linear classifiers on HOG that adapt to each test subject without that subject's labels (paper section IV-D)."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
 
 from au_jax import files
 from au_jax.config import Config
-from au_jax.data.dataset import FaceSet
+from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.systems import BUILT_IN
-from au_jax.systems.base import FoldContext, System, every_nth
+from au_jax.systems.base import FoldContext, System, check_enough, every_nth
 from au_jax.systems.cpm import model
 from au_jax.systems.hog_svm import WIDTH, descriptors
 from au_jax.systems.pca import fit_components, project
@@ -29,6 +31,13 @@ class Cpm(System):
         fields = model.Settings.__dataclass_fields__
         self._settings = model.Settings(**{field: getattr(self._config, field) for field in fields})
         self._model: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def check_fold(
+        cls, config: Config, index: int, train: FaceSet, validation: FaceSet, further: Mapping[str, FaceDataset]
+    ) -> None:
+        """Refuses fewer than two training frames."""
+        check_enough(cls.name, index, train, config.cpm.frame_step)
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:
