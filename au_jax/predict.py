@@ -16,7 +16,7 @@ from au_jax.inference.writers import FORMATS
 from au_jax.outputs import check_outputs, is_standard_output
 from au_jax.report.overlay import OverlayWriter
 from au_jax.report.timeline import TimelineWriter
-from au_jax.run_dir import RunDir
+from au_jax.run_dir import RunDir, load_run
 
 
 def main() -> None:
@@ -60,6 +60,36 @@ def _predict() -> None:
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
             file=told,
         )
+    for line in cautions(values.run):
+        print(line, file=told)
+
+
+def cautions(run: str | Path) -> list[str]:
+    """What must be known of a run before its AUs are used as data; a line each, none for most runs.
+
+    Args:
+      run: the --workdir of a training; AUs are looked at when it has results of all its folds.
+
+    Raises:
+      DataError: no run, or a damaged one.
+
+    Example:
+      >>> [line.partition("; ")[2] for line in cautions(run_folder)]
+      ['its AUs are not valid for real people']
+    """
+    directory = RunDir(Path(run))
+    lines = []
+    if directory.config().data.source == "synthfacs":
+        lines.append(f"{run} was trained on synthetic faces; its AUs are not valid for real people")
+    if directory.results_path.exists():
+        finished = load_run(run)
+        if len(finished.folds) == finished.results["folds"]["all"] and finished.uncoded_aus:
+            known = ",".join(str(au) for au in finished.aus if au not in finished.uncoded_aus)
+            lines.append(
+                f"{run} had no codes of AU {', '.join(map(str, finished.uncoded_aus))}, whose columns mean nothing; "
+                f'leave them out: prepare and train with --config.data.aus="({known},)"'
+            )
+    return lines
 
 
 if __name__ == "__main__":

@@ -298,7 +298,8 @@ def plan(
       folds: all of them.
       todo: fold -> systems that have no scores of it yet.
     """
-    count = sum(len(records.frame_numbers) for records in dataset.load(dataset.subjects))
+    loaded = dataset.load(dataset.subjects)
+    count = sum(len(records.frame_numbers) for records in loaded)
     chosen = list(config.folds) or list(range(len(folds)))
     people = "person" if len(dataset.subjects) == 1 else "people"
     lines = [
@@ -308,6 +309,15 @@ def plan(
     ]
     train = FaceSet(dataset, folds[next(iter(todo), chosen[0])].train)
     lines += [f"  {display.label(name)}: {get_system(name).plan_line(config, train)}" for name in config.systems]
+    coded = np.any([(records.labels != 0).any(0) for records in loaded], axis=0)
+    if coded.any() and not coded.all():
+        absent, known = (
+            [str(au) for au, has in zip(dataset.aus, coded, strict=True) if has == want] for want in (0, 1)
+        )
+        lines.append(
+            f"  no codes of AU {', '.join(absent)}, which cannot be learned; leave them out: prepare and train with "
+            f'--config.data.aus="({",".join(known)},)"'
+        )
     done = sum(len(config.systems) - len(todo.get(index, ())) for index in chosen)
     if done:
         lines.append(f"  done before: {done} of {len(chosen) * len(config.systems)} (fold, system)")

@@ -404,6 +404,12 @@ class FinishedRun:
         return tuple(int(au) for au in self.results["always_present"]["f1_frame"] if au != "average")
 
     @property
+    def uncoded_aus(self) -> tuple[int, ...]:
+        """The AUs for which no tested frame has a label: what the networks say of them was never trained."""
+        counts = self.results["always_present"]["counts"]
+        return tuple(au for au in self.aus if not any(counts[str(au)].values()))
+
+    @property
     def columns(self) -> dict[str, dict[str, Any]]:
         """Metrics of the table's columns: always-present, then every system."""
         return {"always_present": self.results["always_present"], **self.results["systems"]}

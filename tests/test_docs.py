@@ -1,10 +1,12 @@
 """The documentation fits the code: links lead somewhere, fields, flags, files and names exist, and the site is built."""
 
+import ast
 import importlib.util
 import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,9 @@ OLD_FIELDS = {"cnn.compute", "lstm.passes", "lstm.updates_per_pass"}
 
 FOREIGN_FLAGS = {"array", "cpus-per-task", "gpus", "help", "verbosity", "max_length"}
 """Of Slurm and of absl."""
+
+OWN_WORDS = ("to be had", "at hand", "in the box", "judge of", "hangs on", "rooms?", "notes section", "carry on")
+"""Of the project's earlier dialect: plainer words say the same."""
 
 SPEC = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
 assert SPEC is not None and SPEC.loader is not None
@@ -82,6 +87,42 @@ def test_every_field_is_on_the_page_of_fields_with_its_meaning(fields):
     rows = re.findall(r"^\| `([\w.]+)` \| `.*` \| (.*) \| .* \|$", generated.config_table(), re.M)
     assert {name for name, _ in rows} == fields and len(fields) > 100
     assert [name for name, meaning in rows if not meaning.strip()] == []
+
+
+def test_short_answers_come_first_in_the_search_and_docstrings_last():
+    def boost(name):
+        page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri=name), meta={})
+        generated.on_page_markdown("", page=page)
+        return page.meta.get("search", {}).get("boost", 1.0)
+
+    assert boost("questions.md") > boost("how-to/tune.md") > boost("reference/api.md")
+    assert {path for path in generated.SEARCH_BOOST if not (ROOT / "docs" / path).exists()} == set()
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_a_page_speaks_the_words_of_the_field(name):
+    text = without_code({**TEXTS, **OTHERS}[name]).lower()
+    assert [phrase for phrase in OWN_WORDS if re.search(rf"\b{phrase}\b", text)] == []
+
+
+def test_a_docstring_that_names_value_error_is_not_of_a_function_that_raises_user_errors():
+    ours = {"UserError", "ConfigError", "DataError", "CommandError"}
+    wrong = []
+    for path in [*(ROOT / "au_jax").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or "ValueError:" not in (ast.get_docstring(node) or ""):
+                continue
+            raised = [each.exc for each in ast.walk(node) if isinstance(each, ast.Raise) and each.exc]
+            names = {ast.unparse(exc.func if isinstance(exc, ast.Call) else exc) for exc in raised}
+            if names & ours and "ValueError" not in names:
+                wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert wrong == []
+
+
+def test_every_picture_is_shown_and_small():
+    for path in (ROOT / "docs" / "images").iterdir():
+        assert any(f"images/{path.name})" in text for text in TEXTS.values()), path.name
+        assert path.stat().st_size < 200_000, path.name
 
 
 @pytest.mark.parametrize("module", generated.COMMANDS.values())

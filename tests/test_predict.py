@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from au_jax.faces.decoding import read_pictures
 from au_jax.faces.video_writer import VideoWriter
 from au_jax.inference.detector import Detector
 from au_jax.inference.streaming import predict
+from au_jax.predict import cautions
 
 FRAMES = 37
 EMPTY = slice(20, 23)  # frames in which nobody is there
@@ -75,8 +77,9 @@ def test_several_people_are_reported_in_one_line(finished, clip, scene, tmp_path
             writer.write(np.concatenate([picture, picture], 1), timestamp=row * 0.04)
     done = command(f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet")
     assert done.returncode == 0, done.stderr
-    _, line = done.stdout.splitlines()
+    _, line, caution = done.stdout.splitlines()
     assert line.startswith("up to 2 faces in a frame; the largest at first is followed")
+    assert caution == f"{finished} was trained on synthetic faces; its AUs are not valid for real people"
     assert len(out.read_text().splitlines()) == 9
     assert predict(Detector.from_run(finished, folds=[0]), clip, out)["together"] == 1
 
@@ -99,6 +102,24 @@ def test_the_table_goes_down_a_pipe_the_plot_into_a_fifo_and_the_overlay_where_i
     assert f"{FRAMES} frames, {FRAMES - 3} with a face" in done.stderr
     assert Image.open(io.BytesIO(drawn[0])).format == "PNG" and fifo.is_fifo()
     assert link.is_symlink() and len(list(read_pictures(video))) == FRAMES
+
+
+def test_aus_without_codes_are_named_when_all_folds_have_results(finished, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.json", "results.json"):
+        (run / name).write_bytes((finished / name).read_bytes())
+    assert len(cautions(run)) == 1  # of the synthetic faces
+    results = json.loads((run / "results.json").read_text())
+    for au in ("7", "14"):
+        results["always_present"]["counts"][au] = {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
+    (run / "results.json").write_text(json.dumps(results))
+    _, line = cautions(run)
+    assert line.startswith(f"{run} had no codes of AU 7, 14, whose columns mean nothing; leave them out")
+    assert line.endswith('--config.data.aus="(1,2,4,6,10,12,15,17,23,24,)"')
+    results["folds"]["finished"] = [0]  # of the other folds nobody knows
+    (run / "results.json").write_text(json.dumps(results))
+    assert len(cautions(run)) == 1
 
 
 def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path):

@@ -1,5 +1,8 @@
 """The plan of a run: steps, room on disk and time to go, against what runs do."""
 
+import copy
+
+import numpy as np
 import pytest
 
 from au_jax.config import get_config, load
@@ -71,5 +74,24 @@ def test_plan_tells_what_is_done_and_warns_of_a_full_disk(finished, small, monke
     text = plan(config, RunDir(finished), dataset, folds, {1: ["hybrid"]})
     assert "2 folds of 2, 3 systems; 6 people" in text and "done before: 5 of 6 (fold, system)" in text
     assert "TOO LITTLE" not in text
+    assert "no codes" not in text
     monkeypatch.setattr("au_jax.run.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
     assert "1 kB free - TOO LITTLE" in plan(config, RunDir(finished), dataset, folds, {1: ["hybrid"]})
+
+
+def test_plan_names_the_aus_without_codes_and_how_to_leave_them_out(finished, small, monkeypatch):
+    config, dataset = small
+    folds = RunDir(finished).split()["folds"]
+    folds = [Fold(*(tuple(fold[group]) for group in ("train", "validation", "test"))) for fold in folds]
+    load_all = dataset.load
+
+    def without_two(subjects):
+        records = [copy.copy(record) for record in load_all(subjects)]
+        for record in records:
+            object.__setattr__(record, "labels", record.labels * ~np.isin(dataset.aus, (7, 24)))
+        return records
+
+    monkeypatch.setattr(dataset, "load", without_two)
+    text = plan(config, RunDir(finished), dataset, folds, {})
+    assert "  no codes of AU 7, 24, which cannot be learned" in text
+    assert '--config.data.aus="(1,2,4,6,10,12,14,15,17,23,)"' in text
