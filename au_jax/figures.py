@@ -32,7 +32,7 @@ def fig2() -> None:
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
     fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
-    run_command(lambda: cnn_figures.fig2(Path(run.value), _path(other.value), fold.value, _path(out.value)))
+    run_command(lambda: cnn_figures.save_fig2(Path(run.value), _path(other.value), fold.value, _path(out.value)))
 
 
 def fig3() -> None:
@@ -45,7 +45,7 @@ def fig3() -> None:
     frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
     au = flags.DEFINE_integer("au", 0, "The AU that is coloured; 0 = AU 12, or the first where the run has no AU 12.")
     run_command(
-        lambda: embedding_figure.fig3(
+        lambda: embedding_figure.save_fig3(
             Path(run.value),
             _path(other.value),
             _path(vgg_face.value),
@@ -67,7 +67,7 @@ def fig4() -> None:
     frames = flags.DEFINE_integer("frames", 200, "At most so many frames of each.")
     median_of = flags.DEFINE_string("median_of", "values", "Median of the logistic squeeze: of the values, or abs.")
     run_command(
-        lambda: divergence_figure.fig4(
+        lambda: divergence_figure.save_fig4(
             Path(run.value),
             _path(other.value),
             fold.value,
@@ -87,7 +87,7 @@ def fig5() -> None:
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
     seed = flags.DEFINE_integer("seed", 0, "Seed of the random start.")
     run_command(
-        lambda: cnn_figures.fig5(
+        lambda: cnn_figures.save_fig5(
             Path(run.value), preset.value, iterations.value, fold.value, seed.value, _path(out.value)
         )
     )

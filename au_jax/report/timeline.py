@@ -26,7 +26,7 @@ over stretches of equal length."""
 _HALF = 0.42  # half the height of a row; rows are 1 apart
 
 
-@style.look()
+@style.context()
 def draw_timeline(run: FinishedRun) -> style.Drawing:
     """Draws the test video with most AU changes: a row per AU with labels and scores of CNN and hybrid.
 
@@ -196,7 +196,7 @@ def scaled(scores: Float[np.ndarray, "T A"]) -> Float[np.ndarray, "T A"]:
     return np.clip(scores / size, -1.0, 1.0) if size > 0 else np.zeros_like(scores)
 
 
-@style.look()
+@style.context()
 def draw_detections(detections: Detections, title: str) -> style.Drawing:
     """Draws a new video: scores through tanh around the threshold, the last system filled where it says present.
 
@@ -270,6 +270,11 @@ class TimelineWriter:
     Args:
       path: PNG file to write.
       title: of the plot.
+
+    Example:
+      >>> from au_jax.inference.streaming import predict
+      >>> with TimelineWriter("clip.png", "clip.mp4") as timeline:  # doctest: +SKIP
+      ...     predict(detector, "clip.mp4", "clip.csv", writers=[timeline])
     """
 
     def __init__(self, path: str | Path, title: str):
@@ -286,6 +291,6 @@ class TimelineWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind is None and self._parts:
-            with style.look():
+            with style.context():
                 drawing = draw_detections(concatenate(self._parts), self._title)
                 files.write_bytes(self._path, style.to_png(drawing))

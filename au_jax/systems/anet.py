@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
 from au_jax import files
-from au_jax.config import Config, to_dict
+from au_jax.config import Config
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
-from au_jax.explain.filters import filter_pictures
+from au_jax.explain.activation import filter_pictures
 from au_jax.models.cnn import AlexNet
 from au_jax.models.hybrid import cnn_forward, make_cnn, subtract_mean
 from au_jax.systems import BUILT_IN
@@ -23,18 +24,24 @@ from au_jax.systems.base import (
     System,
     check_finite,
     checkpoint_bytes,
+    train_spec,
     validation_metrics,
 )
 from au_jax.training import losses, parallel
-from au_jax.training.optimizers import make_optimizer
-from au_jax.training.trainer import Plateau, TrainSpec, train
+from au_jax.training.trainer import train
 
 SHOWN_CROPS = 16
 """Training crops that TensorBoard shows."""
 
 
 class ANet(System):
-    """The CNN, trained on single frames."""
+    """The CNN, trained on single frames.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> ANet.label, round(ANet.disk_bytes(Config(), frames=100_000, folds=1, aus=12) / 1e6)  # MB at most
+      ('ANet', 1816)
+    """
 
     name = "anet"
     label, colour, marker, line = BUILT_IN[name].look
@@ -88,8 +95,10 @@ class ANet(System):
             example = pipeline.example(constants, row)
             return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
 
-        stage = TrainSpec(
-            name=name,
+        stage = train_spec(
+            context,
+            "anet/cnn",
+            config.cnn,
             directory=context.files.cnn,
             init=partial(initial_params, self._model, config.data.crop_size),
             loss=loss,
@@ -97,17 +106,9 @@ class ANet(System):
             epoch_constants=pipeline.epoch_constants,
             batches=batches,
             steps_per_epoch=pipeline.steps_per_epoch,
-            epochs=config.cnn.epochs,
-            optimizer=make_optimizer(
-                config.cnn.optimizer, pipeline.steps_per_epoch, pipeline.steps_per_epoch * config.cnn.epochs
-            ),
             validate=validate,
             monitor=config.cnn.monitor,
-            maximise=config.cnn.monitor == "f1",
-            patience=config.cnn.patience,
-            plateau=Plateau(**to_dict(config.cnn.plateau)),
-            seed=context.seed(2),
-            folds_to_go=context.folds_to_go,
+            seed=2,
             watch=watch,
         )
         with context.costs.measure(stage.name, has_bar=True) as cost:
@@ -153,8 +154,18 @@ class ANet(System):
         return files.read_npz(path)["mean"]
 
 
-def initial_params(model: AlexNet, crop_size: int, key: jax.Array) -> Any:
-    """Draws the CNN's parameters."""
+def initial_params(model: AlexNet, crop_size: int, key: Key[Array, ""]) -> Any:
+    """Draws the CNN's parameters.
+
+    Args:
+      model: of `make_cnn`.
+      crop_size: side of its input in pixels.
+      key: of the random numbers.
+
+    Example:
+      >>> sorted(initial_params(AlexNet("demo"), 36, jax.random.key(0)))[:2]
+      ['conv1', 'conv2']
+    """
     return model.init(key, jnp.zeros((1, crop_size, crop_size, 3)))["params"]
 
 
@@ -162,12 +173,29 @@ def example_loss(
     model: AlexNet,
     label_reduction: str,
     params: Any,
-    constants: dict[str, jax.Array],
-    example: dict[str, jax.Array],
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`)."""
+    constants: parallel.Example,
+    example: parallel.Example,
+    key: Key[Array, ""],
+) -> parallel.LossAndCount:
+    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`).
+
+    Args:
+      model: of `make_cnn`.
+      label_reduction: of `losses.cross_entropy`.
+      params: of the model.
+      constants: `mean` [S, S, 3], the training frames'.
+      example: `image` [C, C, 3] uint8, a crop of a frame; `offset` [2] int32, where it lies in the frame; `flip` [] bool;
+        `labels` [A] int8; `mask` [] float32.
+      key: of dropout.
+
+    Example:
+      >>> params, key = initial_params(AlexNet("demo"), 36, jax.random.key(0)), jax.random.key(1)
+      >>> frame = {"image": jnp.zeros((36, 36, 3), jnp.uint8), "offset": jnp.zeros(2, jnp.int32), "flip": jnp.array(False)}
+      >>> frame |= {"labels": jnp.ones(12, jnp.int8), "mask": jnp.float32(1.0)}
+      >>> loss, counted = example_loss(AlexNet("demo"), "sum", params, {"mean": jnp.zeros((40, 40, 3))}, frame, key)
+      >>> bool(loss > 0), float(counted)
+      (True, 1.0)
+    """
     image = subtract_mean(example["image"], constants["mean"], example["offset"], example["flip"])
     logits, _ = model.apply({"params": params}, image[None], train=True, rngs={"dropout": key})
-    counted = losses.labelled(example["labels"]) * example["mask"]
-    return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
+    return losses.masked_cross_entropy(logits[0], example["labels"], example["mask"], label_reduction)

@@ -12,7 +12,7 @@ from au_jax.errors import ConfigError
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System
-from au_jax.systems.linear_svm import LinearSvms
+from au_jax.systems.hog_svm import LinearSvms
 
 OTHER = "transfer"
 """The other dataset's name among `FoldContext.datasets`, and the folder of its CNN in the run's folder."""
@@ -23,7 +23,13 @@ WIDTH = 4096
 
 
 class AnetTransfer(System):
-    """The cross-dataset protocol: the CNN sees no frame of this dataset, the SVMs see its training subjects."""
+    """The cross-dataset protocol: the CNN sees no frame of this dataset, the SVMs see its training subjects.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> AnetTransfer.label, AnetTransfer.further_data(Config())["transfer"].source
+      ('ANet-T', 'synthfacs')
+    """
 
     name = "anet_transfer"
     label, colour, marker, line = BUILT_IN[name].look

@@ -8,17 +8,23 @@ import numpy as np
 from au_jax import files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceSet
-from au_jax.models.hybrid import make_fusion, make_lstm
+from au_jax.models.hybrid import make_fusion, make_lstm, project
 from au_jax.systems import BUILT_IN, fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, checkpoint_bytes
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
-from au_jax.systems.pca import fit_number_of_components, project
+from au_jax.systems.pca import fit_number_of_components
 
 
 class Hybrid(System):
-    """The whole system; its CNN is the fold's ANet, trained here where that has not been done."""
+    """The whole system; its CNN is the fold's ANet, trained here where that has not been done.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> Hybrid.label, round(Hybrid.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e9, 1)  # GB at most
+      ('Hybrid', 0.3)
+    """
 
     name = "hybrid"
     label, colour, marker, line = BUILT_IN[name].look
@@ -109,7 +115,16 @@ class Hybrid(System):
 
 
 class CnnLstm:
-    """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B)."""
+    """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B).
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from au_jax.config import Config
+      >>> from au_jax.logs import Costs, RunLog
+      >>> folder = pathlib.Path(tempfile.mkdtemp())
+      >>> branches = CnnLstm(FoldContext(Config(), 0, folder / "fold_00", RunLog(folder), Costs(folder)))
+      >>> # branches.fit(train, validation), then branches.branches(test): rows of CNN and LSTM, [N, A] each
+    """
 
     def __init__(self, context: FoldContext):
         self._context = context

@@ -20,7 +20,13 @@ PATCHES: int = len(TEMPLATE)
 
 
 class Jpml(System):
-    """Joint patch and multi-label learning (`patch_learning`) with its three weights chosen on validation subjects."""
+    """Joint patch and multi-label learning (`patch_learning`) with its three weights chosen on validation subjects.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> Jpml.label, round(Jpml.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e6)  # MB at most
+      ('JPML', 1)
+    """
 
     name = "jpml"
     label, colour, marker, line = BUILT_IN[name].look
@@ -65,7 +71,7 @@ class Jpml(System):
         together, compete = patch_learning.relations(labels, config.together, config.compete)
         grid = list(itertools.product(config.alphas, config.betas_together, config.betas_compete))
         penalties = jnp.asarray(grid, jnp.float32).T
-        problem = patch_learning.Problem(
+        problem = patch_learning.PatchProblem(
             jnp.asarray(rows), jnp.asarray(labels.astype(np.float32)), jnp.asarray(together), jnp.asarray(compete),
             *penalties,
         )  # fmt: skip
