@@ -163,7 +163,7 @@ def initial_params(model: AlexNet, crop_size: int, key: Key[Array, ""]) -> Any:
       key: of the random numbers.
 
     Example:
-      >>> sorted(initial_params(AlexNet("demo"), 36, jax.random.key(0)))[:2]
+      >>> sorted(jax.eval_shape(partial(initial_params, AlexNet("demo"), 36), jax.random.key(0)))[:2]
       ['conv1', 'conv2']
     """
     return model.init(key, jnp.zeros((1, crop_size, crop_size, 3)))["params"]
@@ -189,12 +189,14 @@ def example_loss(
       key: of dropout.
 
     Example:
-      >>> params, key = initial_params(AlexNet("demo"), 36, jax.random.key(0)), jax.random.key(1)
+      >>> model, key = AlexNet("demo"), jax.random.key(0)
+      >>> params = jax.eval_shape(partial(initial_params, model, 36), key)
       >>> frame = {"image": jnp.zeros((36, 36, 3), jnp.uint8), "offset": jnp.zeros(2, jnp.int32), "flip": jnp.array(False)}
       >>> frame |= {"labels": jnp.ones(12, jnp.int8), "mask": jnp.float32(1.0)}
-      >>> loss, counted = example_loss(AlexNet("demo"), "sum", params, {"mean": jnp.zeros((40, 40, 3))}, frame, key)
-      >>> bool(loss > 0), float(counted)
-      (True, 1.0)
+      >>> constants = {"mean": jnp.zeros((40, 40, 3))}
+      >>> loss, counted = jax.eval_shape(partial(example_loss, model, "sum"), params, constants, frame, key)
+      >>> loss.shape, counted.shape
+      ((), ())
     """
     image = subtract_mean(example["image"], constants["mean"], example["offset"], example["flip"])
     logits, _ = model.apply({"params": params}, image[None], train=True, rngs={"dropout": key})

@@ -38,7 +38,7 @@ class HogSvm(System):
     Example:
       >>> from au_jax.config import Config
       >>> HogSvm.label, round(HogSvm.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e6)  # MB at most
-      ('HOG+SVM', 38)
+      ('HOG+SVM', 75)
     """
 
     name = "hog_svm"
@@ -147,7 +147,7 @@ class LinearSvms:
 
     def score(self, rows: Float32[np.ndarray, "N D"]) -> Float32[np.ndarray, "N A"]:
         """Decision values [N, A] of features [N, D]."""
-        rows = project(rows, self._model["mean"], self._model["components"])
+        rows = np.asarray(project(rows, self._model["mean"], self._model["components"]))
         return rows @ self._model["weights"] + self._model["bias"]
 
     def _fit(
@@ -158,7 +158,7 @@ class LinearSvms:
         # One scale for all components keeps PCA's geometry and makes the costs comparable between datasets.
         scale = np.sqrt(components.variances.sum())
         mean, directions = components.mean, components.directions / scale
-        rows, validation_rows = project(rows, mean, directions), project(validation_rows, mean, directions)
+        rows, validation_rows = (np.asarray(project(part, mean, directions)) for part in (rows, validation_rows))
         seed = self._context.seed(3)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             models = list(

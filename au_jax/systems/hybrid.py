@@ -23,7 +23,7 @@ class Hybrid(System):
     Example:
       >>> from au_jax.config import Config
       >>> Hybrid.label, round(Hybrid.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e9, 1)  # GB at most
-      ('Hybrid', 0.3)
+      ('Hybrid', 1.3)
     """
 
     name = "hybrid"
@@ -178,7 +178,7 @@ class CnnLstm:
             rows, cnn = (np.concatenate([part[name] for part in parts]) for name in ("features", "cnn_scores"))
             return rows, cnn
         cnn, fc7 = self._anet.extract_features(faces)
-        return project(fc7, self._pca["mean"], self._pca["components"]), cnn
+        return np.asarray(project(fc7, self._pca["mean"], self._pca["components"])), cnn
 
     def _fit_pca(self, fc7: np.ndarray) -> dict[str, np.ndarray]:
         config = self._context.config.lstm

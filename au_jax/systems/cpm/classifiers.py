@@ -149,7 +149,7 @@ def own_classifier(
       w [D] and the objective.
 
     Example:
-      >>> settings = CPMSettings.from_config(CPMConfig())
+      >>> settings = CPMSettings.from_config(CPMConfig(window=1))
       >>> person = Subject(rows=jnp.array([[1.0], [1.0], [-1.0]]), video=jnp.array([0, 0, 0]))
       >>> virtual, inverse = jnp.array([1.0, 0.0, -1.0]), approximate_inverse(person.rows, settings.gamma_t)
       >>> own, _ = own_classifier(person, virtual, jnp.zeros((2, 1)), jnp.zeros(1), inverse, settings)

@@ -126,7 +126,8 @@ def adapt(known: Examples, pair: Float32[Array, "2 D"], subjects: Subject, setti
       >>> settings = CPMSettings.from_config(CPMConfig())
       >>> known = examples(rows, jnp.array([1.0, -1.0]), settings)
       >>> people = Subject(rows=rows[None], video=jnp.zeros((1, 2), jnp.int32))
-      >>> adapt(known, initial_pair(known, settings), people, settings).weights.shape
+      >>> pair = jnp.zeros((2, 2))  # else that of `initial_pair`
+      >>> jax.eval_shape(partial(adapt, settings=settings), known, pair, people).weights.shape
       (1, 2)
     """
     return jax.vmap(lambda rows, video: _adapt(known, pair, Subject(rows, video), settings))(*subjects)
