@@ -153,7 +153,7 @@ def _on_device(sizes: Sizes, frames: int) -> Feed:
     side = sizes.crop * 200 // 176
     length = -(-frames // sizes.batch) * sizes.batch
     key = device_cache.epoch_key(0, 0)
-    arrays = parallel.replicate(
+    arrays = parallel.replicate_on_devices(
         {
             "frames": rng.integers(256, size=(frames, side, side, 3), dtype=np.uint8),
             "labels": rng.choice(np.array([-1, 1], np.int8), size=(frames, 12)),
@@ -195,7 +195,7 @@ def _share(sizes: Sizes, feed: Feed) -> float:
 
     one = jnp.zeros((1, sizes.crop, sizes.crop, 3))
     params: Any = jax.jit(model.init)(jax.random.key(0), one)["params"]
-    params, opt_state = parallel.replicate((params, tx.init(params)))
+    params, opt_state = parallel.replicate_on_devices((params, tx.init(params)))
     step = parallel.make_train_step(loss, tx)
     share = 0.0
     with contextlib.closing(Prefetcher(lambda epoch: itertools.islice(batches(), None if epoch else 2))) as ahead:
@@ -274,7 +274,7 @@ def table(rows: list[Timing]) -> str:
     return "\n".join(f"{a:<23}{b:<21}{c:>11}{d:>11}{e:>7}{f:>12}" for a, b, c, d, e, f in _cells(rows))
 
 
-def markdown(rows: list[Timing]) -> str:
+def markdown_table(rows: list[Timing]) -> str:
     """The rows as a Markdown table."""
     lines = ["| " + " | ".join(cells) + " |" for cells in _cells(rows)]
     return "\n".join([lines[0], "|---|---|---:|---:|---:|---:|", *lines[1:]]) + "\n"
@@ -293,7 +293,7 @@ def measure_all(sizes: Sizes, out: str) -> None:
     if out:
         document = {"device": device, "sizes": asdict(sizes), "parts": [asdict(row) for row in rows]}
         files.write_json(Path(f"{out}.json"), document)
-        files.write_text(Path(f"{out}.md"), f"{device}\n\n{markdown(rows)}")
+        files.write_text(Path(f"{out}.md"), f"{device}\n\n{markdown_table(rows)}")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float32, Key
 
 from au_jax import files
 from au_jax.config import Config
@@ -114,11 +114,11 @@ class ANet(System):
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The logits of fc8."""
         return faces.by_video(self.extract_features(faces)[0])
 
-    def extract_features(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+    def extract_features(self, faces: FaceSet) -> tuple[Float32[np.ndarray, "N A"], Float32[np.ndarray, "N D"]]:
         """The logits [N, A] and the L2-normalised fc7 [N, D] of every frame, float32.
 
         Raises:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax.config import Config, DataConfig, replace, to_dict
 from au_jax.data.dataset import FaceSet
@@ -80,7 +81,7 @@ class AnetTransfer(System):
             lambda: (self._features(validation)[:: self._step], validation.labels[:: self._step]),
         )
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The SVMs' decision values."""
         return faces.by_video(self._svms.score(self._features(faces)))
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Float32, Int8
 
 from au_jax.config import CNNConfig, Config, DataConfig, FusionConfig, LSTMConfig, OptimizerConfig, to_dict
 from au_jax.data.dataset import FaceDataset, FaceSet
@@ -161,7 +161,7 @@ class System:
         """
         raise NotImplementedError
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """Scores every frame of every video.
 
         Args:

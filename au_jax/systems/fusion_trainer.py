@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float32, Int8, Key
 
 from au_jax.models.fusion import Fusion
 from au_jax.models.hybrid import fusion_forward, make_fusion
@@ -15,7 +15,7 @@ from au_jax.systems.base import FoldContext, train_spec, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.trainer import train
 
-Branches = tuple[np.ndarray, np.ndarray]
+Branches = tuple[Float32[np.ndarray, "_ C"], Float32[np.ndarray, "_ L"]]
 """The CNN's and the LSTM's rows of the same frames, [N, ..] each."""
 
 
@@ -40,7 +40,11 @@ class FusionTrainer:
         self._forward = parallel.make_forward(partial(fusion_forward, self._model))
 
     def fit(
-        self, branches: Branches, labels: np.ndarray, validation_branches: Branches, validation_labels: np.ndarray
+        self,
+        branches: Branches,
+        labels: Int8[np.ndarray, "_ A"],
+        validation_branches: Branches,
+        validation_labels: Int8[np.ndarray, "_ A"],
     ) -> None:
         """Trains by masked cross-entropy; keeps the epoch of the lowest loss on other frames.
 
@@ -89,7 +93,7 @@ class FusionTrainer:
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def logits(self, branches: Branches) -> np.ndarray:
+    def logits(self, branches: Branches) -> Float32[np.ndarray, "N A"]:
         """Fused logits [N, A] float32."""
         return self._run(self._params, branches)
 

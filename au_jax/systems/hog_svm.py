@@ -66,7 +66,7 @@ class HogSvm(System):
             lambda: (descriptors(validation, self._step), validation.labels[:: self._step]),
         )
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The SVMs' decision values."""
         return faces.by_video(self._svms.score(descriptors(faces, 1)))
 

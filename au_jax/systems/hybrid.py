@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config
@@ -86,7 +87,7 @@ class Hybrid(System):
             branches, labels = self._cnn_lstm.branches(train), train.labels
         self._fusion.fit(branches, labels, self._cnn_lstm.branches(validation), validation.labels)
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The fusion network's logits."""
         return faces.by_video(self._fusion.logits(self._cnn_lstm.branches(faces)))
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Float32, Key, Shaped
 
 from au_jax.config import LSTMConfig
 from au_jax.data import sequences
@@ -18,7 +18,8 @@ from au_jax.systems.base import FoldContext, train_spec, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.trainer import train
 
-VideoRows = Mapping[str, np.ndarray]
+VideoRows = Mapping[str, Shaped[np.ndarray, "_ _"]]
+"""Video key -> features or labels of its frames."""
 
 
 class LSTMTrainer:
@@ -89,7 +90,7 @@ class LSTMTrainer:
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def outputs(self, rows: VideoRows) -> dict[str, tuple[Float32[np.ndarray, "_ A"], Float32[np.ndarray, "_ H"]]]:
         """Per video: scores [T, A] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
         return self._run(self._params, rows)
 

@@ -171,11 +171,11 @@ def take_process_rows(batch: Batch) -> Batch:
     return {name: _fill(part[rows], rows.stop - rows.start) for name, part in batch.items()}
 
 
-def replicate(tree: Any) -> Any:
+def replicate_on_devices(tree: Any) -> Any:
     """Puts arrays on all local devices, as a training step gives them back: its first call is then compiled as the others.
 
     Example:
-      >>> len(replicate(np.zeros(3)).devices()) == jax.local_device_count()
+      >>> len(replicate_on_devices(np.zeros(3)).devices()) == jax.local_device_count()
       True
     """
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))

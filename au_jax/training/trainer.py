@@ -239,8 +239,8 @@ def _run_epoch(
     estimate: "_Estimate",
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """One epoch of updates: the state after it, and its training metrics."""
-    params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
-    constants = parallel.replicate({**spec.constants, **spec.epoch_constants(epoch)})
+    params, opt_state = parallel.replicate_on_devices((state["params"], state["opt_state"]))
+    constants = parallel.replicate_on_devices({**spec.constants, **spec.epoch_constants(epoch)})
     batches = StallTimer(prefetcher.epoch(epoch))
     key = jax.random.key(spec.seed)
     losses: list[jax.Array] = []

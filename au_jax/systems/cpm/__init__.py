@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config
@@ -57,7 +58,7 @@ class Cpm(System):
                 files.write_npz(path, self._fit(train))
         self._model = files.read_npz(path)
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """Decision values of each subject's own classifiers."""
         rows = descriptors(faces, 1, self._represent)
         subjects = self._gather(faces, rows)

@@ -4,6 +4,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config
@@ -53,7 +54,7 @@ class Jpml(System):
                 files.write_npz(path, self._fit(train, validation))
         self._model = files.read_npz(path)
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The logits X W."""
         return faces.by_video(
             descriptors(faces, 1, lambda rows: rows @ self._model["weights"]) + self._model["constant"]
