@@ -80,9 +80,7 @@ def js_matrix(rows: Float[np.ndarray, "S D"]) -> Float64[np.ndarray, "S S"]:
     return matrix + matrix.T
 
 
-def readings(
-    sums: Float[np.ndarray, "*subjects"], dimensions: int
-) -> dict[str, Float[np.ndarray, "*subjects"] | np.floating]:
+def readings(sums: Float[np.ndarray, "*subjects"], dimensions: int) -> dict[str, Float[np.ndarray, "*subjects"]]:
     """The readings of Fig. 4's "d normalized by log(d) x 1e6" for subjects' sums S of divergences.
 
     Args:
@@ -94,7 +92,7 @@ def readings(
       of the size that the paper prints.
 
     Example:
-      >>> {name: round(float(value), 3) for name, value in readings(np.array(0.01), dimensions=4096).items()}
+      >>> {name: round(float(value[0]), 3) for name, value in readings(np.array([0.01]), dimensions=4096).items()}
       {'sum': 0.01, 'by_log_dimensions': 0.001, 'log_of_millionths': 4.0}
     """
     return {
