@@ -47,7 +47,7 @@ def fig2() -> None:
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
     fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
-    _run_checked(run, out, lambda of, to: cnn_figures.fig2(of, _path(other.value), fold.value, to), other)
+    _run_checked(run, out, lambda of, to: cnn_figures.save_fig2(of, _path(other.value), fold.value, to), other)
 
 
 def fig3() -> None:
@@ -62,7 +62,7 @@ def fig3() -> None:
     _run_checked(
         run,
         out,
-        lambda of, to: embedding_figure.fig3(
+        lambda of, to: embedding_figure.save_fig3(
             of,
             _path(other.value),
             _path(vgg_face.value),
@@ -87,7 +87,7 @@ def fig4() -> None:
     _run_checked(
         run,
         out,
-        lambda of, to: divergence_figure.fig4(
+        lambda of, to: divergence_figure.save_fig4(
             of,
             _path(other.value),
             fold.value,
@@ -108,7 +108,7 @@ def fig5() -> None:
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
     seed = flags.DEFINE_integer("seed", 0, "Seed of the random start.")
     _run_checked(
-        run, out, lambda of, to: cnn_figures.fig5(of, preset.value, iterations.value, fold.value, seed.value, to)
+        run, out, lambda of, to: cnn_figures.save_fig5(of, preset.value, iterations.value, fold.value, seed.value, to)
     )
 
 

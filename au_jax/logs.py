@@ -27,6 +27,15 @@ class RunLog:
 
     A scalar is filed under its stage ("fold_00/anet/cnn") and epoch. A run that was killed and resumed may write an epoch
     twice; readers keep the last (`read_metrics`).
+
+    Example:
+      >>> import tempfile
+      >>> workdir = Path(tempfile.mkdtemp())
+      >>> log = RunLog(workdir)
+      >>> log.write("fold_00/anet/cnn", 0, {"train_loss": 0.5})
+      >>> log.close()
+      >>> read_metrics(workdir)["fold_00/anet/cnn"]
+      [{'stage': 'fold_00/anet/cnn', 'epoch': 0, 'train_loss': 0.5}]
     """
 
     def __init__(self, workdir: Path):
@@ -96,7 +105,16 @@ def tiled(images: Shaped[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "rows colu
 
 
 def read_metrics(workdir: Path) -> dict[str, list[dict]]:
-    """Reads metrics.jsonl: stage -> rows in order of epoch, the last row of an epoch that was written twice."""
+    """Reads metrics.jsonl: stage -> rows in order of epoch, the last row of an epoch that was written twice.
+
+    Example:
+      >>> import tempfile
+      >>> workdir = Path(tempfile.mkdtemp())
+      >>> RunDir(workdir).metrics_path.parent.mkdir(parents=True, exist_ok=True)
+      >>> _ = RunDir(workdir).metrics_path.write_text('{"stage": "a", "epoch": 0, "loss": 1.0}\\n')
+      >>> read_metrics(workdir)
+      {'a': [{'stage': 'a', 'epoch': 0, 'loss': 1.0}]}
+    """
     path = RunDir(workdir).metrics_path
     stages: dict[str, dict[int, dict]] = {}
     if path.exists():
@@ -121,6 +139,14 @@ class Costs:
     Fields: seconds; peak_memory_mib, the process's resident set; on accelerators that tell, peak_device_memory_mib, of
     the fullest device; of trained networks, training_seconds (without validation) and data_wait, the share of them that
     the accelerator waited for data.
+
+    Example:
+      >>> import tempfile
+      >>> costs = Costs(Path(tempfile.mkdtemp()))
+      >>> with costs.measure("prepare"):
+      ...     total = sum(range(10))
+      >>> sorted(costs.stages["prepare"])
+      ['peak_memory_mib', 'seconds']
     """
 
     def __init__(self, workdir: Path):
@@ -187,7 +213,15 @@ class Costs:
 
 
 class Cost:
-    """What a stage has cost so far."""
+    """What a stage has cost so far.
+
+    Example:
+      >>> cost = Cost()
+      >>> with cost.memory:
+      ...     cost.noting(lambda stage, epoch, scalars: None)("a", 0, {"seconds": 4.0, "data_wait": 0.25})
+      >>> cost.trained, cost.waited
+      (4.0, 1.0)
+    """
 
     def __init__(self):
         self.memory = MemoryWatch()
@@ -205,7 +239,14 @@ class Cost:
 
 
 class MemoryWatch:
-    """Samples memory ten times a second while a block runs: the system's own high-water mark covers the whole process only."""
+    """Samples memory ten times a second while a block runs: the system's own high-water mark covers the whole process only.
+
+    Example:
+      >>> with MemoryWatch() as memory:
+      ...     total = sum(range(10))
+      >>> memory.peaks()["peak_memory_mib"] > 0
+      True
+    """
 
     def __enter__(self) -> "MemoryWatch":
         self._host = _resident()

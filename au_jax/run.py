@@ -90,14 +90,14 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
             for name in names:
                 begin = time.monotonic()
                 run_system(name, context, dataset, folds[index])
-                console.tell(f"{context.name(name)}: done in {interval(time.monotonic() - begin)}")
+                console.tell(f"{context.name(name)}: done in {time_text(time.monotonic() - begin)}")
             chosen, later = config.folds or range(len(folds)), [other for other in todo if other > index]
             seconds = seconds_to_go(costs.stages, [other for other in chosen if other not in later], len(later))
             if seconds:
-                console.tell(f"{len(later)} of {len(chosen)} folds to go, about {interval(seconds)}")
+                console.tell(f"{len(later)} of {len(chosen)} folds to go, about {time_text(seconds)}")
         results = broadcast_from_process_zero(lambda: _report(directory, config, dataset, folds, costs))
         console.tell(
-            f"{interval(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {directory.path} holds "
+            f"{time_text(time.monotonic() - start)}, at most {costs.peak_memory_mib:.0f} MiB of memory; {directory.path} holds "
             f"{folder_size(directory.path)}, logs/run.log all lines shown here; {directory.report_path} shows the results"
         )
         return results
@@ -363,11 +363,11 @@ def seconds_to_go(stages: Mapping[str, Mapping[str, float]], finished: Sequence[
     return to_go * float(np.mean(spent))
 
 
-def interval(seconds: float) -> str:
+def time_text(seconds: float) -> str:
     """A time as readers read it.
 
     Example:
-      >>> interval(7.4), interval(187), interval(3787)
+      >>> time_text(7.4), time_text(187), time_text(3787)
       ('7 s', '3:07', '1:03:07')
     """
     return tqdm.format_interval(seconds).lstrip("0").removeprefix(":") if seconds >= 60 else f"{seconds:.0f} s"

@@ -28,13 +28,12 @@ from au_jax import files
 from au_jax.config import Config, differing, to_dict, typed, with_defaults
 from au_jax.errors import CommandError, ConfigError, DataError
 from au_jax.evaluation import tables
-from au_jax.systems.display import label as display_name
 
 if TYPE_CHECKING:
     from au_jax.data.dataset import FaceDataset
     from au_jax.models.cnn import AlexNet
 
-__all__ = ["FinishedRun", "FoldDir", "RunDir", "TrainedFold", "defined", "display_name", "load_run"]
+__all__ = ["FinishedRun", "FoldDir", "RunDir", "TrainedFold", "defined", "load_run"]
 
 MAY_DIFFER: tuple[str, ...] = ("folds", "systems", "compiled", "data.directory", "data.workers")
 """Fields that may change between two starts on one workdir: they decide what is done, not how it comes out."""

@@ -78,7 +78,7 @@ def _training(init: Callable, optimizer: Any, loss: Callable, batch: parallel.Ba
     """An update of `au_jax.training`, from a batch in host memory to new parameters."""
     tx = make_optimizer(optimizer, 1, 1).tx
     params = jax.jit(init)(jax.random.key(0))["params"]
-    state = [*parallel.replicate((params, tx.init(params)))]
+    state = [*parallel.replicate_on_devices((params, tx.init(params)))]
     step = parallel.make_train_step(loss, tx)
 
     def update() -> None:

@@ -21,6 +21,7 @@ from au_jax.command_line import run_command
 from au_jax.config import CPMConfig
 from au_jax.labels import PAPER_AUS
 from au_jax.systems.cpm import model
+from au_jax.systems.cpm.classifiers import CPMSettings, Subject
 
 PEOPLE_OF_BP4D = 41
 _ROUNDS = 2
@@ -82,8 +83,8 @@ def measure(size: Size) -> tuple[float, float]:
     """Seconds to adapt to all people of a size, the fastest of a few rounds, and their mean number of CPM's own rounds."""
     # Made-up descriptors have distances of their own: tau as the authors' rule has it.
     config = CPMConfig(tau=0.0)
-    settings = model.Settings(**{name: getattr(config, name) for name in model.Settings.__dataclass_fields__})
-    rows, labels, subjects = descriptors(size)
+    settings = CPMSettings.from_config(config)
+    rows, labels, subjects = random_descriptors(size)
     known = model.examples(rows, labels, settings)
     pair = model.initial_pair(known, settings)
     seconds, rounds = [], 0.0
@@ -96,7 +97,7 @@ def measure(size: Size) -> tuple[float, float]:
     return min(seconds[1:]), rounds
 
 
-def descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, model.Subject]:
+def random_descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, Subject]:
     """Made-up training rows [n, D] and labels [n], and test people, the rows as `systems.cpm` makes them.
 
     A row is its person's own mean, the AU along one direction where it is present (three frames of ten, in bouts), and
@@ -122,7 +123,7 @@ def descriptors(size: Size, seed: int = 0) -> tuple[jax.Array, jax.Array, model.
     rows, labels = (np.concatenate(part)[: size.training].astype(np.float32) for part in zip(*trained, strict=True))
     tested = np.stack([person(size.frames)[0] for _ in range(size.people)]).astype(np.float32)
     video = jnp.zeros(tested.shape[:2], jnp.int32)
-    return jnp.asarray(rows), jnp.asarray(labels), model.Subject(jnp.asarray(tested), video)
+    return jnp.asarray(rows), jnp.asarray(labels), Subject(jnp.asarray(tested), video)
 
 
 def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:

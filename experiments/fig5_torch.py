@@ -64,7 +64,7 @@ def score_in_torch(model: AlexNet, params: Any) -> Score:
 
 
 def ascend_in_torch(
-    score: Score, mean: np.ndarray, settings: activation.Settings, start: np.ndarray
+    score: Score, mean: np.ndarray, settings: activation.AscentSettings, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """`activation.ascend` in PyTorch: best pictures [A, H, W, 3] and their scores [A]."""
     picture = torch.tensor(start.transpose(0, 3, 1, 2).copy())
@@ -85,7 +85,7 @@ def ascend_in_torch(
 
 
 def _regularised(
-    picture: torch.Tensor, gradient: torch.Tensor, settings: activation.Settings, iteration: int
+    picture: torch.Tensor, gradient: torch.Tensor, settings: activation.AscentSettings, iteration: int
 ) -> torch.Tensor:
     if settings.rate is None:
         steepness = gradient.square().sum((1, 2, 3), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
@@ -118,12 +118,12 @@ def _blurred(picture: torch.Tensor, deviation: float) -> torch.Tensor:
     return picture
 
 
-def compare(run: Path, preset: str, iterations: int, fold: int = 0) -> dict[str, float]:
+def compare_with_torch(run: Path, preset: str, iterations: int, fold: int = 0) -> dict[str, float]:
     """Pictures per second of both, the best of a few rounds in turn; the first program of JAX is compiled beforehand."""
     trained, settings = TrainedFold(run, fold), ascent_settings(preset, iterations)
     aus = tuple(trained.config.data.aus)
     mean = trained.cnn["mean"][trained.window, trained.window]
-    begin = activation.start(jax.random.key(0), len(aus), *mean.shape[:2])
+    begin = activation.random_start(jax.random.key(0), len(aus), *mean.shape[:2])
     step = activation.make_ascent(score_function(trained), mean, settings)
     in_torch, start = score_in_torch(trained.model, trained.cnn["params"]), np.asarray(begin.picture)
 
@@ -152,7 +152,7 @@ def main() -> None:
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
 
     def measure() -> None:
-        speeds = compare(Path(run.value), preset.value, iterations.value, fold.value)
+        speeds = compare_with_torch(Path(run.value), preset.value, iterations.value, fold.value)
         print(f"fig5 {preset.value}: " + ", ".join(f"{name} {speed:.0f} pictures/s" for name, speed in speeds.items()))
 
     run_command(measure)

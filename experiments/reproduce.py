@@ -245,7 +245,7 @@ def _update_seconds(
 ) -> float:
     tx = make_optimizer(optimizer, 1, 1).tx
     params = init(jax.random.key(0))
-    state = parallel.replicate((params, tx.init(params)))
+    state = parallel.replicate_on_devices((params, tx.init(params)))
     step = parallel.make_train_step(loss, tx)
     times = []
     for number in range(_STEPS + 1):

@@ -252,7 +252,7 @@ def test_choices_are_those_of_the_modules_that_use_them():
     from au_jax.evaluation.thresholds import POLICIES
     from au_jax.models import cnn, fusion, lstm
     from au_jax.synthfacs import PRESETS
-    from au_jax.systems.cpm.sample_selection import RELABELLINGS
+    from au_jax.systems.cpm.model import RELABELLINGS
     from au_jax.training.losses import LABEL_REDUCTIONS
 
     allowed = {field.name: field.allowed for field in fields(get_config())}

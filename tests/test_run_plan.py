@@ -9,7 +9,7 @@ from au_jax.config import get_config, load
 from au_jax.data.dataset import FaceSet
 from au_jax.data.preparation import load_dataset
 from au_jax.data.splits import Fold
-from au_jax.run import disk, interval, plan, seconds_to_go
+from au_jax.run import disk, plan, seconds_to_go, time_text
 from au_jax.run_dir import RunDir
 from au_jax.systems import get_system
 
@@ -64,7 +64,7 @@ def test_time_to_go_is_the_mean_of_the_finished_folds():
     }
     assert seconds_to_go(stages, [0, 1], 3) == 3 * 130.0
     assert seconds_to_go(stages, [], 3) is None
-    assert [interval(seconds) for seconds in (7.4, 187, 3787)] == ["7 s", "3:07", "1:03:07"]
+    assert [time_text(seconds) for seconds in (7.4, 187, 3787)] == ["7 s", "3:07", "1:03:07"]
 
 
 def test_plan_tells_what_is_done_and_warns_of_a_full_disk(finished, small, monkeypatch):

@@ -83,7 +83,7 @@ class DeviceInputPipeline:
     def epoch_constants(self, epoch: int) -> dict[str, Any]:
         """What the steps of an epoch need on the devices besides: see `augmented`."""
         if not self._on_devices:
-            self._on_devices = parallel.replicate({"frames": self._read_frames(), "labels": self._labels})
+            self._on_devices = parallel.replicate_on_devices({"frames": self._read_frames(), "labels": self._labels})
         key, usable = epoch_key(self._seed, epoch), self._usable[epoch % len(self._usable)]
         length = math.ceil(len(usable) / self._batch_size) * self._batch_size
         if self._cnn.sampling == "shuffle":

@@ -1,4 +1,7 @@
-"""The faces that a network's AUs respond to most, by gradient ascent on the image (paper section IV-E, Eq. 6, Fig. 5).
+"""What a CNN's units look for: the faces that its AUs respond to most, and the filters of its first layer (Figs. 5 and 2).
+
+The faces come from gradient ascent on the image (paper section IV-E, Eq. 6). Of the filters of conv1, the share is measured
+that is colour (section III-A, Fig. 2d and 2e: "less color blob detectors").
 
 The paper names the regularisers, "a sequential operation of L2 decay, clipping pixels with small norm, and Gaussian blur",
 after Yosinski et al. (2015), and gives no constants. One step, in the order of their published code: clip image plus mean to
@@ -15,7 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64
+from jaxtyping import Array, Bool, Float, Float32, Float64, Key
 
 START_DEVIATION = 10.0
 """Standard deviation of the random start, in grey levels of 0..255."""
@@ -23,12 +26,15 @@ START_DEVIATION = 10.0
 STEPS = 4
 """Iterations in the compiled program."""
 
+UNTRAINED_SHARE = 2.0 / 3.0
+"""Chromatic share of filters whose three channels are drawn independently, as before training."""
+
 Score = Callable[[jax.Array], jax.Array]
 """A network: images minus the mean, [A, H, W, 3] float32 -> scores of all AUs [A, A], each row from its image."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class AscentSettings:
     """How an image climbs.
 
     Attributes:
@@ -39,6 +45,10 @@ class Settings:
       contribution_percentile: likewise for the magnitude of gradient times pixel, summed over the channels; 0 = none.
       rate: a constant step size, or None: such that the score should rise by `progress`, and at most `largest_rate`.
       iterations: forward passes, the first one included.
+
+    Example:
+      >>> AscentSettings(decay=0.3).blur_every, PRESETS["paper"].iterations
+      (4, 10000)
     """
 
     decay: float = 0.0
@@ -52,13 +62,15 @@ class Settings:
     iterations: int = 1000
 
 
-PRESETS: dict[str, Settings] = {
+PRESETS: dict[str, AscentSettings] = {
     # The paper's three regularisers and its 10,000 iterations; the constants are ours, between Yosinski's presets 1 and 3.
-    "paper": Settings(decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000),
-    "yosinski1": Settings(blur=0.5, norm_percentile=50.0, iterations=500),
-    "yosinski2": Settings(decay=0.3, norm_percentile=20.0, rate=100.0, iterations=750),
-    "yosinski3": Settings(decay=1e-4, blur=1.0, rate=100.0, iterations=1000),
-    "yosinski4": Settings(blur=0.5, contribution_percentile=90.0, largest_rate=1e8, iterations=1000),
+    "paper": AscentSettings(
+        decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000
+    ),
+    "yosinski1": AscentSettings(blur=0.5, norm_percentile=50.0, iterations=500),
+    "yosinski2": AscentSettings(decay=0.3, norm_percentile=20.0, rate=100.0, iterations=750),
+    "yosinski3": AscentSettings(decay=1e-4, blur=1.0, rate=100.0, iterations=1000),
+    "yosinski4": AscentSettings(blur=0.5, contribution_percentile=90.0, largest_rate=1e8, iterations=1000),
 }
 """The paper's setting and the four of Yosinski et al. (2015, Table 1)."""
 
@@ -71,6 +83,10 @@ class Climb(NamedTuple):
       score: [A] float32 of the last image that the network has seen; -inf before.
       best: [A, H, W, 3], the image of the highest score, clipped as the network saw it.
       best_score: [A].
+
+    Example:
+      >>> random_start(jax.random.key(0), units=2, height=8, width=6).score.tolist()
+      [-inf, -inf]
     """
 
     picture: Float32[Array, "A H W 3"]
@@ -79,7 +95,7 @@ class Climb(NamedTuple):
     best_score: Float32[Array, " A"]
 
 
-def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
+def random_start(key: Key[Array, ""], units: int, height: int, width: int) -> Climb:
     """Random zero-centred images, one for each of `units` AUs.
 
     Args:
@@ -88,7 +104,7 @@ def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
       height, width: of the images, in pixels.
 
     Example:
-      >>> start(jax.random.key(0), units=2, height=8, width=6).picture.shape
+      >>> random_start(jax.random.key(0), units=2, height=8, width=6).picture.shape
       (2, 8, 6, 3)
     """
     picture = START_DEVIATION * jax.random.normal(key, (units, height, width, 3), jnp.float32)
@@ -96,7 +112,9 @@ def start(key: jax.Array, units: int, height: int, width: int) -> Climb:
     return Climb(picture, lowest, picture, lowest)
 
 
-def make_ascent(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Settings) -> Callable[[Climb, int], Climb]:
+def make_ascent(
+    score: Score, mean: Float32[np.ndarray, "H W 3"], settings: AscentSettings
+) -> Callable[[Climb, int], Climb]:
     """Compiles a few iterations of the ascent of all units.
 
     Args:
@@ -107,6 +125,13 @@ def make_ascent(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Sett
     Returns:
       (climb, first) -> the climb after iterations first..first + STEPS - 1; AU number k climbs by image number k.
       The last of `settings.iterations` only scores the image, as in the published code, and so do any after it.
+
+    Example:
+      >>> def score(images):  # one AU, which responds to bright images
+      ...     return images.mean((1, 2, 3))[:, None]
+      >>> step = make_ascent(score, np.zeros((4, 4, 3), np.float32), AscentSettings(iterations=12))
+      >>> step(random_start(jax.random.key(0), 1, 4, 4), 0).best.shape
+      (1, 4, 4, 3)
     """
     low, high = -jnp.asarray(mean, jnp.float32), 255.0 - jnp.asarray(mean, jnp.float32)
 
@@ -135,14 +160,14 @@ def make_ascent(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Sett
     )
 
 
-def ascend(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Settings, climb: Climb) -> Iterator[Climb]:
+def ascend(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: AscentSettings, climb: Climb) -> Iterator[Climb]:
     """Climbs to the end of `settings.iterations`; yields the climb after every few iterations, the end as the last.
 
     Example:
       >>> def score(images):  # one AU, which responds to bright images
       ...     return images.mean((1, 2, 3))[:, None]
-      >>> begun = start(jax.random.key(0), 1, 4, 4)
-      >>> *_, end = ascend(score, np.zeros((4, 4, 3), np.float32), Settings(iterations=12), begun)
+      >>> begun = random_start(jax.random.key(0), 1, 4, 4)
+      >>> *_, end = ascend(score, np.zeros((4, 4, 3), np.float32), AscentSettings(iterations=12), begun)
       >>> bool(end.best_score[0] > score(begun.picture)[0, 0])
       True
     """
@@ -152,7 +177,7 @@ def ascend(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: Settings,
         yield climb
 
 
-def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
+def _step(settings: AscentSettings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
     """One image [H, W, 3] a step along its gradient, and decayed."""
     if settings.rate is None:
         # A gradient of zero leads nowhere whatever the rate.
@@ -163,7 +188,7 @@ def _step(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Ar
     return (picture + rate * gradient) * (1.0 - settings.decay)
 
 
-def _clear(settings: Settings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
+def _clear(settings: AscentSettings, picture: jax.Array, gradient: jax.Array) -> jax.Array:
     """One image [H, W, 3] without the pixels that are small or contribute little."""
     if settings.norm_percentile > 0:
         picture = clear_below_percentile(picture, jnp.linalg.norm(picture, axis=-1), settings.norm_percentile)
@@ -274,3 +299,67 @@ def energy_shares(
     energy = np.square(np.asarray(pictures, np.float64)).sum(-1)
     inside = np.einsum("ahw,rhw->ar", energy, np.asarray(regions, np.float64))
     return inside / np.maximum(energy.sum((1, 2)), math.ulp(0.0))[:, None]
+
+
+def chromatic_shares(kernels: Float[np.ndarray, "..."]) -> Float64[np.ndarray, " C"]:
+    """Share of each filter's energy that is chromatic: what is left of it without the mean of red, green and blue.
+
+    A filter that looks at brightness alone has 0; one that compares colours and is blind to grey has 1.
+
+    Args:
+      kernels: [K, K, 3, C] float, of a first convolution.
+
+    Returns:
+      [C] float64 in 0..1; NaN for a filter that is zero.
+
+    Raises:
+      ValueError: the kernels are not [K, K, 3, C].
+
+    Example:
+      >>> grey, colour = np.ones((5, 5, 3)), np.ones((5, 5, 3)) * [1.0, -1.0, 0.0]
+      >>> chromatic_shares(np.stack([grey, colour], axis=-1)).tolist()
+      [0.0, 1.0]
+    """
+    total, chromatic = _energies(kernels)
+    return np.divide(chromatic, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def chromatic_share(kernels: Float[np.ndarray, "..."]) -> float:
+    """Share of the energy of all filters together that is chromatic; large filters count for more.
+
+    Args:
+      kernels: [K, K, 3, C] float.
+
+    Raises:
+      ValueError: all filters are zero, or the kernels are not [K, K, 3, C].
+
+    Example:
+      >>> grey, colour = np.ones((5, 5, 3)), np.ones((5, 5, 3)) * [1.0, -1.0, 0.0]
+      >>> chromatic_share(np.stack([grey, colour], axis=-1))  # 2 of 5 parts of the energy
+      0.4
+    """
+    total, chromatic = _energies(kernels)
+    if not total.sum() > 0:
+        raise ValueError("the filters are all zero and have no colour")
+    return float(chromatic.sum() / total.sum())
+
+
+def _energies(kernels: Float[np.ndarray, "..."]) -> tuple[np.ndarray, np.ndarray]:
+    """Energy of every filter, all of it and its chromatic part, [C] each."""
+    kernels = np.asarray(kernels, np.float64)
+    if kernels.ndim != 4 or kernels.shape[2] != 3:
+        raise ValueError(f"filters of colour images are [K, K, 3, C], found {kernels.shape}")
+    grey = kernels.mean(2, keepdims=True)
+    return np.square(kernels).sum((0, 1, 2)), np.square(kernels - grey).sum((0, 1, 2))
+
+
+def filter_pictures(kernels: Float[np.ndarray, "K K 3 C"]) -> Float64[np.ndarray, "C K K 3"]:
+    """Filters as images in 0..1: mid-grey is zero, each fills the range by itself.
+
+    Example:
+      >>> filter_pictures(np.full((3, 3, 3, 8), -0.01)).max()
+      np.float64(0.0)
+    """
+    images = np.moveaxis(np.asarray(kernels, np.float64), 3, 0)
+    peak = np.abs(images).max((1, 2, 3), keepdims=True)
+    return 0.5 + 0.5 * images / np.maximum(peak, np.finfo(float).tiny)

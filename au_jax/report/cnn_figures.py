@@ -18,7 +18,7 @@ from tqdm import tqdm
 from au_jax.errors import CommandError, DataError
 from au_jax.evaluation.tables import read_scores
 from au_jax.explain import activation
-from au_jax.explain.filters import UNTRAINED_SHARE, chromatic_share, chromatic_shares, filter_pictures
+from au_jax.explain.activation import UNTRAINED_SHARE, chromatic_share, chromatic_shares, filter_pictures
 from au_jax.faces.registration import TEMPLATE_SIZE
 from au_jax.report import style
 from au_jax.report.page import save_figure
@@ -26,7 +26,7 @@ from au_jax.run_dir import TrainedFold, add_systems
 from au_jax.synthfacs.expression import DRIVERS, movement_basis
 
 
-def fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None = None) -> None:
+def save_fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None = None) -> None:
     """Writes Fig. 2 (d, e): fig2.png, .svg and .csv, conv1 of a fold's CNN, beside that of another run.
 
     Args:
@@ -39,7 +39,7 @@ def fig2(run: Path, other: Path | None = None, fold: int = 0, out: Path | None =
       UserError: no run, or a CNN that is not trained to its end.
 
     Example:
-      >>> fig2(run_folder)  # doctest: +ELLIPSIS
+      >>> save_fig2(run_folder)  # doctest: +ELLIPSIS
       Filters of conv1. Chromatic share of their energy: ...
     """
     runs = [TrainedFold(run, fold), *([TrainedFold(other)] if other else [])]
@@ -51,7 +51,7 @@ Network = tuple[str, Float[np.ndarray, "K K 3 C"]]
 """A title and kernels [K, K, 3, C]."""
 
 
-@style.look()
+@style.context()
 def draw_filters(networks: Sequence[Network]) -> style.Drawing:
     """Draws Fig. 2: each network's filters, from grey to colour, with the share of their energy that is chromatic below.
 
@@ -123,7 +123,7 @@ def _mosaic(kernels: Float[np.ndarray, "K K 3 C"], aspect: float) -> Float[np.nd
     return mosaic
 
 
-def fig5(
+def save_fig5(
     run: Path, preset: str = "paper", iterations: int = 0, fold: int = 0, seed: int = 0, out: Path | None = None
 ) -> None:
     """Writes Fig. 5 (IV-E): fig5.png, .svg, .csv (score of every image under every AU), fig5_energy.csv (where its energy lies).
@@ -141,14 +141,14 @@ def fig5(
       UserError: no run, or a CNN that is not trained and scored.
 
     Example:
-      >>> fig5(run_folder, preset="yosinski1", iterations=4)  # doctest: +ELLIPSIS
+      >>> save_fig5(run_folder, preset="yosinski1", iterations=4)  # doctest: +ELLIPSIS
       The optimal input of each AU of ...
     """
     trained = TrainedFold(run, fold)
     aus, settings, window = tuple(trained.config.data.aus), ascent_settings(preset, iterations), trained.window
     mean = trained.cnn["mean"][window, window]
     network = score_function(trained)
-    climb = begin = activation.start(jax.random.key(seed), len(aus), *mean.shape[:2])
+    climb = begin = activation.random_start(jax.random.key(seed), len(aus), *mean.shape[:2])
     with tqdm(total=settings.iterations, desc=f"fig5 {preset}", unit="step", mininterval=1.0) as progress:
         for climb in activation.ascend(network, mean, settings, begin):
             # Dispatched ahead of time, steps would all be counted before the first is done.
@@ -171,7 +171,7 @@ def fig5(
     save_figure(out or run / "figures", "fig5", draw_optimal_inputs(inputs), tables, run)
 
 
-def ascent_settings(preset: str, iterations: int) -> activation.Settings:
+def ascent_settings(preset: str, iterations: int) -> activation.AscentSettings:
     """A preset, with another number of iterations if that is not 0.
 
     Args:
@@ -318,7 +318,7 @@ class OptimalInputs:
         return (self.energy.sum(0) - self.own_energy) / others if others else np.full(1, np.nan)
 
 
-@style.look()
+@style.context()
 def draw_optimal_inputs(inputs: OptimalInputs) -> style.Drawing:
     """Draws Fig. 5, a cell per AU: the image on the mean face, the image alone on grey, and its numbers.
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from au_jax.errors import CommandError, DataError
-from au_jax.explain import divergence
+from au_jax.explain import feature_space
 from au_jax.report import style
-from au_jax.report.face_samples import describe, sample_faces
+from au_jax.report.face_samples import extract_descriptor, sample_faces
 from au_jax.report.page import save_figure
 from au_jax.run_dir import TrainedFold
 
@@ -39,6 +39,12 @@ class Divergences:
       replicates: feature -> bootstrapped means of log10(1e6 S), [R].
       level: of their intervals.
       subjects: names, in order of the matrices.
+
+    Example:
+      >>> matrix = np.array([[0.0, 1e-3], [1e-3, 0.0]])
+      >>> people = Divergences("", "", {"fc7": matrix}, {"fc7": 4096}, {"fc7": np.array([3.0, 3.0])}, 0.95, ("S1", "S2"))
+      >>> people.readings("fc7")["log_of_millionths"].round(3).tolist(), people.interval("fc7")
+      ([3.0, 3.0], (3.0, 3.0))
     """
 
     title: str
@@ -50,8 +56,8 @@ class Divergences:
     subjects: tuple[str, ...]
 
     def readings(self, feature: str) -> dict[str, np.ndarray]:
-        """The readings of every subject's sum (`divergence.figures`)."""
-        return divergence.figures(self.matrices[feature].sum(1), self.dimensions[feature])
+        """The readings of every subject's sum (`feature_space.readings`)."""
+        return feature_space.readings(self.matrices[feature].sum(1), self.dimensions[feature])
 
     def interval(self, feature: str) -> tuple[float, float]:
         """Of the mean of log10(1e6 S), by bootstrap over subjects."""
@@ -60,7 +66,7 @@ class Divergences:
         return float(low), float(high)
 
 
-def fig4(
+def save_fig4(
     run: Path,
     other: Path | None = None,
     fold: int = 0,
@@ -78,7 +84,7 @@ def fig4(
       fold: of `run`.
       people: at most so many; 0 = all.
       frames: of each, at most.
-      median_of: of `divergence.MEDIANS`.
+      median_of: of `feature_space.MEDIANS`.
       out: folder of the files; the run's figures/ if None.
 
     Raises:
@@ -86,11 +92,11 @@ def fig4(
       UserError: a run or dataset that cannot be read.
 
     Example:
-      >>> fig4(run_folder, people=3, frames=4)  # doctest: +ELLIPSIS
+      >>> save_fig4(run_folder, people=3, frames=4)  # doctest: +ELLIPSIS
       Jensen-Shannon divergence between people, mean over people: ...
     """
-    if median_of not in divergence.MEDIANS:
-        raise CommandError(f"--median_of={median_of}: choose one of {', '.join(divergence.MEDIANS)}")
+    if median_of not in feature_space.MEDIANS:
+        raise CommandError(f"--median_of={median_of}: choose one of {', '.join(feature_space.MEDIANS)}")
     own = TrainedFold(run, fold)
     if other:
         second = TrainedFold(other)
@@ -110,11 +116,11 @@ def fig4(
             )
         matrices, dimensions = {}, {}
         for feature in ORDER:
-            means = sample.subject_means(describe(feature, sample, network))
+            means = sample.subject_means(extract_descriptor(feature, sample, network))
             dimensions[feature] = means.shape[1]
-            matrices[feature] = divergence.js_matrix(divergence.distributions(means, median_of))
+            matrices[feature] = feature_space.js_matrix(feature_space.distributions(means, median_of))
         evaluation = faces.config.evaluation
-        replicates = divergence.bootstrap(matrices, evaluation.bootstrap, faces.config.seed)
+        replicates = feature_space.bootstrap_divergences(matrices, evaluation.bootstrap, faces.config.seed)
         datasets.append(
             Divergences(faces.title, network.title, matrices, dimensions, replicates, evaluation.level, sample.subjects)
         )
@@ -122,7 +128,7 @@ def fig4(
     save_figure(out or run / "figures", "fig4", draw_divergences(datasets), tables, run)
 
 
-@style.look()
+@style.context()
 def draw_divergences(datasets: Sequence[Divergences]) -> style.Drawing:
     """Draws Fig. 4, a panel per dataset: a point per feature, ours filled, the paper's hollow, deviations as whiskers.
 
@@ -131,7 +137,7 @@ def draw_divergences(datasets: Sequence[Divergences]) -> style.Drawing:
 
     Example:
       >>> matrix = {"fc7": np.ones((3, 3)), "HOG": 2 * np.ones((3, 3))}
-      >>> means = divergence.bootstrap(matrix, 5, seed=0)
+      >>> means = feature_space.bootstrap_divergences(matrix, 5, seed=0)
       >>> people = Divergences("a", "b", matrix, {"fc7": 9, "HOG": 9}, means, 0.95, ("S1", "S2", "S3"))
       >>> draw_divergences([people]).alt
       'Jensen-Shannon divergence between people, mean over people: a: fc7 6.48, HOG 6.78.'
@@ -174,7 +180,7 @@ def _draw_panel(axes: Axes, dataset: Divergences) -> None:
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     axes.set_title(f"{dataset.title}\nfc7 of {dataset.network}")
-    shares = divergence.order_shares(dataset.replicates)
+    shares = feature_space.order_shares(dataset.replicates)
     lines = [f"{pair}: {100 * share:.0f} %" for pair, share in shares.items()]
     axes.set_xlabel("\n".join([", ".join(lines[:-1]), lines[-1]]))
 
@@ -195,7 +201,7 @@ def divergence_rows(datasets: Sequence[Divergences]) -> Iterator[dict[str, objec
 
     Example:
       >>> matrix = {"fc7": np.ones((3, 3)), "HOG": 2 * np.ones((3, 3))}
-      >>> means = divergence.bootstrap(matrix, 5, seed=0)
+      >>> means = feature_space.bootstrap_divergences(matrix, 5, seed=0)
       >>> people = Divergences("a", "b", matrix, {"fc7": 9, "HOG": 9}, means, 0.95, ("S1", "S2", "S3"))
       >>> [(row["feature"], row["subjects"], float(row["sum_mean"])) for row in divergence_rows([people])]
       [('fc7', 3, 3.0), ('HOG', 3, 6.0)]
@@ -231,13 +237,13 @@ def order_rows(datasets: Sequence[Divergences]) -> Iterator[dict[str, object]]:
 
     Example:
       >>> matrix = {"fc7": np.ones((3, 3)), "HOG": 2 * np.ones((3, 3))}
-      >>> means = divergence.bootstrap(matrix, 5, seed=0)
+      >>> means = feature_space.bootstrap_divergences(matrix, 5, seed=0)
       >>> people = Divergences("a", "b", matrix, {"fc7": 9, "HOG": 9}, means, 0.95, ("S1", "S2", "S3"))
       >>> next(order_rows([people]))
       {'dataset': 'a', 'order': 'fc7 < HOG', 'share_of_resamplings': 1.0}
     """
     for dataset in datasets:
-        for order, share in divergence.order_shares(dataset.replicates).items():
+        for order, share in feature_space.order_shares(dataset.replicates).items():
             yield {"dataset": dataset.title, "order": order, "share_of_resamplings": share}
 
 
@@ -249,7 +255,7 @@ def subject_rows(datasets: Sequence[Divergences]) -> Iterator[dict[str, object]]
 
     Example:
       >>> matrix = {"fc7": np.ones((3, 3)), "HOG": 2 * np.ones((3, 3))}
-      >>> means = divergence.bootstrap(matrix, 5, seed=0)
+      >>> means = feature_space.bootstrap_divergences(matrix, 5, seed=0)
       >>> people = Divergences("a", "b", matrix, {"fc7": 9, "HOG": 9}, means, 0.95, ("S1", "S2", "S3"))
       >>> row = next(subject_rows([people]))
       >>> row["subject"], float(row["HOG"])

@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 
 from au_jax.descriptors.vgg_face import SOURCE, read_vgg_face
 from au_jax.errors import CommandError
-from au_jax.explain import embedding
+from au_jax.explain import feature_space
 from au_jax.labels import ABSENT, MISSING, PRESENT
 from au_jax.report import style
-from au_jax.report.face_samples import FaceSample, describe, sample_faces
+from au_jax.report.face_samples import FaceSample, extract_descriptor, sample_faces
 from au_jax.report.page import save_figure
 from au_jax.run_dir import TrainedFold
 
@@ -28,7 +28,12 @@ COLOURED = 7
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of frames whose class their neighbours have, and the share of the most frequent class."""
+    """Share of frames whose class their neighbours have, and the share of the most frequent class.
+
+    Example:
+      >>> str(Accuracy(0.81, chance=0.5))
+      '81 % (chance 50 %)'
+    """
 
     value: float
     chance: float
@@ -39,7 +44,13 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Frames by a descriptor in the plane: its name, points [N, 2], and accuracies of neighbours in the descriptor's space."""
+    """Frames by a descriptor in the plane: its name, points [N, 2], and accuracies of neighbours in the descriptor's space.
+
+    Example:
+      >>> half = Accuracy(0.5, chance=0.5)
+      >>> Embedding("HOG", np.zeros((4, 2)), au=half, subject=half).points.shape
+      (4, 2)
+    """
 
     name: str
     points: Float[np.ndarray, "N 2"]
@@ -47,7 +58,7 @@ class Embedding:
     subject: Accuracy
 
 
-def fig3(
+def save_fig3(
     run: Path,
     other: Path | None = None,
     vgg_face: Path | None = None,
@@ -75,7 +86,7 @@ def fig3(
       UserError: a run or dataset that cannot be read.
 
     Example:
-      >>> fig3(run_folder, people=2, frames=12)  # doctest: +ELLIPSIS
+      >>> save_fig3(run_folder, people=2, frames=12)  # doctest: +ELLIPSIS
       VGG-Face is left out: get vgg_face.mat ...
       t-SNE of 24 frames of 2 people. ...
     """
@@ -92,8 +103,8 @@ def fig3(
     labels = sample.labels[:, aus.index(au)]
     embeddings, table, points = [], [], []
     for name in ("HOG", *(["VGG-Face"] if vgg else []), "fc7"):
-        components = embedding.reduced(describe(name, sample, network, vgg))
-        plane = embedding.tsne(components, own.config.seed)
+        components = feature_space.reduced(extract_descriptor(name, sample, network, vgg))
+        plane = feature_space.tsne(components, own.config.seed)
         by_space = {
             space: accuracies(rows, sample, labels) for space, rows in (("descriptor", components), ("picture", plane))
         }
@@ -142,19 +153,19 @@ def accuracies(
     Example:
       >>> fold = TrainedFold(run_folder)
       >>> sample = sample_faces(fold.dataset, fold.test_subjects, people=2, per_person=24)
-      >>> accuracies(describe("HOG", sample, fold), sample, sample.labels[:, 6])["subject"].chance
+      >>> accuracies(extract_descriptor("HOG", sample, fold), sample, sample.labels[:, 6])["subject"].chance
       0.5
     """
     known = labels != MISSING
-    au = embedding.neighbour_accuracy(features[known], labels[known], sample.subject[known])
-    subject = embedding.neighbour_accuracy(features, sample.subject, 2 * sample.subject + sample.half)
+    au = feature_space.neighbour_accuracy(features[known], labels[known], sample.subject[known])
+    subject = feature_space.neighbour_accuracy(features, sample.subject, 2 * sample.subject + sample.half)
     return {
-        "au": Accuracy(au, embedding.chance(labels[known])),
-        "subject": Accuracy(subject, embedding.chance(sample.subject)),
+        "au": Accuracy(au, feature_space.chance(labels[known])),
+        "subject": Accuracy(subject, feature_space.chance(sample.subject)),
     }
 
 
-@style.look()
+@style.context()
 def draw_embeddings(
     embeddings: Sequence[Embedding],
     au: int,

@@ -31,7 +31,12 @@ from au_jax.systems import display
 
 @dataclass(frozen=True)
 class Place:
-    """A test frame: video key "<subject>/<video>", row within the video, frame number."""
+    """A test frame: video key "<subject>/<video>", row within the video, frame number.
+
+    Example:
+      >>> Place("S001/T1", row=0, frame=4).subject
+      'S001'
+    """
 
     key: str
     row: int
@@ -210,13 +215,18 @@ _WIDTH, _HEIGHT, _LINE, _MARGIN, _LEGEND = 6.3, 7.1, 1.0, 0.3, 1.3
 
 @dataclass(frozen=True)
 class ScoredFrame(Place):
-    """A frame of the sheet, with labels [A] int8 and scores [A] float32."""
+    """A frame of the sheet, with labels [A] int8 and scores [A] float32.
+
+    Example:
+      >>> ScoredFrame("S001/T1", 0, 4, labels=np.array([1], np.int8), scores=np.array([0.5], np.float32)).frame
+      4
+    """
 
     labels: Int8[np.ndarray, " A"]
     scores: Float[np.ndarray, " A"]
 
 
-@style.look()
+@style.context()
 def draw_contact_sheet(run: FinishedRun) -> style.Drawing:
     """Draws frames of as many test subjects as fit, chosen at random, each with its AUs below.
 

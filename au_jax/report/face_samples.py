@@ -35,6 +35,14 @@ class FaceSample:
       subjects: names.
       videos: [N] names of the videos.
       frames: [N] frame numbers in them.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> dataset = load_dataset(load_run(run_folder).config.data)
+      >>> sample = sample_faces(dataset, dataset.subjects, people=2, per_person=3)
+      >>> sample.subject_means(np.zeros((len(sample.subject), 5))).shape
+      (2, 5)
     """
 
     images: UInt8[np.ndarray, "N S S 3"]
@@ -114,7 +122,7 @@ DESCRIPTORS: tuple[str, ...] = ("Shape", "Gabor", "HOG", "VGG-Face", "fc7")
 """Names of the descriptors in the paper."""
 
 
-def describe(
+def extract_descriptor(
     name: str, sample: FaceSample, network: TrainedFold, vgg: Weights | None = None
 ) -> Float[np.ndarray, "N D"]:
     """A descriptor of the sample's frames.
@@ -135,7 +143,7 @@ def describe(
     Example:
       >>> fold = TrainedFold(run_folder)
       >>> sample = sample_faces(fold.dataset, fold.test_subjects, people=1, per_person=2)
-      >>> describe("Shape", sample, fold).shape
+      >>> extract_descriptor("Shape", sample, fold).shape
       (2, 98)
     """
     match name:

@@ -155,6 +155,11 @@ class OverlayWriter:
 
     Raises:
       UserError: as `VideoWriter`.
+
+    Example:
+      >>> from au_jax.inference.streaming import predict
+      >>> with OverlayWriter("clip_aus.mp4") as overlay:  # doctest: +SKIP
+      ...     predict(detector, "clip.mp4", "clip.csv", writers=[overlay])
     """
 
     def __init__(self, path: str | Path, fps: float | None = None):

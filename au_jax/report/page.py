@@ -59,6 +59,10 @@ class ReportImage:
     """A figure on the page: its pixels as a data URL, or `svg`.
 
     Neither is there where it could not be drawn, and `caption` then says why.
+
+    Example:
+      >>> ReportImage("training", "loss", alt="", caption="not drawn: the disk is full").svg
+      ''
     """
 
     section: str
@@ -97,7 +101,7 @@ def write_report(workdir: Path, config: Config, dataset: FaceDataset, results: d
     for _, name, draw in _drawings(run):
         try:
             drawing = draw()
-            with style.look():
+            with style.context():
                 files.write_bytes(_path(run, name), style.to_png(drawing))
                 if CHARTS.fullmatch(name):
                     files.write_bytes(_path(run, name, "svg"), style.to_svg(drawing, as_text=True))
@@ -269,7 +273,7 @@ def save_figure(
       Nothing.
       ...fig9.png, ...fig9.svg, ...fig9.csv
     """
-    with style.look():
+    with style.context():
         files.write_bytes(folder / f"{name}.png", style.to_png(drawing))
         files.write_bytes(folder / f"{name}.svg", style.to_svg(drawing))
     written = [folder / f"{name}.png", folder / f"{name}.svg"]

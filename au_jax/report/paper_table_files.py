@@ -21,8 +21,8 @@ from au_jax.report.paper_tables import (
     PRINTED,
     PROTOCOL_NAMES,
     ROWS,
-    Cell,
-    Column,
+    ComparedCell,
+    ComparedColumn,
     Comparison,
     compare,
     read_run,
@@ -34,7 +34,7 @@ from au_jax.systems import display
 _PLACES = np.arange(len(ROWS)) + 0.4 * np.array([row == "average" for row in ROWS])
 
 
-@style.look()
+@style.context()
 def draw_comparison(comparison: Comparison) -> style.Drawing:
     """Draws a panel per protocol: ours filled with its interval, the paper's hollow beside it, crossed where doubtful.
 
@@ -65,7 +65,7 @@ def draw_comparison(comparison: Comparison) -> style.Drawing:
     )
 
 
-def _draw_panel(axes: Axes, columns: list[Column], series: dict[str, style.Series]) -> None:
+def _draw_panel(axes: Axes, columns: list[ComparedColumn], series: dict[str, style.Series]) -> None:
     axes.axvspan(_PLACES[-1] - 0.5, _PLACES[-1] + 0.5, color="#F2F2F2", linewidth=0)
     systems = [column for column in columns if column.system != ALWAYS]
     for column in columns:
@@ -88,7 +88,7 @@ def _draw_panel(axes: Axes, columns: list[Column], series: dict[str, style.Serie
     axes.set_axisbelow(True)
 
 
-def _draw_ours(axes: Axes, places: np.ndarray, column: Column, series: style.Series) -> None:
+def _draw_ours(axes: Axes, places: np.ndarray, column: ComparedColumn, series: style.Series) -> None:
     for x, cell in zip(places, column.cells, strict=True):
         if cell.ours is None:
             continue
@@ -97,7 +97,7 @@ def _draw_ours(axes: Axes, places: np.ndarray, column: Column, series: style.Ser
         axes.plot([x], [cell.ours], series.marker, color=series.colour, markersize=5)
 
 
-def _draw_papers(axes: Axes, places: np.ndarray, column: Column, series: style.Series) -> None:
+def _draw_papers(axes: Axes, places: np.ndarray, column: ComparedColumn, series: style.Series) -> None:
     for x, cell in zip(places, column.cells, strict=True):
         if cell.paper is None:
             continue
@@ -107,7 +107,7 @@ def _draw_papers(axes: Axes, places: np.ndarray, column: Column, series: style.S
             axes.plot([x], [cell.paper], "x", color=style.BLACK, markersize=3.5, markeredgewidth=0.8)
 
 
-def _legend(columns: tuple[Column, ...], series: dict[str, style.Series]) -> list[Line2D]:
+def _legend(columns: tuple[ComparedColumn, ...], series: dict[str, style.Series]) -> list[Line2D]:
     def entry(label: str, marker: str, colour: str = style.BLACK, face: str | None = None) -> Line2D:
         return Line2D(
             [], [], linestyle="none", marker=marker, label=label, color=colour, markerfacecolor=face or colour
@@ -165,7 +165,7 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
         files.write_text(stem.with_suffix(".csv"), to_csv(comparison))
         files.write_text(stem.with_suffix(".tex"), latex(comparison))
         drawing = draw_comparison(comparison)
-        with style.look():
+        with style.context():
             files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
             files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
         if metric == PRINTED:
@@ -255,7 +255,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_cells(column: Column) -> list[list[str]]:
+def _markdown_cells(column: ComparedColumn) -> list[list[str]]:
     """Head and cells of a column, which may be up to three columns of text."""
     name = display.label(column.system)
     heads = [name] * column.has_ours + ["paper" if column.has_ours else f"{name}, paper"] * column.has_paper
@@ -279,7 +279,7 @@ def _signed(value: float | None) -> str:
     return DASH if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
-def _with_interval(cell: Cell) -> str:
+def _with_interval(cell: ComparedCell) -> str:
     if cell.low is None or cell.high is None:
         return _number(cell.ours)
     return f"{_number(cell.ours)} ({cell.low:.1f} to {cell.high:.1f})"
@@ -318,7 +318,7 @@ def latex(comparison: Comparison) -> str:
     )
 
 
-def _tabular(columns: Sequence[Column]) -> str:
+def _tabular(columns: Sequence[ComparedColumn]) -> str:
     systems, heads, rules, rows = [""], ["AU"], [], [[str(row)] for row in ROWS]
     for column in columns:
         parts = ["ours"] * column.has_ours + ["paper"] * column.has_paper
@@ -356,7 +356,7 @@ def _latex_number(text: str) -> str:
     return "--" if text == DASH else f"${text}$"
 
 
-def _latex_interval(cell: Cell) -> str:
+def _latex_interval(cell: ComparedCell) -> str:
     if cell.ours is None or cell.low is None or cell.high is None:
         return _latex_number(_number(cell.ours))
     return f"${cell.ours:.1f}_{{{cell.low:.1f}}}^{{{cell.high:.1f}}}$"

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from au_jax.errors import CommandError, DataError
-from au_jax.evaluation.paper import PROTOCOLS, Table
-from au_jax.evaluation.paper import Column as PrintedColumn
+from au_jax.evaluation.paper import PROTOCOLS, Column, Table
 from au_jax.evaluation.tables import result_aus
 from au_jax.labels import PAPER_AUS
 from au_jax.run_dir import RunDir, defined
@@ -31,6 +30,11 @@ class PaperRun:
       folder: where it lies.
       config: content of its config.json.
       results: content of its results.json.
+
+    Example:
+      >>> run = PaperRun(Path("runs/gft"), {"protocol": {"folds": 3}, "data": {"source": "gft"}}, {"systems": {"anet": {}}})
+      >>> run.protocol
+      '3fold'
     """
 
     folder: Path
@@ -166,7 +170,7 @@ ALWAYS = "always_present"
 
 
 @dataclass(frozen=True)
-class Cell:
+class ComparedCell:
     """One AU, or the average, of one system under one protocol, in percent; None where there is no number.
 
     Attributes:
@@ -177,6 +181,10 @@ class Cell:
       difference: ours minus the paper's, in points.
       doubts: letters of the remarks on the paper's number.
       remarks: letters of the remarks on the difference.
+
+    Example:
+      >>> ComparedCell(ours=31.0, paper=40.3, difference=-9.3).low is None
+      True
     """
 
     ours: float | None = None
@@ -189,7 +197,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class ComparedColumn:
     """A system under a protocol, or always-present: a cell for each of `ROWS`.
 
     Attributes:
@@ -197,12 +205,16 @@ class Column:
       system: our name of the system.
       has_ours: whether one of our runs has it, be its metrics defined or not.
       cells: in the order of `ROWS`.
+
+    Example:
+      >>> ComparedColumn("3fold", "anet", True, (ComparedCell(ours=31.0),) * len(ROWS)).has_paper
+      False
     """
 
     protocol: str
     system: str
     has_ours: bool
-    cells: tuple[Cell, ...]
+    cells: tuple[ComparedCell, ...]
 
     @property
     def has_paper(self) -> bool:
@@ -222,11 +234,16 @@ class Comparison:
       warnings: what must be known before they are read.
       remarks: letter -> what is to be said about the cells that carry it.
       notes: where our metrics come from.
+
+    Example:
+      >>> from au_jax.evaluation.paper import TABLE_I
+      >>> Comparison(TABLE_I, "f1_frame", (), "", (), {}, ()).title
+      'F1-frame on GFT (Table I of the paper)'
     """
 
     table: Table
     metric: str
-    columns: tuple[Column, ...]
+    columns: tuple[ComparedColumn, ...]
     explanation: str
     warnings: tuple[str, ...]
     remarks: Mapping[str, str]
@@ -238,9 +255,9 @@ class Comparison:
         return f"{METRICS[self.metric]} on {self.table.dataset} (Table {self.table.number} of the paper)"
 
     @property
-    def protocols(self) -> dict[str, list[Column]]:
+    def protocols(self) -> dict[str, list[ComparedColumn]]:
         """The columns of every protocol that has any."""
-        grouped: dict[str, list[Column]] = {}
+        grouped: dict[str, list[ComparedColumn]] = {}
         for column in self.columns:
             grouped.setdefault(column.protocol, []).append(column)
         return grouped
@@ -266,15 +283,15 @@ def compare(table: Table, runs: Mapping[str, PaperRun], metric: str) -> Comparis
     for protocol in PROTOCOLS:
         results = runs[protocol].results if protocol in runs else {"systems": {}}
         if protocol in runs:
-            columns.append(Column(protocol, ALWAYS, True, tuple(_ours(results[ALWAYS], metric))))
+            columns.append(ComparedColumn(protocol, ALWAYS, True, tuple(_ours(results[ALWAYS], metric))))
         for printed in table.columns:
             found = results["systems"].get(printed.system)
             if printed.protocol != protocol or (metric != PRINTED and found is None):
                 continue
-            cells = _ours(found, metric) if found else [Cell()] * len(ROWS)
+            cells = _ours(found, metric) if found else [ComparedCell()] * len(ROWS)
             if metric == PRINTED:
                 cells = _beside(cells, printed, table, partial)
-            columns.append(Column(protocol, printed.system, found is not None, tuple(cells)))
+            columns.append(ComparedColumn(protocol, printed.system, found is not None, tuple(cells)))
     if any(partial in column.cells[-1].remarks for column in columns):
         remarks[partial] = "the difference of the averages over those AUs only of which both columns have a figure"
     return Comparison(
@@ -292,20 +309,20 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number - 1)
 
 
-def _ours(column: Mapping[str, Any], metric: str) -> list[Cell]:
+def _ours(column: Mapping[str, Any], metric: str) -> list[ComparedCell]:
     values, intervals = column[metric], column["intervals"][metric]
     cells = []
     for row in map(str, ROWS):
         low, high = intervals.get(row, (None, None))
-        cells.append(Cell(defined(values.get(row)), defined(low), defined(high)))
+        cells.append(ComparedCell(defined(values.get(row)), defined(low), defined(high)))
     if len(values) != len(ROWS) or not all(str(row) in values for row in ROWS):
         # The run's own average is over other AUs.
         known = [cell.ours for cell in cells[:-1] if cell.ours is not None]
-        cells[-1] = Cell(round(float(np.mean(known)), 3) if known else None)
+        cells[-1] = ComparedCell(round(float(np.mean(known)), 3) if known else None)
     return cells
 
 
-def _beside(cells: Sequence[Cell], printed: PrintedColumn, table: Table, partial: str) -> list[Cell]:
+def _beside(cells: Sequence[ComparedCell], printed: Column, table: Table, partial: str) -> list[ComparedCell]:
     """Adds the paper's numbers, the differences, and the letters of remarks; `partial` is that of the last one."""
     paper = [defined(value) for value in (*printed.values, printed.average)]
     ours = [cell.ours for cell in cells]
@@ -318,7 +335,7 @@ def _beside(cells: Sequence[Cell], printed: PrintedColumn, table: Table, partial
             # Averages over different AUs have no difference that means anything.
             difference, remarks = float(np.mean([own - theirs for own, theirs in both])), partial
         completed.append(
-            Cell(
+            ComparedCell(
                 own,
                 cell.low,
                 cell.high,

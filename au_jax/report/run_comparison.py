@@ -86,7 +86,7 @@ def compare_runs(folders: Sequence[str | Path], systems: Sequence[str], out: str
     files.write_text(stem.with_suffix(".md"), text)
     files.write_json(stem.with_suffix(".json"), document)
     drawing = draw_paired_differences(document)
-    with style.look():
+    with style.context():
         files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
         files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
     print(text)
@@ -117,7 +117,7 @@ def system_cost(run: FinishedRun, system: str) -> dict[str, float | None]:
     }
 
 
-@style.look()
+@style.context()
 def draw_paired_differences(document: Mapping[str, Any]) -> style.Drawing:
     """Draws a panel per metric: the difference of every AU and of the average, with its interval; filled where it holds no 0.
 

@@ -23,7 +23,7 @@ Folds = Mapping[str, Sequence[Scored]]
 """System -> scores of every fold."""
 
 
-@style.look()
+@style.context()
 def draw_precision_recall(systems: Folds, aus: Sequence[int]) -> style.Drawing:
     """Draws a panel per AU: all systems' curves, averaged over folds, with a marker at threshold 0, all folds pooled.
 
@@ -167,7 +167,7 @@ MARKED = 0.1
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", style.SKY, style.BLUE, "#003B5C"])
 
 
-@style.look()
+@style.context()
 def draw_cooccurrence(system: str, scored: Scored, aus: Sequence[int]) -> style.Drawing:
     """Draws how often the column's AU is present while the row's is, by labels and by a system's predictions.
 

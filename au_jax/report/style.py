@@ -46,7 +46,7 @@ class Drawing:
       caption: how to read it.
 
     Example:
-      >>> with look():
+      >>> with context():
       ...     drawing = Drawing(Figure(figsize=(2, 1)), "An empty figure.", "There is nothing to read.")
       ...     png, svg = to_png(drawing), to_svg(drawing)
       >>> png[1:4], svg[:5]
@@ -60,7 +60,12 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Series:
-    """How one system or fold is drawn everywhere."""
+    """How one system or fold is drawn everywhere.
+
+    Example:
+      >>> Series(BLUE, "o").line
+      '-'
+    """
 
     colour: str
     marker: str
@@ -161,13 +166,13 @@ def au_panels(
 
 
 @contextlib.contextmanager
-def look() -> Iterator[None]:
+def context() -> Iterator[None]:
     """Sets the look of figures that are made and saved in the block, whatever the user's own settings are.
 
     Also a decorator. Every `draw_..` of this room has it; saving needs it once more.
 
     Example:
-      >>> with look():
+      >>> with context():
       ...     matplotlib.rcParams["font.size"]
       10.0
     """
@@ -193,7 +198,12 @@ def look() -> Iterator[None]:
 
 
 def to_png(drawing: Drawing) -> bytes:
-    """Draws a figure as PNG with its words inside; the same figure gives the same bytes. For an example see `Drawing`."""
+    """Draws a figure as PNG with its words inside; the same figure gives the same bytes.
+
+    Example:
+      >>> to_png(Drawing(Figure(figsize=(2, 1)), "An empty figure.", "There is nothing to read."))[1:4]
+      b'PNG'
+    """
     stream = io.BytesIO()
     # No Software entry: it would change with the version and says nothing to a reader.
     words = {"Title": drawing.alt, "Description": drawing.caption, "Software": None}
@@ -205,11 +215,15 @@ def to_png(drawing: Drawing) -> bytes:
 
 
 def to_svg(drawing: Drawing, *, as_text: bool = False) -> bytes:
-    """Draws a figure as SVG with its words inside; the same figure gives the same bytes. For an example see `Drawing`.
+    """Draws a figure as SVG with its words inside; the same figure gives the same bytes.
 
     Args:
       drawing: what is saved.
       as_text: letters as text, in a font of the reader's; else as outlines, which look the same everywhere.
+
+    Example:
+      >>> to_svg(Drawing(Figure(figsize=(2, 1)), "An empty figure.", "There is nothing to read."))[:5]
+      b'<?xml'
     """
     fonts = "none" if as_text else "path"
     stream = io.BytesIO()

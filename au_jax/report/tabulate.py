@@ -28,7 +28,12 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric in percent; `text` is a dash where it is undefined, `interval` is empty where there is none."""
+    """A metric in percent; `text` is a dash where it is undefined, `interval` is empty where there is none.
+
+    Example:
+      >>> Cell("41.3", "36.3 to 46.3").best
+      False
+    """
 
     text: str
     interval: str = ""
@@ -37,7 +42,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of metrics with its head, such as "AU 1" and "inner brow raiser"."""
+    """A row of metrics with its head, such as "AU 1" and "inner brow raiser".
+
+    Example:
+      >>> Row("AU 1", "inner brow raiser", (Cell("41.3"), Cell(DASH))).cells[1].text
+      '–'
+    """
 
     title: str
     name: str
@@ -210,7 +220,7 @@ def cost_rows(stages: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]
     return list(merged.values())
 
 
-@style.look()
+@style.context()
 def draw_au_scores(run: FinishedRun) -> style.Drawing:
     """Draws F1-frame: a group of points per AU, and one for the average; a bar across each is always-present.
 

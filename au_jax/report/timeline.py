@@ -26,7 +26,7 @@ over stretches of equal length."""
 _HALF = 0.42  # half the height of a row; rows are 1 apart
 
 
-@style.look()
+@style.context()
 def draw_timeline(run: FinishedRun) -> style.Drawing:
     """Draws the test video with most AU changes: a row per AU with labels and scores of CNN and hybrid.
 
@@ -196,7 +196,7 @@ def scaled(scores: Float[np.ndarray, "T A"]) -> Float[np.ndarray, "T A"]:
     return np.clip(scores / size, -1.0, 1.0) if size > 0 else np.zeros_like(scores)
 
 
-@style.look()
+@style.context()
 def draw_detections(detections: Detections, title: str) -> style.Drawing:
     """Draws a new video: scores through tanh around the threshold, the last system filled where it says present.
 
@@ -207,8 +207,11 @@ def draw_detections(detections: Detections, title: str) -> style.Drawing:
     Example:
       >>> rows = np.full((6, 12), -1, np.float32)
       >>> rows[3:, 5] = 1.0
-      >>> box, marks = np.zeros((6, 4), np.float32), np.zeros((6, 49, 2), np.float32)
-      >>> table = Detections(np.arange(6), np.arange(6) / 25, np.ones(6, bool), np.ones(6), box, marks, {"anet": rows})
+      >>> table = Detections(
+      ...     aus=(1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24), frames=np.arange(6), timestamps=np.arange(6) / 25,
+      ...     success=np.ones(6, bool), confidence=np.ones(6), boxes=np.zeros((6, 4)), landmarks=np.zeros((6, 68, 2)),
+      ...     scores={"anet": rows},
+      ... )
       >>> draw_detections(table, "clip.mp4").alt
       'Timeline of the 12 AUs in clip.mp4. Share of the frames with a face: AU 10 50%.'
     """
@@ -270,6 +273,11 @@ class TimelineWriter:
     Args:
       path: PNG file to write.
       title: of the plot.
+
+    Example:
+      >>> from au_jax.inference.streaming import predict
+      >>> with TimelineWriter("clip.png", "clip.mp4") as timeline:  # doctest: +SKIP
+      ...     predict(detector, "clip.mp4", "clip.csv", writers=[timeline])
     """
 
     def __init__(self, path: str | Path, title: str):
@@ -286,6 +294,6 @@ class TimelineWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind is None and self._parts:
-            with style.look():
+            with style.context():
                 drawing = draw_detections(concatenate(self._parts), self._title)
                 files.write_bytes(self._path, style.to_png(drawing))

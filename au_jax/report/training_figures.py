@@ -48,7 +48,7 @@ def trained_stages(workdir: Path) -> dict[str, dict[str, Rows]]:
 _PANELS = {"train_loss": "loss", "validation_f1": "validation F1-frame (%)", "learning_rate": "learning rate"}
 
 
-@style.look()
+@style.context()
 def draw_curves(workdir: Path, stage: str, folds: Mapping[str, Rows]) -> style.Drawing:
     """Draws learning curves of a stage, all folds together: loss, validation F1-frame where it was logged, learning rate.
 
@@ -170,7 +170,7 @@ _LINES = (
 _PATCH_SHADES = LinearSegmentedColormap.from_list("patches", ["#CFE3F2", style.BLUE, "#001F3D"])
 
 
-@style.look()
+@style.context()
 def draw_patches(workdir: Path, folds: Sequence[int], aus: Sequence[int]) -> style.Drawing:
     """Draws a face per AU with a dot on each of the 49 patches of JPML, as large and dark as the patch weighs.
 
@@ -187,7 +187,7 @@ def draw_patches(workdir: Path, folds: Sequence[int], aus: Sequence[int]) -> sty
       >>> import tempfile
       >>> folder = Path(tempfile.mkdtemp())
       >>> files.write_npz(folder / "fold_00/jpml/model.npz", {"patch_norms": np.eye(49, 1, dtype=np.float32)})
-      >>> draw_patches(folder, (0,), aus=(12,)).alt[-20:]
+      >>> draw_patches(folder, (0,), aus=(12,)).alt[-19:]
       'AU 12 uses 1 of 49.'
     """
     models = [files.read_npz(FoldDir(RunDir(workdir).fold(fold)).model("jpml")) for fold in folds]

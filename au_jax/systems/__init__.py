@@ -32,7 +32,12 @@ BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION = (
 
 
 class Look(NamedTuple):
-    """How a system appears to readers: its name, and colour (#RRGGBB), marker and line of its curves (as in matplotlib)."""
+    """How a system appears to readers: its name, and colour (#RRGGBB), marker and line of its curves (as in matplotlib).
+
+    Example:
+      >>> BUILT_IN["hybrid"].look.label
+      'Hybrid'
+    """
 
     label: str
     colour: str
@@ -41,7 +46,12 @@ class Look(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A line of the registry: "module:Class", and how the system appears to readers."""
+    """A line of the registry: "module:Class", and how the system appears to readers.
+
+    Example:
+      >>> BUILT_IN["anet"].target
+      'au_jax.systems.anet:ANet'
+    """
 
     target: str
     look: Look
@@ -125,6 +135,10 @@ def plugin_blocks() -> dict[str, type]:
 
     Raises:
       ConfigError: as `system_names`.
+
+    Example:
+      >>> sorted(plugin_blocks())  # of the packages that are installed beside this one
+      []
     """
     blocks = {}
     for name in sorted(_plugins()):

@@ -8,14 +8,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Key
 
 from au_jax import files
-from au_jax.config import Config, check_optimizer, replace, to_dict
+from au_jax.config import Config, check_optimizer, replace
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.input_pipeline import make_input_pipeline
 from au_jax.errors import ConfigError
-from au_jax.explain.filters import filter_pictures
+from au_jax.explain.activation import filter_pictures
 from au_jax.labels import listed
 from au_jax.models.cnn import AlexNet
 from au_jax.models.hybrid import cnn_forward, make_cnn, subtract_mean
@@ -27,18 +28,24 @@ from au_jax.systems.base import (
     building,
     check_finite,
     checkpoint_bytes,
+    train_spec,
     validation_metrics,
 )
 from au_jax.training import losses, parallel
-from au_jax.training.optimizers import make_optimizer
-from au_jax.training.trainer import Plateau, TrainSpec, train
+from au_jax.training.trainer import train
 
 SHOWN_CROPS = 16
 """Training crops that TensorBoard shows."""
 
 
 class ANet(System):
-    """The CNN, trained on single frames."""
+    """The CNN, trained on single frames.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> ANet.label, round(ANet.disk_bytes(Config(), frames=100_000, folds=1, aus=12) / 1e6)  # MB at most
+      ('ANet', 1816)
+    """
 
     name = "anet"
     label, colour, marker, line = BUILT_IN[name].look
@@ -118,8 +125,10 @@ class ANet(System):
             example = pipeline.example(constants, row)
             return example_loss(self._model, config.cnn.label_reduction, params, constants, example, key)
 
-        stage = TrainSpec(
-            name=name,
+        stage = train_spec(
+            context,
+            "anet/cnn",
+            config.cnn,
             directory=context.files.cnn,
             init=partial(initial_params, self._model, config.data.crop_size),
             loss=loss,
@@ -127,27 +136,19 @@ class ANet(System):
             epoch_constants=pipeline.epoch_constants,
             batches=batches,
             steps_per_epoch=pipeline.steps_per_epoch,
-            epochs=config.cnn.epochs,
-            optimizer=make_optimizer(
-                config.cnn.optimizer, pipeline.steps_per_epoch, pipeline.steps_per_epoch * config.cnn.epochs
-            ),
             validate=validate,
             monitor=config.cnn.monitor,
-            maximise=config.cnn.monitor == "f1",
-            patience=config.cnn.patience,
-            plateau=Plateau(**to_dict(config.cnn.plateau)),
-            seed=context.seed(2),
-            folds_to_go=context.folds_to_go,
+            seed=2,
             watch=watch,
         )
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The logits of fc8."""
         return faces.by_video(self.extract_features(faces)[0])
 
-    def extract_features(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+    def extract_features(self, faces: FaceSet) -> tuple[Float32[np.ndarray, "N A"], Float32[np.ndarray, "N D"]]:
         """The logits [N, A] and the L2-normalised fc7 [N, D] of every frame, float32.
 
         Raises:
@@ -186,8 +187,18 @@ class ANet(System):
         return files.read_npz(path)["mean"]
 
 
-def initial_params(model: AlexNet, crop_size: int, key: jax.Array) -> Any:
-    """Draws the CNN's parameters."""
+def initial_params(model: AlexNet, crop_size: int, key: Key[Array, ""]) -> Any:
+    """Draws the CNN's parameters.
+
+    Args:
+      model: of `make_cnn`.
+      crop_size: side of its input in pixels.
+      key: of the random numbers.
+
+    Example:
+      >>> sorted(jax.eval_shape(partial(initial_params, AlexNet("demo"), 36), jax.random.key(0)))[:2]
+      ['conv1', 'conv2']
+    """
     return model.init(key, jnp.zeros((1, crop_size, crop_size, 3)))["params"]
 
 
@@ -195,12 +206,31 @@ def example_loss(
     model: AlexNet,
     label_reduction: str,
     params: Any,
-    constants: dict[str, jax.Array],
-    example: dict[str, jax.Array],
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`)."""
+    constants: parallel.Example,
+    example: parallel.Example,
+    key: Key[Array, ""],
+) -> parallel.LossAndCount:
+    """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`).
+
+    Args:
+      model: of `make_cnn`.
+      label_reduction: of `losses.cross_entropy`.
+      params: of the model.
+      constants: `mean` [S, S, 3], the training frames'.
+      example: `image` [C, C, 3] uint8, a crop of a frame; `offset` [2] int32, where it lies in the frame; `flip` [] bool;
+        `labels` [A] int8; `mask` [] float32.
+      key: of dropout.
+
+    Example:
+      >>> model, key = AlexNet("demo"), jax.random.key(0)
+      >>> params = jax.eval_shape(partial(initial_params, model, 36), key)
+      >>> frame = {"image": jnp.zeros((36, 36, 3), jnp.uint8), "offset": jnp.zeros(2, jnp.int32), "flip": jnp.array(False)}
+      >>> frame |= {"labels": jnp.ones(12, jnp.int8), "mask": jnp.float32(1.0)}
+      >>> constants = {"mean": jnp.zeros((40, 40, 3))}
+      >>> loss, counted = jax.eval_shape(partial(example_loss, model, "sum"), params, constants, frame, key)
+      >>> loss.shape, counted.shape
+      ((), ())
+    """
     image = subtract_mean(example["image"], constants["mean"], example["offset"], example["flip"])
     logits, _ = model.apply({"params": params}, image[None], train=True, rngs={"dropout": key})
-    counted = losses.labelled(example["labels"]) * example["mask"]
-    return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted
+    return losses.masked_cross_entropy(logits[0], example["labels"], example["mask"], label_reduction)

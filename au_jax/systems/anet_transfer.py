@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax.config import Config, DataConfig, replace, to_dict
 from au_jax.data.dataset import FaceDataset, FaceSet
@@ -13,7 +14,7 @@ from au_jax.errors import ConfigError, DataError
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, check_enough, fold_seed
-from au_jax.systems.linear_svm import LinearSvms
+from au_jax.systems.hog_svm import LinearSvms
 
 OTHER = "transfer"
 """The other dataset's name among `FoldContext.datasets`, and the folder of its CNN in the run's folder."""
@@ -24,7 +25,13 @@ WIDTH = 4096
 
 
 class AnetTransfer(System):
-    """The cross-dataset protocol: the CNN sees no frame of this dataset, the SVMs see its training subjects."""
+    """The cross-dataset protocol: the CNN sees no frame of this dataset, the SVMs see its training subjects.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> AnetTransfer.label, AnetTransfer.further_data(Config())["transfer"].source
+      ('ANet-T', 'synthfacs')
+    """
 
     name = "anet_transfer"
     label, colour, marker, line = BUILT_IN[name].look
@@ -86,7 +93,7 @@ class AnetTransfer(System):
             lambda: (self._features(validation)[:: self._step], validation.labels[:: self._step]),
         )
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The SVMs' decision values."""
         return faces.by_video(self._svms.score(self._features(faces)))
 

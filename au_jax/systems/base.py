@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Float32, Int8
 
-from au_jax.config import Config, DataConfig, OptimizerConfig
+from au_jax.config import CNNConfig, Config, DataConfig, FusionConfig, LSTMConfig, OptimizerConfig, to_dict
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError, DataError
 from au_jax.evaluation import metrics
 from au_jax.logs import Costs, RunLog
 from au_jax.run_dir import FoldDir
 from au_jax.systems import GREY
-from au_jax.training import losses
+from au_jax.training import losses, parallel
 from au_jax.training.checkpoints import MOST
-from au_jax.training.optimizers import make_transformation
+from au_jax.training.optimizers import make_optimizer, make_transformation
+from au_jax.training.trainer import Plateau, TrainSpec
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class FoldContext:
       datasets: the datasets that `System.further_data` asked for, by name.
       parents: names of the folders above `directory` that belong to a stage's name: ("fold_00",) in a part of a fold.
       salt: sets the seeds of a part apart from the fold's.
+
+    Example:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> context = FoldContext(Config(), 0, folder / "fold_00", RunLog(folder), Costs(folder))
+      >>> context.name("anet/cnn"), context.part("inner_01", 1).name("anet/cnn")
+      ('fold_00/anet/cnn', 'fold_00/inner_01/anet/cnn')
     """
 
     config: Config
@@ -105,7 +113,7 @@ class System:
       ...
       ...     def score(self, faces):
       ...         return {video.key: np.full((len(video), 12), -1.0, np.float32) for video in faces.videos}
-      >>> Never.disk_bytes(config=None, frames=1000, folds=3, aus=12)
+      >>> Never.disk_bytes(Config(), frames=1000, folds=3, aus=12)
       0.0
     """
 
@@ -179,7 +187,7 @@ class System:
         """
         raise NotImplementedError
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """Scores every frame of every video.
 
         Args:
@@ -189,6 +197,64 @@ class System:
           Video key -> scores [T, A] float32, > 0 where the AU is found present.
         """
         raise NotImplementedError
+
+
+def train_spec(
+    context: FoldContext,
+    stage: str,
+    config: CNNConfig | LSTMConfig | FusionConfig,
+    *,
+    directory: Path,
+    init: Callable[[jax.Array], Any],
+    loss: parallel.ExampleLoss,
+    batches: Callable[[int], Iterator[parallel.Batch]],
+    steps_per_epoch: int,
+    validate: Callable[[Any], dict[str, float]],
+    monitor: str,
+    seed: int,
+    **optional: Any,
+) -> TrainSpec:
+    """What to train of a network of the paper: all that follows from the fold and the network's section of the config.
+
+    Args:
+      context: of the fold.
+      stage: its name within the fold, such as "hybrid/lstm".
+      config: `config.cnn`, `config.lstm` or `config.fusion`: epochs, optimizer, patience and plateau.
+      directory, init, loss, batches, steps_per_epoch, validate: as in `TrainSpec`.
+      monitor: "f1", of which more is better, or "loss".
+      seed: number that sets the stage's seed apart from the fold's others.
+      **optional: further fields of `TrainSpec`.
+
+    Example:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> context = FoldContext(Config(), 0, folder / "fold_00", RunLog(folder), Costs(folder))
+      >>> spec = train_spec(
+      ...     context, "hybrid/lstm", context.config.lstm, directory=folder / "lstm", init=lambda key: {},
+      ...     loss=lambda params, constants, example, key: (jax.numpy.float32(0), jax.numpy.float32(1)),
+      ...     batches=lambda epoch: iter([]), steps_per_epoch=10, validate=lambda params: {"loss": 0.0}, monitor="f1", seed=5,
+      ... )
+      >>> spec.name, spec.maximise, spec.plateau.factor
+      ('fold_00/hybrid/lstm', True, 1.0)
+    """
+    return TrainSpec(
+        name=context.name(stage),
+        directory=directory,
+        init=init,
+        loss=loss,
+        batches=batches,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.epochs,
+        optimizer=make_optimizer(config.optimizer, steps_per_epoch, steps_per_epoch * config.epochs),
+        validate=validate,
+        monitor=monitor,
+        maximise=monitor == "f1",
+        patience=config.patience,
+        plateau=Plateau(**to_dict(config.plateau)),
+        seed=context.seed(seed),
+        folds_to_go=context.folds_to_go,
+        **{"constants": {}, **optional},
+    )
 
 
 def validation_metrics(
@@ -237,6 +303,13 @@ def check_finite(faces: FaceSet, rows: Float[np.ndarray, "N ..."], what: str, re
 
     Raises:
       DataError: names the first of these frames.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> dataset = load_dataset(load_run(run_folder).config.data)
+      >>> faces = FaceSet(dataset, dataset.subjects[:1])
+      >>> check_finite(faces, faces.landmarks, "landmarks", "delete the prepared dataset to have it made again")
     """
     bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(1))
     if bad.size:
@@ -251,6 +324,11 @@ def checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optim
       init: (*arguments, key) -> parameters; not computed, only their shapes are asked for.
       arguments: of `init`, such as the network.
       optimizer: such as `config.cnn.optimizer`.
+
+    Example:
+      >>> init = lambda key: {"kernel": jax.numpy.zeros((10, 10)), "bias": jax.numpy.zeros(10)}
+      >>> checkpoint_bytes(init, Config().cnn.optimizer) > MOST * 2 * 4 * 110  # with the velocity of each
+      True
     """
     return _checkpoint_bytes(init, arguments, optimizer)
 

@@ -4,23 +4,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config, check_optimizer
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError
-from au_jax.models.hybrid import make_fusion, make_lstm
+from au_jax.models.hybrid import make_fusion, make_lstm, project
 from au_jax.run_dir import fold_name
 from au_jax.systems import BUILT_IN, fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, building, check_enough, checkpoint_bytes, fold_seed
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
-from au_jax.systems.pca import fit_number_of_components, project
+from au_jax.systems.pca import fit_number_of_components
 
 
 class Hybrid(System):
-    """The whole system; its CNN is the fold's ANet, trained here where that has not been done."""
+    """The whole system; its CNN is the fold's ANet, trained here where that has not been done.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> Hybrid.label, round(Hybrid.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e9, 1)  # GB at most
+      ('Hybrid', 1.3)
+    """
 
     name = "hybrid"
     label, colour, marker, line = BUILT_IN[name].look
@@ -121,7 +128,7 @@ class Hybrid(System):
             branches, labels = self._cnn_lstm.branches(train), train.labels
         self._fusion.fit(branches, labels, self._cnn_lstm.branches(validation), validation.labels)
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The fusion network's logits."""
         return faces.by_video(self._fusion.logits(self._cnn_lstm.branches(faces)))
 
@@ -158,7 +165,16 @@ def _chooses_epoch(config: Config, seed: int, validation: FaceSet) -> np.ndarray
 
 
 class CnnLstm:
-    """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B)."""
+    """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B).
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from au_jax.config import Config
+      >>> from au_jax.logs import Costs, RunLog
+      >>> folder = pathlib.Path(tempfile.mkdtemp())
+      >>> branches = CnnLstm(FoldContext(Config(), 0, folder / "fold_00", RunLog(folder), Costs(folder)))
+      >>> # branches.fit(train, validation), then branches.branches(test): rows of CNN and LSTM, [N, A] each
+    """
 
     def __init__(self, context: FoldContext):
         self._context = context
@@ -212,7 +228,7 @@ class CnnLstm:
             rows, cnn = (np.concatenate([part[name] for part in parts]) for name in ("features", "cnn_scores"))
             return rows, cnn
         cnn, fc7 = self._anet.extract_features(faces)
-        return project(fc7, self._pca["mean"], self._pca["components"]), cnn
+        return np.asarray(project(fc7, self._pca["mean"], self._pca["components"])), cnn
 
     def _fit_pca(self, fc7: np.ndarray) -> dict[str, np.ndarray]:
         config = self._context.config.lstm

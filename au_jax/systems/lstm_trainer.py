@@ -8,21 +8,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Key, Shaped
 
-from au_jax.config import LSTMConfig, to_dict
+from au_jax.config import LSTMConfig
 from au_jax.data import sequences
 from au_jax.models.hybrid import lstm_forward, make_lstm
 from au_jax.models.lstm import LSTMStack
-from au_jax.systems.base import FoldContext, validation_metrics
+from au_jax.systems.base import FoldContext, train_spec, validation_metrics
 from au_jax.training import losses, parallel
-from au_jax.training.optimizers import make_optimizer
-from au_jax.training.trainer import Plateau, TrainSpec, train
+from au_jax.training.trainer import train
 
-VideoRows = Mapping[str, np.ndarray]
+VideoRows = Mapping[str, Shaped[np.ndarray, "_ _"]]
+"""Video key -> features or labels of its frames."""
 
 
 class LSTMTrainer:
-    """The LSTM stack of one fold."""
+    """The LSTM stack of one fold.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from au_jax.config import Config
+      >>> from au_jax.logs import Costs, RunLog
+      >>> folder = pathlib.Path(tempfile.mkdtemp())
+      >>> trainer = LSTMTrainer(FoldContext(Config(), 0, folder / "fold_00", RunLog(folder), Costs(folder)))
+      >>> trainer.fit(rows, labels, others, labels_of_others)  # doctest: +SKIP
+      >>> scores, hidden = trainer.outputs(others)["S001/T1"]  # doctest: +SKIP
+    """
 
     def __init__(self, context: FoldContext):
         self._context = context
@@ -63,28 +74,23 @@ class LSTMTrainer:
             loss = partial(losses.max_margin, margin=config.margin, grad_threshold=None)
             return validation_metrics(scores, truth, loss, context.aus)
 
-        stage = TrainSpec(
-            name=context.name("hybrid/lstm"),
+        stage = train_spec(
+            context,
+            "hybrid/lstm",
+            config,
             directory=context.files.lstm,
             init=partial(initial_params, self._model, dimension),
             loss=partial(example_loss, self._model, config.margin, grad_threshold(config)),
-            constants={},
             batches=batches,
             steps_per_epoch=steps,
-            epochs=config.epochs,
-            optimizer=make_optimizer(config.optimizer, steps, steps * config.epochs),
             validate=validate,
             monitor="f1",
-            maximise=True,
-            patience=config.patience,
-            plateau=Plateau(**to_dict(config.plateau)),
-            seed=context.seed(5),
-            folds_to_go=context.folds_to_go,
+            seed=5,
         )
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
-    def outputs(self, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def outputs(self, rows: VideoRows) -> dict[str, tuple[Float32[np.ndarray, "_ A"], Float32[np.ndarray, "_ H"]]]:
         """Per video: scores [T, A] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
         return self._run(self._params, rows)
 
@@ -111,17 +117,37 @@ def steps_per_epoch(config: LSTMConfig, frames: int) -> int:
     Args:
       config: `config.lstm`.
       frames: of the training subjects.
+
+    Example:
+      >>> steps_per_epoch(LSTMConfig(steps_per_epoch=0, batch_size=2, sequence_length=100), frames=1000)
+      5
     """
     return config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
 
 
 def grad_threshold(config: LSTMConfig) -> float | None:
-    """The loss's gradient threshold; a negative one in the config stands for the margin itself."""
+    """The loss's gradient threshold; a negative one in the config stands for the margin itself.
+
+    Example:
+      >>> grad_threshold(LSTMConfig(grad_threshold=1.0)), grad_threshold(LSTMConfig(grad_threshold=-1.0))
+      (1.0, None)
+    """
     return None if config.grad_threshold < 0 else config.grad_threshold
 
 
-def initial_params(model: LSTMStack, dimension: int, key: jax.Array) -> Any:
-    """Draws the LSTM stack's parameters."""
+def initial_params(model: LSTMStack, dimension: int, key: Key[Array, ""]) -> Any:
+    """Draws the LSTM stack's parameters.
+
+    Args:
+      model: of `make_lstm`.
+      dimension: of its input features.
+      key: of the random numbers.
+
+    Example:
+      >>> model = make_lstm(LSTMConfig(hidden=4), 12)
+      >>> jax.tree.leaves(jax.eval_shape(partial(initial_params, model, 3), jax.random.key(0)))[0].dtype
+      dtype('float32')
+    """
     return model.init(key, jnp.zeros((1, 1, dimension)))["params"]
 
 
@@ -130,11 +156,30 @@ def example_loss(
     margin: float,
     threshold: float | None,
     params: Any,
-    constants: dict[str, jax.Array],
-    example: dict[str, jax.Array],
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Max-margin loss of one subsequence, summed over frames, and how many count (`parallel.ExampleLoss`)."""
+    constants: parallel.Example,
+    example: parallel.Example,
+    key: Key[Array, ""],
+) -> parallel.LossAndCount:
+    """Max-margin loss of one subsequence, summed over frames, and how many count (`parallel.ExampleLoss`).
+
+    Args:
+      model: of `make_lstm`.
+      margin, threshold: of `losses.max_margin`.
+      params: of the model.
+      constants: none.
+      example: `features` [T, D] float32; `reset` [T] bool; `labels` [T, A] int8; `mask` [T] float32, 0 where burnt in or
+        filled up.
+      key: of dropout.
+
+    Example:
+      >>> model, key = make_lstm(LSTMConfig(hidden=4), 12), jax.random.key(0)
+      >>> example = {"features": jnp.zeros((5, 3)), "reset": jnp.zeros(5, bool), "labels": jnp.ones((5, 12), jnp.int8)}
+      >>> example |= {"mask": jnp.array([0.0, 0.0, 1.0, 1.0, 1.0])}
+      >>> params = jax.eval_shape(partial(initial_params, model, 3), key)
+      >>> loss, counted = jax.eval_shape(partial(example_loss, model, 0.5, None), params, {}, example, key)
+      >>> loss.shape, counted.shape
+      ((), ())
+    """
     del constants
     scores, _ = model.apply(
         {"params": params}, example["features"][None], example["reset"][None], train=True, rngs={"dropout": key}
@@ -144,7 +189,21 @@ def example_loss(
     return (loss * counted).sum(), counted.sum()
 
 
-def forward(model: LSTMStack, params: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Scores [B, T, A] and the last layer's hidden output [B, T, hidden] of whole videos."""
+def forward(
+    model: LSTMStack, params: Any, batch: dict[str, jax.Array]
+) -> tuple[Float[Array, "B T A"], Float[Array, "B T H"]]:
+    """Scores [B, T, A] and the last layer's hidden output [B, T, hidden] of whole videos.
+
+    Args:
+      model: of `make_lstm`.
+      params: of the model.
+      batch: `features` [B, T, D] float32.
+
+    Example:
+      >>> model = make_lstm(LSTMConfig(hidden=4), 12)
+      >>> params = jax.eval_shape(partial(initial_params, model, 3), jax.random.key(0))
+      >>> [part.shape for part in jax.eval_shape(partial(forward, model), params, {"features": jnp.zeros((2, 5, 3))})]
+      [(2, 5, 12), (2, 5, 4)]
+    """
     scores, hidden, _ = lstm_forward(model, params, batch["features"])
     return scores, hidden

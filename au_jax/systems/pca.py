@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from sklearn.decomposition import PCA
 
 
@@ -16,6 +16,11 @@ class Components:
       directions: [K, D] float32, orthonormal.
       variances: [K] float32 of the rows along them.
       energy: share of the rows' variance that they hold.
+
+    Example:
+      >>> axis = Components(np.zeros(2), np.array([[1.0, 0.0]]), np.array([4.0]), energy=0.8)
+      >>> len(axis.directions)
+      1
     """
 
     mean: Float[np.ndarray, " D"]
@@ -64,23 +69,3 @@ def fit_number_of_components(rows: Float[np.ndarray, "N D"], number: int) -> Com
     pca.fit(rows)
     assert pca.components_ is not None
     return Components(pca.mean_, pca.components_, pca.explained_variance_, float(pca.explained_variance_ratio_.sum()))
-
-
-def project(
-    rows: Float[np.ndarray, "N D"], mean: Float[np.ndarray, " D"], directions: Float[np.ndarray, "K D"]
-) -> Float32[np.ndarray, "N K"]:
-    """Projects rows onto directions after subtracting the mean.
-
-    Args:
-      rows: [N, D].
-      mean: [D].
-      directions: [K, D].
-
-    Returns:
-      [N, K] float32.
-
-    Example:
-      >>> project(np.ones((1, 2)), np.array([0.0, 1.0]), np.array([[3.0, 5.0]])).tolist()
-      [[3.0]]
-    """
-    return ((rows - mean) @ directions.T).astype(np.float32)

@@ -67,6 +67,27 @@ def cross_entropy(
     return total
 
 
+def masked_cross_entropy(
+    logits: Float[Array, " A"], labels: Int[Array, " A"], mask: Float32[Array, ""], label_reduction: str
+) -> tuple[Float[Array, ""], Float32[Array, ""]]:
+    """The cross-entropy of one frame of a batch, and whether it counts.
+
+    Args:
+      logits, labels, label_reduction: as in `cross_entropy`, of one frame.
+      mask: 0.0 for a row that fills up the batch, else 1.0.
+
+    Returns:
+      The loss, and 1.0; both 0.0 for a frame without labels, or masked.
+
+    Example:
+      >>> loss, counted = masked_cross_entropy(jnp.zeros(2), jnp.array([1, -1], jnp.int8), jnp.float32(0.0), "sum")
+      >>> float(loss), float(counted)
+      (0.0, 0.0)
+    """
+    counted = labelled(labels) * mask
+    return cross_entropy(logits, labels, label_reduction) * counted, counted
+
+
 def max_margin(
     scores: Float[Array | np.ndarray, "*frames A"],
     labels: Int[Array | np.ndarray, "*frames A"],

@@ -38,6 +38,9 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
 
     Raises:
       CommandError: the others cannot be found, or have other numbers of devices.
+
+    Example:
+      >>> start("first.example.org:1234", count=2, index=0)  # doctest: +SKIP
     """
     # On CPUs; accelerators have their own.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")

@@ -140,6 +140,13 @@ class Optimizer:
     Attributes:
       tx: optax transformation; its state holds the learning rate of the next update.
       schedule: step number (from 0) to learning rate, before any plateau scaling.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> optimizer = make_optimizer(Config().cnn.optimizer, steps_per_epoch=10, total_steps=100)
+      >>> state = optimizer.set_learning_rate(optimizer.tx.init({"kernel": jnp.zeros(2)}), 0.25)
+      >>> float(optimizer.learning_rate(state))
+      0.25
     """
 
     tx: optax.GradientTransformation

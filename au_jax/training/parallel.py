@@ -14,13 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Float
 
 from au_jax.config import Config
 from au_jax.models.lstm_kernel import EXAMPLES
 
 Params = Any
 Batch = dict[str, np.ndarray]
-ExampleLoss = Callable[[Params, Any, dict[str, jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
+Example = dict[str, jax.Array]
+"""Arrays by name of one example: its rows of a batch, without the batch's axis. The constants of a loss are such a dict too."""
+LossAndCount = tuple[Float[Array, ""], Float[Array, ""]]
+"""The loss summed over an example's frames, and how many of them count."""
+ExampleLoss = Callable[[Params, Any, Example, jax.Array], LossAndCount]
 """(params, constants, one example, dropout key) -> (loss summed over its frames, number of frames that count)."""
 
 AXIS = "devices"
@@ -113,6 +118,12 @@ def keep_compiled(config: Config) -> Path:
 
     Returns:
       The folder.
+
+    Example:
+      >>> before = jax.config.jax_compilation_cache_dir
+      >>> keep_compiled(Config()).name
+      'compiled'
+      >>> jax.config.update("jax_compilation_cache_dir", before)
     """
     folder = Path(config.compiled or Path(config.data.directory) / "compiled").absolute()
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -160,11 +171,11 @@ def take_process_rows(batch: Batch) -> Batch:
     return {name: _fill(part[rows], rows.stop - rows.start) for name, part in batch.items()}
 
 
-def replicate(tree: Any) -> Any:
+def replicate_on_devices(tree: Any) -> Any:
     """Puts arrays on all local devices, as a training step gives them back: its first call is then compiled as the others.
 
     Example:
-      >>> len(replicate(np.zeros(3)).devices()) == jax.local_device_count()
+      >>> len(replicate_on_devices(np.zeros(3)).devices()) == jax.local_device_count()
       True
     """
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))

@@ -35,7 +35,12 @@ LOSSES_BETWEEN_CHECKS = 50
 
 @dataclass(frozen=True)
 class Plateau:
-    """Learning rate x `factor` after `patience` epochs without a lower validation loss, down to `min_scale`; factor 1 = off."""
+    """Learning rate x `factor` after `patience` epochs without a lower validation loss, down to `min_scale`; factor 1 = off.
+
+    Example:
+      >>> Plateau(factor=0.1, patience=5, min_scale=1e-3).factor
+      0.1
+    """
 
     factor: float
     patience: int
@@ -66,6 +71,29 @@ class TrainSpec:
       folds_to_go: how many folds will train this stage, this one included; for the estimate of the time.
       watch: is shown epoch and parameters after every epoch.
       epoch_constants: epoch -> further constants, of the same names and shapes in every epoch.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> from au_jax.training.optimizers import make_optimizer
+      >>> spec = TrainSpec(
+      ...     name="toy",
+      ...     directory=Path("runs/toy"),
+      ...     init=lambda key: {"w": jnp.zeros(())},
+      ...     loss=lambda params, constants, example, key: ((params["w"] - example["x"]) ** 2, jnp.float32(1)),
+      ...     constants={},
+      ...     batches=lambda epoch: iter([{"x": np.full(2, 4.0, np.float32)}]),
+      ...     steps_per_epoch=1,
+      ...     epochs=2,
+      ...     optimizer=make_optimizer(Config().cnn.optimizer, 1, 2),
+      ...     validate=lambda params: {"loss": float((params["w"] - 4) ** 2)},
+      ...     monitor="loss",
+      ...     maximise=False,
+      ...     patience=0,
+      ...     plateau=Plateau(1.0, 0, 1.0),
+      ...     seed=0,
+      ... )
+      >>> spec.folds_to_go
+      1
     """
 
     name: str
@@ -211,8 +239,8 @@ def _run_epoch(
     estimate: "_Estimate",
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """One epoch of updates: the state after it, and its training metrics."""
-    params, opt_state = parallel.replicate((state["params"], state["opt_state"]))
-    constants = parallel.replicate({**spec.constants, **spec.epoch_constants(epoch)})
+    params, opt_state = parallel.replicate_on_devices((state["params"], state["opt_state"]))
+    constants = parallel.replicate_on_devices({**spec.constants, **spec.epoch_constants(epoch)})
     batches = StallTimer(prefetcher.epoch(epoch))
     key = jax.random.key(spec.seed)
     losses: list[jax.Array] = []

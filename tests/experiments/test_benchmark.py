@@ -12,7 +12,7 @@ import pytest
 from jax.experimental import rnn
 
 from experiments import benchmark, benchmark_parts
-from experiments.benchmark import Part, Row, Sizes
+from experiments.benchmark import Part, Sizes, Timing
 
 _TINY = Sizes(
     turns=2, variant="demo", crop=36, batch=4, inputs=8, hidden=8, layers=2, sequences=2, steps=6, streamed=3, fused=8,
@@ -95,9 +95,9 @@ def test_cudnns_gradients_have_the_shapes_of_its_weights(monkeypatch):
 def test_the_table_leaves_pytorchs_columns_empty_where_it_did_not_run():
     text = benchmark.table(
         [
-            Row("a", "frames/s", 1234.4, None, None, 0.5),
-            Row("b", "steps/s", 10, 8, 1.25, 0.031),
-            Row("c", "%", 1.23, None, None, None),
+            Timing("a", "frames/s", 1234.4, None, None, 0.5),
+            Timing("b", "steps/s", 10, 8, 1.25, 0.031),
+            Timing("c", "%", 1.23, None, None, None),
         ]
     )
     assert [line.split() for line in text.splitlines()[1:]] == [

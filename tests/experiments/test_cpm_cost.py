@@ -13,7 +13,7 @@ def test_the_exponent_of_seconds_that_grow_with_the_square_is_two():
 
 
 def test_descriptors_are_of_unit_length_with_a_one_behind_and_every_person_differs():
-    rows, labels, subjects = cpm_cost.descriptors(SMALL)
+    rows, labels, subjects = cpm_cost.random_descriptors(SMALL)
     assert rows.shape == (110, 21) and labels.shape == (110,) and subjects.rows.shape == (2, 30, 21)
     np.testing.assert_allclose(np.linalg.norm(rows[:, :-1], axis=1), 1.0, rtol=1e-5)
     assert (np.asarray(rows)[:, -1] == 1.0).all() and set(np.asarray(labels)) == {-1.0, 1.0}
@@ -22,7 +22,7 @@ def test_descriptors_are_of_unit_length_with_a_one_behind_and_every_person_diffe
 
 
 def test_descriptors_tell_the_au_only_in_part():
-    rows, labels, _ = cpm_cost.descriptors(cpm_cost.Size(training=4000, features=50))
+    rows, labels, _ = cpm_cost.random_descriptors(cpm_cost.Size(training=4000, features=50))
     rows, labels = np.asarray(rows, np.float64), np.asarray(labels)
     weights = np.linalg.lstsq(rows, labels, rcond=None)[0]
     right = (np.sign(rows @ weights) == labels).mean()

@@ -1,4 +1,6 @@
-"""Gradient ascent: each operator against SciPy, the loop against a plain transcription, and best pictures known beforehand."""
+"""Gradient ascent: each operator against SciPy, the loop against a plain transcription, and best pictures known beforehand; how
+much of a filter is colour, on filters whose share is known.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from au_jax.explain import activation
-from au_jax.explain.activation import PRESETS, Settings
+from au_jax.explain.activation import PRESETS, AscentSettings
 
 UNITS, SIDE = 3, 12
 MEAN = np.random.default_rng(5).uniform(60, 190, (SIDE, SIDE, 3)).astype(np.float32)
@@ -77,9 +79,9 @@ def transcription(score_and_gradient, picture, mean, unit, settings):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_climbs_as_a_transcription_does(name):
-    settings = Settings(**{**vars(PRESETS[name]), "iterations": 14})
+    settings = AscentSettings(**{**vars(PRESETS[name]), "iterations": 14})
     score, score_and_gradient = curved_score()
-    begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
+    begin = activation.random_start(jax.random.key(0), UNITS, SIDE, SIDE)
     *_, climb = activation.ascend(score, MEAN, settings, begin)
     for unit in range(UNITS):
         last, last_score, best, best_score = transcription(
@@ -91,9 +93,9 @@ def test_every_preset_climbs_as_a_transcription_does(name):
 
 
 def test_the_end_is_the_end_wherever_the_compiled_program_stops():
-    settings = Settings(decay=0.01, blur=0.5, norm_percentile=20.0, iterations=6)  # of 8 that are computed
+    settings = AscentSettings(decay=0.01, blur=0.5, norm_percentile=20.0, iterations=6)  # of 8 that are computed
     score, score_and_gradient = curved_score()
-    begin = activation.start(jax.random.key(1), UNITS, SIDE, SIDE)
+    begin = activation.random_start(jax.random.key(1), UNITS, SIDE, SIDE)
     *_, climb = activation.ascend(score, MEAN, settings, begin)
     last, *_ = transcription(score_and_gradient, np.asarray(begin.picture[0], np.float64), MEAN, 0, settings)
     np.testing.assert_allclose(climb.picture[0], last, atol=1e-3)
@@ -120,23 +122,23 @@ def test_a_linear_network_gets_the_picture_of_its_weights():
     def score(pictures):
         return pictures.reshape(len(pictures), -1) @ weights.reshape(UNITS, -1).T
 
-    settings = Settings(rate=10.0, iterations=60)
-    *_, climb = activation.ascend(score, MEAN, settings, activation.start(jax.random.key(0), UNITS, SIDE, SIDE))
+    settings = AscentSettings(rate=10.0, iterations=60)
+    *_, climb = activation.ascend(score, MEAN, settings, activation.random_start(jax.random.key(0), UNITS, SIDE, SIDE))
     # Every pixel ends as bright or as dark as it can be.
     np.testing.assert_allclose(np.asarray(climb.best) + MEAN, np.where(weights > 0, 255.0, 0.0), atol=1e-3)
     assert (np.asarray(score(climb.best)).argmax(1) == np.arange(UNITS)).all()
 
 
 def test_a_gradient_of_zero_leaves_the_picture():
-    settings = Settings(iterations=3)
-    begin = activation.start(jax.random.key(0), UNITS, SIDE, SIDE)
+    settings = AscentSettings(iterations=3)
+    begin = activation.random_start(jax.random.key(0), UNITS, SIDE, SIDE)
     *_, climb = activation.ascend(lambda x: jnp.zeros((len(x), UNITS)), MEAN, settings, begin)
     np.testing.assert_array_equal(climb.picture, begin.picture)
     np.testing.assert_array_equal(climb.best_score, 0)
 
 
 def test_the_start_is_noise_of_ten_grey_levels():
-    picture = np.asarray(activation.start(jax.random.key(0), 2, 60, 60).picture)
+    picture = np.asarray(activation.random_start(jax.random.key(0), 2, 60, 60).picture)
     assert abs(picture.mean()) < 0.3 and abs(picture.std() - 10) < 0.3
 
 
@@ -162,3 +164,40 @@ def test_region_is_where_the_change_is_and_energy_is_shared_out():
     pictures[1] = 1.0
     shares = activation.energy_shares(pictures, np.stack([region, ~region]))
     np.testing.assert_allclose(shares, [[0.9, 0.1], [1 / 16, 15 / 16]])
+
+
+def test_grey_filters_have_no_colour_and_opponent_filters_nothing_else():
+    pattern = np.random.default_rng(0).normal(size=(5, 5))
+    grey = np.stack([pattern] * 3, -1)
+    opponent = np.stack([pattern, -pattern, 0 * pattern], -1)
+    blue = np.stack([0 * pattern, 0 * pattern, pattern], -1)
+    shares = activation.chromatic_shares(np.stack([grey, opponent, blue, 0 * grey], -1))
+    # One channel alone is a third grey: (b/3)^2 x 3 of b^2.
+    np.testing.assert_allclose(shares[:3], [0.0, 1.0, 2 / 3], atol=1e-12)
+    assert np.isnan(shares[3])
+
+
+def test_large_filters_count_for_more():
+    grey, colour = np.ones((2, 2, 3)), np.zeros((2, 2, 3))
+    colour[..., 0], colour[..., 1] = 1.0, -1.0
+    # Energies 12 x 9 grey and 8 chromatic.
+    assert activation.chromatic_share(np.stack([3 * grey, colour], -1)) == pytest.approx(8 / 116)
+    with pytest.raises(ValueError, match="all zero"):
+        activation.chromatic_share(np.zeros((2, 2, 3, 4)))
+    with pytest.raises(ValueError, match="found .2, 2, 1, 4."):
+        activation.chromatic_share(np.zeros((2, 2, 1, 4)))
+
+
+def test_untrained_filters_are_two_thirds_colour():
+    kernels = np.random.default_rng(0).normal(size=(11, 11, 3, 96))
+    assert activation.chromatic_share(kernels) == pytest.approx(activation.UNTRAINED_SHARE, abs=0.01)
+
+
+def test_pictures_put_zero_at_mid_grey_and_fill_the_range():
+    kernels = np.random.default_rng(0).normal(size=(3, 3, 3, 2)) * np.array([1.0, 1e-3])
+    kernels[0, 0, 0] = 0.0
+    pictures = activation.filter_pictures(kernels)
+    assert pictures.shape == (2, 3, 3, 3)
+    np.testing.assert_array_equal(pictures[:, 0, 0, 0], 0.5)
+    np.testing.assert_allclose(np.abs(pictures - 0.5).max((1, 2, 3)), 0.5)
+    np.testing.assert_allclose(pictures[1], 0.5 + 0.5 * kernels[..., 1] / np.abs(kernels[..., 1]).max())

@@ -205,7 +205,7 @@ def paper_run_maker() -> Callable[..., Path]:
 
 def drawn_pixels(drawing: style.Drawing) -> np.ndarray:
     """The grey values of a drawing, whose words and edges are as they should be."""
-    with style.look():
+    with style.context():
         png = style.to_png(drawing)
         assert style.to_svg(drawing).startswith(b"<?xml")
     with Image.open(io.BytesIO(png)) as image:

@@ -85,7 +85,7 @@ def test_an_au_that_synthfacs_does_not_move_has_no_region():
 
 
 def test_fig2_has_the_filters_of_the_checkpoint(finished, tmp_path, written):
-    cnn_figures.fig2(finished, finished, fold=1, out=tmp_path)
+    cnn_figures.save_fig2(finished, finished, fold=1, out=tmp_path)
     assert written.is_whole("fig2")
     rows = written.rows("fig2")
     kernel = best_params(finished / "fold_01" / "anet")["conv1"]["kernel"]
@@ -99,7 +99,7 @@ def test_fig2_has_the_filters_of_the_checkpoint(finished, tmp_path, written):
 
 
 def test_fig5_shows_all_aus_and_its_scores_are_the_networks(finished, tmp_path, written):
-    cnn_figures.fig5(finished, preset="yosinski1", iterations=30, out=tmp_path)
+    cnn_figures.save_fig5(finished, preset="yosinski1", iterations=30, out=tmp_path)
     assert written.is_whole("fig5")
     rows = written.rows("fig5")
     assert [int(row["made_for_au"]) for row in rows] == list(PAPER_AUS)

@@ -5,7 +5,7 @@ import pytest
 
 from au_jax.descriptors.shape import shape
 from au_jax.errors import CommandError
-from au_jax.explain import divergence
+from au_jax.explain import feature_space
 from au_jax.report import divergence_figure
 from au_jax.report.face_samples import sample_faces
 from au_jax.run_dir import TrainedFold
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.optax
 def made_up_dataset(title, seed, spreads):
     rng = np.random.default_rng(seed)
     matrices = {
-        name: divergence.js_matrix(divergence.distributions(np.abs(1 + spread * rng.normal(size=(12, 50)))))
+        name: feature_space.js_matrix(feature_space.distributions(np.abs(1 + spread * rng.normal(size=(12, 50)))))
         for name, spread in spreads.items()
     }
-    replicates = divergence.bootstrap(matrices, 50, seed=0)
+    replicates = feature_space.bootstrap_divergences(matrices, 50, seed=0)
     names = tuple(f"S{index}" for index in range(12))
     return divergence_figure.Divergences(
         title, "the other", matrices, dict.fromkeys(matrices, 50), replicates, 0.9, names
@@ -48,12 +48,12 @@ def test_divergences_of_two_datasets_and_their_tables(pixels_of):
 
 
 def test_fig4_sums_are_those_of_the_formula(finished, tmp_path, written):
-    divergence_figure.fig4(finished, people=3, frames=8, out=tmp_path)
+    divergence_figure.save_fig4(finished, people=3, frames=8, out=tmp_path)
     assert written.is_whole("fig4")
     run = TrainedFold(finished)
     sample = sample_faces(run.dataset, run.test_subjects, 3, 8)
-    rows = divergence.distributions(sample.subject_means(shape(sample.landmarks, 40)))
-    sums = [sum(divergence.js_divergence(p, q) for q in rows) for p in rows]
+    rows = feature_space.distributions(sample.subject_means(shape(sample.landmarks, 40)))
+    sums = [sum(feature_space.js_divergence(p, q) for q in rows) for p in rows]
     found = written.rows("fig4_subjects")
     assert [row["subject"] for row in found] == list(sample.subjects)
     np.testing.assert_allclose([float(row["Shape"]) for row in found], sums, rtol=1e-4)
@@ -65,9 +65,9 @@ def test_fig4_sums_are_those_of_the_formula(finished, tmp_path, written):
 
 
 def test_fig4_of_two_runs_shows_each_with_the_others_network(finished, tmp_path, written):
-    divergence_figure.fig4(finished, other=finished, people=4, frames=4, median_of="abs", out=tmp_path)
+    divergence_figure.save_fig4(finished, other=finished, people=4, frames=4, median_of="abs", out=tmp_path)
     assert len(written.rows("fig4")) == 8
     with pytest.raises(CommandError, match="--median_of=mean: choose one of values, abs"):
-        divergence_figure.fig4(finished, median_of="mean")
+        divergence_figure.save_fig4(finished, median_of="mean")
     with pytest.raises(CommandError, match="--people=2 are too few to compare; give --people=3"):
-        divergence_figure.fig4(finished, people=2, frames=4)
+        divergence_figure.save_fig4(finished, people=2, frames=4)

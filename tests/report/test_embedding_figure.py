@@ -30,7 +30,7 @@ def test_embeddings_of_any_number_of_descriptors(panels, pixels_of):
 
 
 def test_fig3_leaves_vgg_face_out_and_says_where_to_get_it(finished, tmp_path, written, capsys):
-    embedding_figure.fig3(finished, people=3, frames=30, out=tmp_path)
+    embedding_figure.save_fig3(finished, people=3, frames=30, out=tmp_path)
     assert "VGG-Face is left out: get vgg_face.mat" in capsys.readouterr().out
     assert written.is_whole("fig3")
     rows = written.rows("fig3")
@@ -54,7 +54,7 @@ def test_fig3_with_vgg_face_and_another_runs_network(finished, tmp_path, written
         }
         channels = 6
     monkeypatch.setattr(embedding_figure, "read_vgg_face", lambda path: Weights(params, np.full(3, 100, np.float32)))
-    embedding_figure.fig3(
+    embedding_figure.save_fig3(
         finished, other=finished, vgg_face=tmp_path / "vgg_face.mat", people=4, frames=8, out=tmp_path
     )
     rows = written.rows("fig3")
@@ -63,8 +63,8 @@ def test_fig3_with_vgg_face_and_another_runs_network(finished, tmp_path, written
 
 
 def test_another_au_is_coloured_and_one_that_the_run_has_not_is_refused(finished, tmp_path, written):
-    embedding_figure.fig3(finished, people=2, frames=12, au=4, out=tmp_path)
+    embedding_figure.save_fig3(finished, people=2, frames=12, au=4, out=tmp_path)
     assert {row["target"] for row in written.rows("fig3")} == {"AU 4", "subject"}
     assert set(written.rows("fig3_points")[0]) >= {"au4"}
     with pytest.raises(CommandError, match="--au=26: .* has the AUs 1, 2, 4"):
-        embedding_figure.fig3(finished, people=2, frames=12, au=26, out=tmp_path)
+        embedding_figure.save_fig3(finished, people=2, frames=12, au=26, out=tmp_path)

@@ -5,7 +5,7 @@ import pytest
 
 from au_jax import files
 from au_jax.errors import CommandError, DataError
-from au_jax.report.face_samples import describe, fc7, sample_faces
+from au_jax.report.face_samples import extract_descriptor, fc7, sample_faces
 from au_jax.run_dir import TrainedFold
 
 # TFDS's own arithmetic mixes dtypes.
@@ -54,4 +54,4 @@ def test_a_descriptor_without_its_weights_or_of_another_name_is_refused(finished
     sample = sample_faces(run.dataset, run.test_subjects, people=1, per_person=2)
     for name in ("VGG-Face", "SIFT"):
         with pytest.raises(ValueError, match="choose one of Shape, Gabor, HOG, VGG-Face, fc7"):
-            describe(name, sample, run)
+            extract_descriptor(name, sample, run)

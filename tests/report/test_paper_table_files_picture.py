@@ -24,7 +24,7 @@ def _points(axes, marker, face=None):
 
 def test_every_figure_is_drawn_at_its_height(runs):
     comparison = compare(TABLE_II, runs, "f1_frame")
-    with style.look():
+    with style.context():
         three, cross, ten = draw_comparison(comparison).figure.axes
     blue, hollow = style.system_series(["hybrid"])["hybrid"].colour, "white"
     assert _points(three, "o", blue) == [40.0 + au for au in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)] + [51.25]
@@ -41,7 +41,7 @@ def test_every_figure_is_drawn_at_its_height(runs):
 
 
 def test_a_metric_of_ours_has_the_panels_of_its_runs_and_no_hollow_points(runs):
-    with style.look():
+    with style.context():
         (panel,) = draw_comparison(compare(TABLE_II, runs, "f1_norm")).figure.axes
     assert panel.get_title("left") == "3 folds"
     assert all(line.get_markerfacecolor() != "white" for line in panel.lines)
@@ -50,7 +50,7 @@ def test_a_metric_of_ours_has_the_panels_of_its_runs_and_no_hollow_points(runs):
 def test_svg_holds_the_words_and_is_the_same_again(runs):
     pictures = []
     for _ in range(2):
-        with style.look():
+        with style.context():
             pictures.append(style.to_svg(draw_comparison(compare(TABLE_II, runs, "f1_frame"))))
     assert pictures[0] == pictures[1]
     words = " ".join(ElementTree.fromstring(pictures[0]).itertext())

@@ -7,7 +7,7 @@ import pytest
 from au_jax import files
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import TABLE_I, TABLE_II
-from au_jax.report.paper_tables import ROWS, Cell, compare, read_runs
+from au_jax.report.paper_tables import ROWS, ComparedCell, compare, read_runs
 
 
 def _columns(comparison):
@@ -31,9 +31,9 @@ def test_columns_are_the_papers_with_always_present_first(bp4d_3fold):
 def test_metrics_stand_beside_the_papers_with_the_difference(bp4d_3fold):
     comparison = compare(TABLE_II, bp4d_3fold, "f1_frame")
     # The paper prints 40.3 for ANet's AU 1, 48.6 for its average.
-    assert _cell(comparison, "3fold", "anet", 1) == Cell(31.0, 26.0, 36.0, 40.3, -9.3)
-    assert _cell(comparison, "3fold", "anet", "average") == Cell(41.25, 36.25, 46.25, 48.6, -7.35)
-    assert _cell(comparison, "3fold", "always_present", 24) == Cell(34.0, 29.0, 39.0)
+    assert _cell(comparison, "3fold", "anet", 1) == ComparedCell(31.0, 26.0, 36.0, 40.3, -9.3)
+    assert _cell(comparison, "3fold", "anet", "average") == ComparedCell(41.25, 36.25, 46.25, 48.6, -7.35)
+    assert _cell(comparison, "3fold", "always_present", 24) == ComparedCell(34.0, 29.0, 39.0)
 
 
 def test_a_column_without_a_run_has_the_papers_figure_only(bp4d_3fold):
@@ -41,7 +41,7 @@ def test_a_column_without_a_run_has_the_papers_figure_only(bp4d_3fold):
     for place in (("3fold", "cpm"), ("10fold", "hog_svm"), ("cross", "anet_transfer")):
         column = _columns(comparison)[place]
         assert column.has_paper and not column.has_ours
-    assert _cell(comparison, "3fold", "cpm", 24) == Cell(paper=37.8)
+    assert _cell(comparison, "3fold", "cpm", 24) == ComparedCell(paper=37.8)
 
 
 def test_doubts_are_at_their_cells_and_nowhere_else(bp4d_3fold):
@@ -62,7 +62,7 @@ def test_averages_are_compared_over_the_aus_that_both_have(tmp_path, paper_run_m
     runs = read_runs(TABLE_I, [paper_run_maker(tmp_path, "gft", "3fold", {"cpm": 30.0, "hybrid": 40.0})])
     comparison = compare(TABLE_I, runs, "f1_frame")
     # The paper's CPM has no AU 4: its 11 figures add up to 530.5, ours without AU 4 to 11 x 30 + 131 = 461.
-    assert _cell(comparison, "3fold", "cpm", 4) == Cell(34.0, 29.0, 39.0)
+    assert _cell(comparison, "3fold", "cpm", 4) == ComparedCell(34.0, 29.0, 39.0)
     average = _cell(comparison, "3fold", "cpm", "average")
     assert (average.ours, average.paper) == (41.25, 48.2)
     assert average.difference == pytest.approx((461 - 530.5) / 11, abs=5e-4)
@@ -79,7 +79,7 @@ def test_an_au_of_ours_that_never_occurs_is_left_out_of_the_average_too(tmp_path
     results["systems"]["anet"]["intervals"]["f1_frame"]["24"] = [None, None]
     files.write_json(folder / "results.json", results)
     comparison = compare(TABLE_II, read_runs(TABLE_II, [folder]), "f1_frame")
-    assert _cell(comparison, "3fold", "anet", 24) == Cell(paper=40.1)
+    assert _cell(comparison, "3fold", "anet", 24) == ComparedCell(paper=40.1)
     # Ours: 11 x 30 + 135 - 24 = 441; the paper's column without AU 24 adds up to 543.4.
     average = _cell(comparison, "3fold", "anet", "average")
     assert average.difference == pytest.approx((441 - 543.4) / 11, abs=5e-4)
@@ -92,7 +92,7 @@ def test_metrics_that_the_paper_does_not_print_are_ours_only(bp4d_3fold, metric,
     assert list(_columns(comparison)) == [
         ("3fold", system) for system in ("always_present", "hog_svm", "anet", "hybrid")
     ]
-    assert _cell(comparison, "3fold", "hybrid", 4) == Cell(44.0 + more, 39.0 + more, 49.0 + more)
+    assert _cell(comparison, "3fold", "hybrid", 4) == ComparedCell(44.0 + more, 39.0 + more, 49.0 + more)
     assert comparison.remarks == {}
     assert "prints no figure of it" in comparison.explanation
     assert ("as defined by jeni" in comparison.notes[0]) == (metric == "f1_norm")

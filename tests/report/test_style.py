@@ -17,7 +17,7 @@ def _drawn(title: str) -> bytes:
     axes = figure.subplots()
     axes.plot([1, 2, 3], color=style.BLUE, marker="s")
     axes.set_title(title)
-    with style.look():
+    with style.context():
         return style.to_svg(style.Drawing(figure, "A line.", "It rises."), as_text=True)
 
 
@@ -63,7 +63,7 @@ def test_systems_are_drawn_as_they_are_displayed_and_unknown_ones_are_told_apart
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 12, 25])
 def test_panels_are_as_many_as_aus_and_the_last_of_a_column_has_the_numbers(count):
-    with style.look():
+    with style.context():
         figure, panels = style.au_panels(tuple(range(count)), height=2.0, margin=1.0, sharex=True)
     assert len(panels) == len(figure.axes) == count
     numbered = [panel.xaxis.get_tick_params()["labelbottom"] for panel in panels]

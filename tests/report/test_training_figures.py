@@ -28,7 +28,7 @@ def test_stages_are_grouped_over_folds_and_single_numbers_are_no_curve(tmp_path)
 def test_kept_epoch_has_a_ring_on_validation_curves_only(tmp_path):
     files.write_json(tmp_path / "fold_00" / "anet" / "finished.json", {"best_epoch": 1})
     rows = [{"epoch": n, "train_loss": 1.0, "validation_loss": 2.0 + n, "validation_f1": 0.5} for n in range(3)]
-    with style.look():
+    with style.context():
         drawing = training_figures.draw_curves(tmp_path, "anet/cnn", {"fold_00": rows})
         loss, f1 = drawing.figure.axes
         assert [line.get_xydata().tolist() for line in loss.lines if len(line.get_xdata()) == 1] == [[[1, 3.0]]]
@@ -62,7 +62,7 @@ def test_weights_of_each_fold_are_divided_by_the_heaviest_and_averaged():
 
 
 def test_dots_stand_on_the_landmarks_in_use_as_large_as_they_weigh(workdir):
-    with style.look():
+    with style.context():
         drawing = training_figures.draw_patches(workdir, (0, 2), PAPER_AUS)
     places, weights, areas = dots(drawing, 0)
     np.testing.assert_allclose(places, TEMPLATE[[30, 3]])

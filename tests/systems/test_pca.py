@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from au_jax.systems.pca import fit_components, project
+from au_jax.models.hybrid import project
+from au_jax.systems.pca import fit_components
 
 
 @pytest.fixture

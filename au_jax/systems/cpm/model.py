@@ -9,36 +9,34 @@ Zeng, Chu, De la Torre, Cohn & Xiong, "Confidence preserving machine for facial 
 TIP 2016 (PMC5272912). Symbols: D training rows, E easy, H hard, w+ and w- the pair, w_t the person's own classifier.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32
 
-from au_jax.systems.cpm import laplacian
-from au_jax.systems.cpm.newton import approximate_inverse, minimise
-from au_jax.systems.cpm.sample_selection import class_radius, easy, relabel, virtual_labels
+from au_jax.systems.cpm.classifiers import (
+    CPMSettings,
+    Subject,
+    approximate_inverse,
+    confident_pair,
+    own_classifier,
+)
 
-
-@dataclass(frozen=True)
-class Settings:
-    """CPM's constants, as in `config.cpm`."""
-
-    gamma_s: float
-    gamma_d: float
-    gamma_t: float
-    gamma_i: float
-    gamma_tpn: float
-    relabelling: str
-    tau: float
-    window: int
-    iterations: int
-    tolerance: float
+RELABELLINGS: tuple[str, ...] = ("localized", "holistic")
+PURITY: float = 1.9
+"""Pairs within the rarer class to pairs with the other, at the radius that `class_radius` looks for."""
 
 
 class Examples(NamedTuple):
-    """An AU's training frames and what is computed of them once (`examples`): rows [n, D], labels [n], near [n, n], inverse."""
+    """An AU's training frames and what is computed of them once (`examples`): rows [n, D], labels [n], near [n, n], inverse.
+
+    Example:
+      >>> known = Examples(jnp.ones((2, 3)), jnp.array([1.0, -1.0]), near=jnp.eye(2), inverse=jnp.eye(3))
+      >>> known.labels.tolist()
+      [1.0, -1.0]
+    """
 
     rows: jax.Array
     labels: jax.Array
@@ -46,15 +44,13 @@ class Examples(NamedTuple):
     inverse: jax.Array
 
 
-class Subject(NamedTuple):
-    """A test subject's frames in order: rows [m, D] float32; video [m] int32, -1 where there is no face."""
-
-    rows: jax.Array
-    video: jax.Array
-
-
 class Adapted(NamedTuple):
-    """What is known of a test subject and AU: w_t [D], rounds, and whether frames of both classes were confident."""
+    """What is known of a test subject and AU: w_t [D], rounds, and whether frames of both classes were confident.
+
+    Example:
+      >>> Adapted(weights=jnp.zeros(3), rounds=jnp.int32(2), personal=jnp.array(True)).weights.shape
+      (3,)
+    """
 
     weights: jax.Array
     rounds: jax.Array
@@ -72,13 +68,19 @@ class _State(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="settings")
-def examples(rows: jax.Array, labels: jax.Array, settings: Settings) -> Examples:
+def examples(rows: Float32[Array, "n D"], labels: Float32[Array, " n"], settings: CPMSettings) -> Examples:
     """Gathers an AU's training frames.
 
     Args:
       rows: [n, D] float32, the last column being 1; the others are of unit length, which tau refers to.
       labels: [n] float32 in {-1, 0, +1}; 0 does not count.
       settings: constants; tau 0 stands for the radius of `class_radius`.
+
+    Example:
+      >>> from au_jax.config import CPMConfig
+      >>> rows, labels = jnp.array([[1.0, 1.0], [-1.0, 1.0]]), jnp.array([1.0, -1.0])
+      >>> examples(rows, labels, CPMSettings.from_config(CPMConfig())).near.shape
+      (2, 2)
     """
     lengths = jnp.sum(jnp.square(rows), 1)
     squared = lengths[:, None] + lengths[None] - 2.0 * rows @ rows.T
@@ -88,8 +90,17 @@ def examples(rows: jax.Array, labels: jax.Array, settings: Settings) -> Examples
 
 
 @partial(jax.jit, static_argnames="settings")
-def initial_pair(known: Examples, settings: Settings) -> jax.Array:
-    """The pair before anything is hard: one classifier twice, [2, D]."""
+def initial_pair(known: Examples, settings: CPMSettings) -> Float32[Array, "2 D"]:
+    """The pair before anything is hard: one classifier twice, [2, D].
+
+    Example:
+      >>> from au_jax.config import CPMConfig
+      >>> rows = jnp.array([[1.0, 1.0], [-1.0, 1.0]])
+      >>> settings = CPMSettings.from_config(CPMConfig())
+      >>> known = examples(rows, jnp.array([1.0, -1.0]), settings)
+      >>> initial_pair(known, settings)[:, 0] > 0
+      Array([ True,  True], dtype=bool)
+    """
     targets = jnp.stack([known.labels, known.labels], 1)
     nothing = jnp.zeros((2, known.rows.shape[1]), known.rows.dtype)
     tie = jnp.zeros((), known.rows.dtype)
@@ -97,7 +108,7 @@ def initial_pair(known: Examples, settings: Settings) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="settings")
-def adapt(known: Examples, pair: jax.Array, subjects: Subject, settings: Settings) -> Adapted:
+def adapt(known: Examples, pair: Float32[Array, "2 D"], subjects: Subject, settings: CPMSettings) -> Adapted:
     """Iterative CPM of one AU for many subjects at once.
 
     Args:
@@ -108,11 +119,21 @@ def adapt(known: Examples, pair: jax.Array, subjects: Subject, settings: Setting
 
     Returns:
       Of every subject, the leading axis being S.
+
+    Example:
+      >>> from au_jax.config import CPMConfig
+      >>> rows = jnp.array([[1.0, 1.0], [-1.0, 1.0]])
+      >>> settings = CPMSettings.from_config(CPMConfig())
+      >>> known = examples(rows, jnp.array([1.0, -1.0]), settings)
+      >>> people = Subject(rows=rows[None], video=jnp.zeros((1, 2), jnp.int32))
+      >>> pair = jnp.zeros((2, 2))  # else that of `initial_pair`
+      >>> jax.eval_shape(partial(adapt, settings=settings), known, pair, people).weights.shape
+      (1, 2)
     """
     return jax.vmap(lambda rows, video: _adapt(known, pair, Subject(rows, video), settings))(*subjects)
 
 
-def _adapt(known: Examples, pair: jax.Array, subject: Subject, settings: Settings) -> Adapted:
+def _adapt(known: Examples, pair: jax.Array, subject: Subject, settings: CPMSettings) -> Adapted:
     seen = subject.video >= 0
     inverse = approximate_inverse(jnp.where(seen[:, None], subject.rows, 0.0), settings.gamma_t)
 
@@ -148,64 +169,83 @@ def _adapt(known: Examples, pair: jax.Array, subject: Subject, settings: Setting
     return Adapted(last.own, last.rounds, last.personal)
 
 
-def confident_pair(
-    rows: list[jax.Array],
-    targets: list[jax.Array],
-    start: jax.Array,
-    own: jax.Array,
-    tie: jax.Array,
-    inverse: jax.Array,
-    settings: Settings,
-) -> tuple[jax.Array, jax.Array]:
-    """The pair that fits its targets, w+ near w-, and both near the person's own classifier.
+def easy(scores: Float32[Array, "n 2"], labels: Float32[Array, " n"]) -> Bool[Array, " n"]:
+    """Marks the rows on which both classifiers are right: scores [n, 2] of w+ and w-, labels [n] -> [n] bool.
 
-        min gamma_s (|w+|^2 + |w-|^2) + gamma_d |w+ - w-|^2 + squared hinges + tie (|w+ - w_t|^2 + |w- - w_t|^2)
+    Example:
+      >>> easy(jnp.array([[0.5, 0.1], [0.5, -0.1]]), jnp.array([1.0, 1.0])).tolist()
+      [True, False]
+    """
+    return (jnp.sign(scores) == labels[:, None]).all(1)
+
+
+def relabel(
+    labels: Float32[Array, " n"], easy_rows: Bool[Array, " n"], near: Float32[Array, "n n"], relabelling: str
+) -> Float32[Array, "n 2"]:
+    """The labels that each classifier of the pair learns from.
 
     Args:
-      rows: parts [n, D].
-      targets: of each part, [n, 2].
-      start: [2, D], w+ and w-.
-      own: w_t [D].
-      tie: gamma_tpn, or 0 without w_t.
-      inverse: see `newton.minimise`.
-      settings: constants.
+      labels: [n] float32 in {-1, 0, +1}.
+      easy_rows: [n] bool; they keep their labels.
+      near: [n, n] float32, 1 for pairs of rows within the radius tau.
+      relabelling: "holistic" gives every hard row to the positive class in w+'s problem and to the negative class in
+        w-'s; "localized" only those within tau of a hard row of that class.
 
     Returns:
-      [2, D] and the objective.
+      [n, 2] float32 in {-1, 0, +1}: targets of w+ and of w-.
+
+    Example:
+      >>> simple, apart = jnp.array([True, False]), jnp.eye(2)
+      >>> relabel(jnp.array([1.0, 1.0]), simple, apart, "holistic").tolist()  # the hard row: 1 for w+, -1 for w-
+      [[1.0, 1.0], [1.0, -1.0]]
     """
+    sides = jnp.array([1.0, -1.0], labels.dtype)
+    hard = ~easy_rows & (labels != 0)
+    of_side = hard[:, None] & (labels[:, None] == sides[None])
+    other = hard[:, None] & (labels[:, None] == -sides[None])
+    if relabelling == "localized":
+        other &= near @ of_side.astype(near.dtype) > 0
+    return jnp.where(other, sides[None], labels[:, None])
 
-    def quadratic(pair: jax.Array) -> jax.Array:
-        return (settings.gamma_s + tie) * pair + settings.gamma_d * (pair - pair[::-1])
 
-    pair, value = minimise(rows, targets, start, quadratic, tie * jnp.stack([own, own]), inverse)
-    return pair, value + 2.0 * tie * jnp.sum(jnp.square(own))
+def virtual_labels(scores: Float32[Array, "m 2"]) -> Float32[Array, " m"]:
+    """The sign on which the pair agrees, 0 where it does not: [m, 2] -> [m].
+
+    Example:
+      >>> virtual_labels(jnp.array([[0.5, 0.1], [0.5, -0.1]])).tolist()
+      [1.0, 0.0]
+    """
+    signs = jnp.sign(scores)
+    return jnp.where(signs[:, 0] == signs[:, 1], signs[:, 0], 0.0)
 
 
-def own_classifier(
-    subject: Subject, virtual: jax.Array, pair: jax.Array, start: jax.Array, inverse: jax.Array, settings: Settings
-) -> tuple[jax.Array, jax.Array]:
-    """QSS: the person's classifier, from virtual labels of confident frames and smoothness over all frames.
+def class_radius(squared: Float32[Array, "n n"], labels: Float32[Array, " n"]) -> Float32[Array, ""]:
+    """The squared distance within which the rarer class still keeps to itself.
 
-        min gamma_t |w|^2 + squared hinges of E_t + gamma_tpn (|w - w+|^2 + |w - w-|^2) + gamma_i (X w)' L (X w)
+    Around rows of the rarer class, pairs within the class are then 1.9 times as many as pairs with the other class
+    (bisection to 1e-3; closer rows are more alike).
 
     Args:
-      subject: rows X.
-      virtual: [m] float32 in {-1, 0, +1}.
-      pair: [2, D].
-      start: [D].
-      inverse: see `newton.minimise`.
-      settings: constants.
+      squared: [n, n] squared distances, of rows of unit length.
+      labels: [n] in {-1, 0, +1}.
 
     Returns:
-      w [D] and the objective.
+      [] float32, at most 4.
+
+    Example:
+      >>> squared = jnp.array([[0.0, 1.0, 3.0], [1.0, 0.0, 3.0], [3.0, 3.0, 0.0]])
+      >>> f"{class_radius(squared, jnp.array([1.0, 1.0, -1.0])):.2f}"
+      '3.00'
     """
-    weights = laplacian.edges(subject.rows, subject.video, virtual > 0, settings.window)
-    # (X w)' L (X w) = |W X w|^2.
-    rough = laplacian.differences(weights, subject.rows)
+    rare = jnp.where((labels > 0).sum() <= (labels < 0).sum(), 1.0, -1.0)
+    own, other = (labels == rare).astype(squared.dtype), (labels == -rare).astype(squared.dtype)
 
-    def quadratic(own: jax.Array) -> jax.Array:
-        return (settings.gamma_t + 2.0 * settings.gamma_tpn) * own + settings.gamma_i * (own @ rough.T) @ rough
+    def halve(_: jax.Array, bounds: jax.Array) -> jax.Array:
+        middle = bounds.mean()
+        close = (squared <= middle).astype(squared.dtype)
+        # No row is its own neighbour.
+        alike = own @ close @ own - own.sum()
+        apart = own @ close @ other
+        return jnp.where(alike >= PURITY * apart, jnp.stack([middle, bounds[1]]), jnp.stack([bounds[0], middle]))
 
-    linear = settings.gamma_tpn * pair.sum(0, keepdims=True)
-    own, value = minimise([subject.rows], [virtual[:, None]], start[None], quadratic, linear, inverse)
-    return own[0], value + settings.gamma_tpn * jnp.sum(jnp.square(pair))
+    return jax.lax.fori_loop(0, 12, halve, jnp.array([0.0, 4.0], squared.dtype)).mean()

@@ -4,6 +4,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32
 
 from au_jax import files
 from au_jax.config import Config
@@ -20,7 +21,13 @@ PATCHES: int = len(TEMPLATE)
 
 
 class Jpml(System):
-    """Joint patch and multi-label learning (`patch_learning`) with its three weights chosen on validation subjects."""
+    """Joint patch and multi-label learning (`patch_learning`) with its three weights chosen on validation subjects.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> Jpml.label, round(Jpml.disk_bytes(Config(), frames=100_000, folds=3, aus=12) / 1e6)  # MB at most
+      ('JPML', 1)
+    """
 
     name = "jpml"
     label, colour, marker, line = BUILT_IN[name].look
@@ -47,7 +54,7 @@ class Jpml(System):
                 files.write_npz(path, self._fit(train, validation))
         self._model = files.read_npz(path)
 
-    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+    def score(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]]:
         """The logits X W."""
         return faces.by_video(
             descriptors(faces, 1, lambda rows: rows @ self._model["weights"]) + self._model["constant"]
@@ -65,7 +72,7 @@ class Jpml(System):
         together, compete = patch_learning.relations(labels, config.together, config.compete)
         grid = list(itertools.product(config.alphas, config.betas_together, config.betas_compete))
         penalties = jnp.asarray(grid, jnp.float32).T
-        problem = patch_learning.Problem(
+        problem = patch_learning.PatchProblem(
             jnp.asarray(rows), jnp.asarray(labels.astype(np.float32)), jnp.asarray(together), jnp.asarray(compete),
             *penalties,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Int
 
 EPSILON: float = 1e-4
 """Of |F| as sqrt(F^2 + epsilon): scores below 0.01 count as none."""
@@ -24,7 +25,7 @@ ROUND_OFF: float = 2e-6
 """Share of the objective that float32 cannot tell; backtracking does not act on less."""
 
 
-class Problem(NamedTuple):
+class PatchProblem(NamedTuple):
     """What is minimised.
 
     Attributes:
@@ -33,6 +34,13 @@ class Problem(NamedTuple):
       together: [L, L] float32, symmetric, phi of pairs that go together, else 0.
       compete: [L, L] float32, symmetric, 1 for competing pairs.
       alpha, beta_together, beta_compete: [] float32, the weights of the three penalties.
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> problem.rows.shape
+      (2, 2)
     """
 
     rows: jax.Array
@@ -44,8 +52,16 @@ class Problem(NamedTuple):
     beta_compete: jax.Array
 
 
-class State(NamedTuple):
-    """Where FISTA is: weights [D, L] and scores [n, L] of this step and the last, and what they are worth."""
+class FistaState(NamedTuple):
+    """Where FISTA is: weights [D, L] and scores [n, L] of this step and the last, and what they are worth.
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> int(first_state(problem).count), bool(first_state(problem).done)
+      (0, False)
+    """
 
     weights: jax.Array
     scores: jax.Array
@@ -58,7 +74,9 @@ class State(NamedTuple):
     done: jax.Array
 
 
-def relations(labels: np.ndarray, together: float, compete: float) -> tuple[np.ndarray, np.ndarray]:
+def relations(
+    labels: Int[np.ndarray, "N L"], together: float, compete: float
+) -> tuple[Float32[np.ndarray, "L L"], Float32[np.ndarray, "L L"]]:
     """Which AUs go together and which compete, from training labels.
 
     Args:
@@ -67,7 +85,13 @@ def relations(labels: np.ndarray, together: float, compete: float) -> tuple[np.n
       compete: phi coefficient down to which a pair competes.
 
     Returns:
-      `Problem.together` and `Problem.compete`. A pair whose phi is undefined has no relation.
+      `PatchProblem.together` and `PatchProblem.compete`. A pair whose phi is undefined has no relation.
+
+    Example:
+      >>> labels = np.array([[1, 1, -1], [-1, -1, 1]])  # the first two AUs come together, the third without them
+      >>> together, compete = relations(labels, together=0.3, compete=-0.3)
+      >>> together[0].tolist(), compete[0].tolist()
+      ([0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
     """
     truth, known = labels.astype(np.float64), (labels != 0).astype(np.float64)
     number = np.maximum(known.T @ known, 1.0)
@@ -80,8 +104,16 @@ def relations(labels: np.ndarray, together: float, compete: float) -> tuple[np.n
     return np.where(phi >= together, phi, 0.0).astype(np.float32), (phi <= compete).astype(np.float32)
 
 
-def smooth_part(scores: jax.Array, problem: Problem) -> jax.Array:
-    """The objective without the group lasso, of scores F [n, L]."""
+def smooth_part(scores: Float32[Array, "n L"], problem: PatchProblem) -> Float32[Array, ""]:
+    """The objective without the group lasso, of scores F [n, L].
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> f"{smooth_part(jnp.zeros((2, 1)), problem):.4f}"  # log 2, and nothing of AUs that have no relation
+      '0.6931'
+    """
     counted = jnp.abs(problem.labels)
     losses = counted * jax.nn.softplus(-problem.labels * scores)
     logistic = (losses.sum(0) / jnp.maximum(counted.sum(0), 1.0)).sum()
@@ -94,40 +126,74 @@ def smooth_part(scores: jax.Array, problem: Problem) -> jax.Array:
     return logistic + problem.beta_together * together + problem.beta_compete * compete
 
 
-def patch_norms(weights: jax.Array, patches: int) -> jax.Array:
-    """|W_l^p|: weights [D, L] -> [patches, L]."""
+def patch_norms(weights: Float32[Array, "D L"], patches: int) -> Float32[Array, "P L"]:
+    """|W_l^p|: weights [D, L] -> [patches, L].
+
+    Example:
+      >>> patch_norms(jnp.array([[3.0], [4.0], [0.0], [1.0]]), patches=2).tolist()
+      [[5.0], [1.0]]
+    """
     squares = jnp.square(weights).reshape(patches, -1, weights.shape[1]).sum(1)
     # The square root has no gradient at 0, and none is asked for there.
     return jnp.sqrt(squares)
 
 
-def shrink(weights: jax.Array, amount: jax.Array, patches: int) -> jax.Array:
-    """The group lasso's proximal step: every patch's weights lose `amount` of their length, down to 0."""
+def shrink(weights: Float32[Array, "D L"], amount: Float32[Array, ""], patches: int) -> Float32[Array, "D L"]:
+    """The group lasso's proximal step: every patch's weights lose `amount` of their length, down to 0.
+
+    Example:
+      >>> shrink(jnp.array([[3.0], [4.0], [0.0], [1.0]]), jnp.float32(2.5), patches=2).tolist()
+      [[1.5], [2.0], [0.0], [0.0]]
+    """
     norms = patch_norms(weights, patches)
     factors = jnp.maximum(1.0 - amount / jnp.maximum(norms, 1e-30), 0.0)
     return weights * jnp.repeat(factors, weights.shape[0] // patches, 0)
 
 
-def objective(weights: jax.Array, problem: Problem, patches: int) -> jax.Array:
-    """What is minimised, of weights [D, L]."""
+def objective(weights: Float32[Array, "D L"], problem: PatchProblem, patches: int) -> Float32[Array, ""]:
+    """What is minimised, of weights [D, L].
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> f"{objective(jnp.zeros((2, 1)), problem, patches=2):.4f}"
+      '0.6931'
+    """
     return smooth_part(problem.rows @ weights, problem) + problem.alpha * patch_norms(weights, patches).sum()
 
 
-def start(problem: Problem) -> State:
-    """FISTA's state before the first step, at W = 0."""
+def first_state(problem: PatchProblem) -> FistaState:
+    """FISTA's state before the first step, at W = 0.
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> first_state(problem).weights.tolist()
+      [[0.0], [0.0]]
+    """
     weights = jnp.zeros((problem.rows.shape[1], problem.labels.shape[1]), jnp.float32)
     scores = jnp.zeros(problem.labels.shape, jnp.float32)
     one = jnp.ones((), jnp.float32)
-    return State(
+    return FistaState(
         weights, scores, weights, scores, smooth_part(scores, problem), one, one, jnp.int32(0), jnp.array(False)
     )
 
 
-def step(state: State, problem: Problem, patches: int, tolerance: float) -> State:
+def step(state: FistaState, problem: PatchProblem, patches: int, tolerance: float) -> FistaState:
     """One step of FISTA; the objective never rises.
 
     A step that would raise it is not taken: the next one starts from the same place without momentum. The state is done
     when the weights change by less than `tolerance` of their length, or a step without momentum gains nothing.
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> begun = first_state(problem)
+      >>> bool(step(begun, problem, patches=2, tolerance=1e-6).objective < begun.objective)
+      True
     """
     momentum = 0.5 * (1.0 + jnp.sqrt(1.0 + 4.0 * jnp.square(state.momentum)))
     ahead = (state.momentum - 1.0) / momentum
@@ -155,7 +221,9 @@ def step(state: State, problem: Problem, patches: int, tolerance: float) -> Stat
     better = reached <= state.objective
     length = jnp.sqrt(jnp.sum(jnp.square(weights)))
     small = jnp.sqrt(jnp.sum(jnp.square(weights - state.weights))) <= tolerance * length
-    taken = State(weights, scores, state.weights, state.scores, reached, momentum, curvature, state.count + 1, small)
+    taken = FistaState(
+        weights, scores, state.weights, state.scores, reached, momentum, curvature, state.count + 1, small
+    )
     refused = state._replace(
         last_weights=state.weights,
         last_scores=state.scores,
@@ -168,7 +236,7 @@ def step(state: State, problem: Problem, patches: int, tolerance: float) -> Stat
 
 
 @partial(jax.jit, static_argnames=("patches", "steps", "tolerance"))
-def solve(problem: Problem, patches: int, steps: int, tolerance: float) -> State:
+def solve(problem: PatchProblem, patches: int, steps: int, tolerance: float) -> FistaState:
     """Takes steps from W = 0 until the state is done, `steps` at most.
 
     Args:
@@ -179,14 +247,22 @@ def solve(problem: Problem, patches: int, steps: int, tolerance: float) -> State
 
     Returns:
       The last state; of a grid, with a leading axis G.
+
+    Example:
+      >>> rows, labels = jnp.array([[1.0, 0.0], [-1.0, 0.0]]), jnp.array([[1.0], [-1.0]])
+      >>> none, weight = jnp.zeros((1, 1)), jnp.float32(0.01)
+      >>> problem = PatchProblem(rows, labels, none, none, weight, weight, weight)
+      >>> solved = solve(problem, patches=2, steps=500, tolerance=1e-6)
+      >>> bool(solved.weights[0, 0] > 0), float(solved.weights[1, 0])  # the second patch tells nothing
+      (True, 0.0)
     """
 
-    def one(alpha: jax.Array, beta_together: jax.Array, beta_compete: jax.Array) -> State:
+    def one(alpha: jax.Array, beta_together: jax.Array, beta_compete: jax.Array) -> FistaState:
         own = problem._replace(alpha=alpha, beta_together=beta_together, beta_compete=beta_compete)
         return jax.lax.while_loop(
             lambda state: ~state.done & (state.count < steps),
             lambda state: step(state, own, patches, tolerance),
-            start(own),
+            first_state(own),
         )
 
     penalties = (problem.alpha, problem.beta_together, problem.beta_compete)

@@ -1,13 +1,14 @@
-"""CPM's two problems against SciPy's L-BFGS, and its rounds against a plain version that is written from the paper."""
+"""CPM's two problems against SciPy's L-BFGS, and its rounds against a plain version that is written from the paper; easy
+and hard samples by hand."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from au_jax.systems.cpm import model
+from au_jax.systems.cpm import classifiers, model
 
-SETTINGS = model.Settings(
+SETTINGS = classifiers.CPMSettings(
     gamma_s=0.08, gamma_d=0.5, gamma_t=0.1, gamma_i=0.3, gamma_tpn=0.2, relabelling="localized", tau=0.9, window=2,
     iterations=20, tolerance=1e-5,
 )  # fmt: skip
@@ -79,7 +80,7 @@ def test_confident_pair_is_the_minimum_that_a_generic_solver_finds():
     targets = [np.sign(generator.normal(size=(60, 2))), np.sign(generator.normal(size=(20, 2)))]
     own = generator.normal(size=5)
     best, lowest = generic(lambda flat: pair_value(flat.reshape(2, 5), rows, targets, own, 0.7), 10)
-    pair, value = model.confident_pair(
+    pair, value = classifiers.confident_pair(
         single(*rows), single(*targets), jnp.zeros((2, 5)), *single(own, 0.7, np.eye(5)), SETTINGS
     )
     np.testing.assert_allclose(pair, best.reshape(2, 5), atol=2e-3)
@@ -94,8 +95,8 @@ def test_own_classifier_is_the_minimum_that_a_generic_solver_finds():
     virtual = np.where(generator.random(30) < 0.6, np.sign(generator.normal(size=30)), 0.0) * (video >= 0)
     assert 0 < (too_different(rows, virtual) & (laplacian(video, np.zeros((30, 30))) < 0)).sum()
     best, lowest = generic(lambda own: own_value(own, rows, video, virtual, pair), 5)
-    own, value = model.own_classifier(
-        model.Subject(*single(rows), jnp.asarray(video)), *single(virtual, pair, np.zeros(5), np.eye(5)), SETTINGS
+    own, value = classifiers.own_classifier(
+        classifiers.Subject(*single(rows), jnp.asarray(video)), *single(virtual, pair, np.zeros(5), np.eye(5)), SETTINGS
     )
     np.testing.assert_allclose(own, best, atol=2e-3)
     assert float(value) == pytest.approx(lowest, rel=1e-5)
@@ -147,7 +148,7 @@ def test_rounds_for_several_subjects_at_once_are_those_of_the_plain_algorithm_fo
     adapted = model.adapt(
         known,
         model.initial_pair(known, SETTINGS),
-        model.Subject(*single(subjects), jnp.asarray(video)),
+        classifiers.Subject(*single(subjects), jnp.asarray(video)),
         SETTINGS,
     )
     expected = [plain_rounds(rows, labels, subject, own) for subject, own in zip(subjects, video, strict=True)]
@@ -171,10 +172,55 @@ def test_adaptation_learns_what_tells_in_this_person_alone():
 
     labels, rows = people(300, own=0.0)
     truth, person = people(80, own=2.0)
-    settings = model.Settings(**{**SETTINGS.__dict__, "gamma_tpn": 1e-4, "gamma_d": 0.08})
+    settings = classifiers.CPMSettings(**{**SETTINGS.__dict__, "gamma_tpn": 1e-4, "gamma_d": 0.08})
     known = model.examples(*single(rows, labels), settings)
     start = model.initial_pair(known, settings)
-    subject = model.Subject(*single(person[None]), jnp.zeros((1, 80), jnp.int32))
+    subject = classifiers.Subject(*single(person[None]), jnp.zeros((1, 80), jnp.int32))
     own = np.asarray(model.adapt(known, start, subject, settings).weights[0])
     assert 0.7 < np.mean(np.sign(person @ np.asarray(start[0])) == truth) < 0.95
     assert np.mean(np.sign(person @ own) == truth) > 0.98
+
+
+def floats(*values):
+    return jnp.asarray(values, jnp.float32)
+
+
+def test_easy_is_what_both_classifiers_get_right():
+    scores = floats([2.0, 1.0], [2.0, -1.0], [-1.0, -3.0], [1.0, 1.0], [0.0, 1.0])
+    easy = model.easy(scores, floats(1, 1, -1, -1, 1))
+    assert easy.tolist() == [True, False, True, False, False]
+
+
+def test_holistic_relabelling_gives_all_hard_rows_to_each_side_in_turn():
+    labels, easy = floats(1, -1, 1, -1, 0), jnp.array([True, True, False, False, False])
+    targets = model.relabel(labels, easy, jnp.zeros((5, 5)), "holistic")
+    # Rows: easy +, easy -, hard +, hard -, no label; columns: w+, w-.
+    assert targets.tolist() == [[1, 1], [-1, -1], [1, -1], [1, -1], [0, 0]]
+
+
+def test_localized_relabelling_keeps_labels_of_hard_rows_far_from_hard_rows_of_the_other_class():
+    labels = floats(1, -1, -1, 1, -1)
+    easy = jnp.array([False, False, False, True, False])
+    near = np.eye(5, dtype=np.float32)
+    # Hard - 1 lies beside hard + 0; hard - 2 beside easy + 3 alone, which counts for nothing; hard - 4 beside no other.
+    near[0, 1] = near[1, 0] = near[2, 3] = near[3, 2] = 1.0
+    targets = model.relabel(labels, easy, jnp.asarray(near), "localized")
+    assert targets.tolist() == [[1, -1], [1, -1], [-1, -1], [1, 1], [-1, -1]]
+
+
+def test_virtual_labels_are_the_signs_on_which_the_pair_agrees():
+    scores = floats([0.5, 2.0], [-0.5, -2.0], [0.5, -2.0], [-0.5, 2.0], [0.0, 1.0])
+    assert model.virtual_labels(scores).tolist() == [1, -1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("swap", [1, -1])
+def test_radius_is_where_the_rarer_class_stops_keeping_to_itself(swap):
+    # Three rare rows at mutual squared distance 0.1, four others at 0.7 and 0.9 from each of them, one row unlabelled.
+    squared = np.full((8, 8), 0.0)
+    squared[:3, :3] = 0.1 * (1 - np.eye(3))
+    squared[:3, 3:5] = squared[3:5, :3] = 0.7
+    squared[:3, 5:] = squared[5:, :3] = 0.9
+    labels = swap * np.array([1, 1, 1, -1, -1, -1, -1, 0])
+    # Up to 0.7 there are 6 pairs within the class and none across, then 6 and 6.
+    got = model.class_radius(jnp.asarray(squared, jnp.float32), floats(*labels))
+    assert float(got) == pytest.approx(0.7, abs=2e-3)

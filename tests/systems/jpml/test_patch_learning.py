@@ -8,7 +8,7 @@ from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import LogisticRegression
 
 from au_jax.systems.jpml import patch_learning
-from au_jax.systems.jpml.patch_learning import EPSILON, Problem
+from au_jax.systems.jpml.patch_learning import EPSILON, PatchProblem
 
 PATCHES, AUS = 4, 3
 TOGETHER = np.array([[0.0, 0.6, 0.0], [0.6, 0.0, 0.3], [0.0, 0.3, 0.0]])
@@ -28,7 +28,7 @@ def frames(seed=0, size=3, scale=1.0):
 
 def problem(rows, labels, alpha=0.02, beta_together=0.05, beta_compete=0.03):
     parts = (rows, labels, TOGETHER, COMPETE, alpha, beta_together, beta_compete)
-    return Problem(*(jnp.asarray(part, jnp.float32) for part in parts))
+    return PatchProblem(*(jnp.asarray(part, jnp.float32) for part in parts))
 
 
 def smooth(weights, rows, labels, beta_together=0.05, beta_compete=0.03):
@@ -67,7 +67,7 @@ def test_objective_is_what_is_written():
 def test_no_step_raises_the_objective(scale):
     rows, labels = frames(scale=scale)
     given = problem(rows, labels)
-    step, state = jax.jit(patch_learning.step, static_argnums=(2, 3)), patch_learning.start(given)
+    step, state = jax.jit(patch_learning.step, static_argnums=(2, 3)), patch_learning.first_state(given)
     values, momenta = [float(state.objective)], []
     for _ in range(150):
         state = step(state, given, PATCHES, 0.0)
