@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from au_jax import console
 from au_jax.data.annotations.codes import Codes, spans
-from au_jax.data.annotations.table import INTENSITY, OCCURRENCE, Coding
+from au_jax.data.annotations.columns import INTENSITY, OCCURRENCE, Coding
 from au_jax.data.readers.layout import OnDisk, Tree, natural
 from au_jax.data.recordings import Problem, RecordingId
 from au_jax.errors import DataError, UserError
@@ -32,6 +32,8 @@ BP4D_COUNTS: dict[str, int] = {"subjects": 41, "sequences": 328, "coded frames":
 UNUSABLE = "recording that cannot be used"
 """Kind of the problems of `Survey.unusable`; their text names the file at fault."""
 
+_MOST_LOST = 0.5  # share of coded frames without a picture from which a recording cannot be used
+_FEW_LOST = 5  # coded frames without a picture that a short recording may have whatever their share
 _MOST_NAMED = 20  # unreadable pictures of a recording that are named; the others are counted
 _SHOWN = 3  # problems of a kind that are printed
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -87,15 +89,13 @@ def take_survey(
     aus: set[int] = set()
     unused: dict[str, None] = {}
     graded = False
+    undecided = coding.unmarked == "auto"
+    first_look = dataclasses.replace(coding, unmarked=OCCURRENCE if undecided else coding.unmarked, undecided=undecided)
     for on_disk in console.bar(ordered, desc=f"look at {source}", unit="video", leave=False):
         try:
             opened, numbers = _open(on_disk, tree)
-            codes = read_codes(opened, dataclasses.replace(coding, unmarked=OCCURRENCE))
-            if numbers and numbers.isdisjoint(codes.frames.tolist()):
-                raise DataError(
-                    f"{opened.pictures} has none of the frames {spans(codes.frames)} that {opened.codes_path} codes; "
-                    "mend their numbers"
-                )
+            codes = read_codes(opened, first_look)
+            _check_met(opened, numbers, codes.frames)
         except UserError as error:
             unusable.append(Problem(UNUSABLE, str(on_disk.place), str(error)))
             continue
@@ -131,13 +131,44 @@ def _open(on_disk: OnDisk, tree: Tree) -> tuple[OnDisk, Set[int]]:
     if on_disk.pictures is None or on_disk.codes_path is None:
         raise DataError(f"{on_disk.place} stands alone: there is no {on_disk.lacks}; add it, or remove this")
     if on_disk.pictures.is_file():
-        return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames), frozenset()
+        return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames, first=1), frozenset()
     if tree.links_out(on_disk.pictures):
         raise DataError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
     files = frame_files(on_disk.pictures)
     if not files:
         raise DataError(f"{on_disk.pictures} holds no frames: no .jpg or .png whose name ends in a number; add them")
-    return on_disk, files.keys()
+    return dataclasses.replace(on_disk, first=next(iter(files))), files.keys()
+
+
+def _check_met(on_disk: OnDisk, numbers: Set[int], coded: np.ndarray) -> None:
+    """Refuses codes of which most meet no frame: these count something else than the recording's frames.
+
+    Raises:
+      DataError: tells which numbers are on either side.
+    """
+    from au_jax.faces.packet_times import packet_times
+
+    if numbers:
+        met = np.isin(coded, np.fromiter(numbers, np.int64, len(numbers)))
+        there = f"frames {min(numbers)} to {max(numbers)}"
+    else:
+        assert on_disk.pictures is not None  # it has been opened
+        length = on_disk.length or 0
+        if not length or (coded > length).mean() >= _MOST_LOST:
+            length = len(packet_times(on_disk.pictures)[0])  # the header may err
+        met = (coded >= 1) & (coded <= length)
+        there = f"frames 1 to {length}"
+    if not met.any():
+        raise DataError(
+            f"{on_disk.pictures} has none of the frames {spans(coded)} that {on_disk.codes_path} codes ({there} are there); "
+            "mend their numbers"
+        )
+    if met.mean() <= 1 - _MOST_LOST and (~met).sum() > _FEW_LOST:
+        raise DataError(
+            f"{on_disk.codes_path} codes {len(coded)} frames ({spans(coded, 2)}), of which {int((~met).sum())} are not in "
+            f"{on_disk.pictures} ({there} are there); if its numbers are times, name their column as in "
+            '--config.data.columns="time=..."'
+        )
 
 
 def _column_problems(root: Path, wanted: tuple[int, ...], aus: set[int], unused: Iterable[str]) -> list[Problem]:
@@ -332,15 +363,15 @@ def check(reader: "RawReader") -> Check:
 
     Example:
       >>> import tempfile
-      >>> from types import SimpleNamespace
       >>> from PIL import Image
+      >>> from au_jax.config import get_config
       >>> from au_jax.data.readers.folder import FolderReader
       >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
       >>> clip.mkdir(parents=True)
       >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
       >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
-      >>> data = SimpleNamespace(raw=str(clip.parents[1]), name="", level="", codes="auto", columns="", fps=25.0)
-      >>> data.aus, data.image_size = (5,), 200
+      >>> data = get_config().data
+      >>> data.raw, data.aus = str(clip.parents[1]), (5,)
       >>> check(FolderReader(data)).counts
       {'subjects': 1, 'sequences': 1, 'coded frames': 1}
     """

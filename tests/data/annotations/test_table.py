@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from au_jax.data.annotations.table import Coding, read_intensities, read_table
+from au_jax.data.annotations.columns import Coding
+from au_jax.data.annotations.table import read_intensities, read_table
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
@@ -163,7 +164,7 @@ def test_unusable_tables_are_refused_in_one_line_with_the_path(table, lines, mes
 def test_a_table_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "codes.csv"
     path.write_bytes(b"\xff\xfe\x00\x01frame")
-    with pytest.raises(UserError, match=r"codes.csv cannot be read as a table \(not UTF-8 text\)"):
+    with pytest.raises(UserError, match=r"codes.csv cannot be read as a table \(not text in UTF-8, UTF-16 or "):
         read_table(path, Coding())
 
 
