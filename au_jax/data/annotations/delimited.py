@@ -107,7 +107,8 @@ def _rows(path: Path, lines: Iterator[tuple[int, str]], delimiter: str) -> Itera
 
     def texts() -> Iterator[str]:
         nonlocal at
-        for at, text in lines:
+        for number, text in lines:
+            at = number
             yield text
 
     try:

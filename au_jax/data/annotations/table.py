@@ -200,7 +200,7 @@ def frame_codes(table: FrameTable, coding: Coding, own_first: int, clock: FrameC
         first = coding.first if coding.first is not None else table.first
         if first is None and len(numbers) and numbers[0] == 0 and own_first == 1:
             first = 0
-            text = "counts from 0: its frame 0 is taken as the first one; --config.data.first_frame=1 takes the numbers as they stand"
+            text = "counts from 0: frame 0 is taken as the first; --config.data.first_frame=1 takes the numbers as they stand"
             problems.append(Problem("counts from 0", table.path, text))
         frames = (numbers - (own_first if first is None else first) + own_first).astype(np.int32)
         labels, grades = table.labels, table.intensities
@@ -466,6 +466,8 @@ class _Cells:
             return MISSING, -1
         if value == -1 and self.minus is not None:
             return self.minus, 0 if self.minus == ABSENT else -1
+        if value == 0 and self.minus == ABSENT:
+            return MISSING, -1
         if self.holds == INTENSITY:
             return _graded(value, self.level) if 0 <= value <= 5 else None
         if self.holds == FRACTION:

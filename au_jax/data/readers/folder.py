@@ -1,4 +1,4 @@
-"""Anybody's own recordings: `<subject>/<video>.mp4` or `<subject>/<video>/<frame>.jpg`, with a label file `<subject>/<video>.csv`.
+"""Anybody's own recordings: `<subject>/<video>.mp4` or `<subject>/<video>/<frame>.jpg`, and a label file of the same name.
 
 The label file may be of any kind that `annotations.label_file` knows (.csv, .tsv, .txt, .eaf, .TextGrid, .boris, .opf); one a
 recording. A BORIS project beside the videos holds the codes of all that have no file of their own.
