@@ -185,7 +185,7 @@ class RawReader(abc.ABC):
             return read_intensities(on_disk.intensities, coding)
         if not self.any_format:
             return read_table(on_disk.table, coding)
-        first = on_disk.first or 1
+        first = 1 if on_disk.first is None else on_disk.first
         media = on_disk.pictures.name if on_disk.pictures is not None else ""
         person = on_disk.recording.subject
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from au_jax import console
-from au_jax.data.annotations.codes import Codes, spans
+from au_jax.data.annotations.codes import Codes, Facts, spans
 from au_jax.data.annotations.columns import INTENSITY, OCCURRENCE, Coding
 from au_jax.data.readers.layout import OnDisk, Tree, natural
 from au_jax.data.recordings import Problem, RecordingId
@@ -35,6 +35,17 @@ UNUSABLE = "recording that cannot be used"
 _MOST_LOST = 0.5  # share of coded frames without a picture from which a recording cannot be used
 _FEW_LOST = 5  # coded frames without a picture that a short recording may have whatever their share
 _MOST_NAMED = 20  # unreadable pictures of a recording that are named; the others are counted
+_MOST_FILES = 40  # label files that are printed
+_KNOWN = (
+    "AU without events",
+    "counts from 0",
+    "row without a face",
+    "doubled row",
+    "time slot without a time",
+    "number of tiers",
+)
+"""Kinds of problems of label files whose content was understood all the same."""
+
 _SHOWN = 3  # problems of a kind that are printed
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAIL = 64  # bytes at the end of a picture file
@@ -250,6 +261,24 @@ def _unreadable(paths: Iterable[Path]) -> list[Problem]:
 
 
 @dataclasses.dataclass(frozen=True)
+class FileFacts:
+    """What the check tells of the label file of one recording.
+
+    Attributes:
+      recording: subject/video; path: of the file.
+      facts: kind, clock, offset, coded span and events.
+      aus: those that it has codes for.
+      not_understood: rows, tiers or codes that were left out or taken as missing.
+    """
+
+    recording: str
+    path: str
+    facts: Facts
+    aus: tuple[int, ...]
+    not_understood: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """What a copy holds.
 
@@ -264,6 +293,7 @@ class Check:
       known_rates: [A] base rates of a whole copy, NaN of an AU where it is not known; None where none is.
       unusable: recordings that cannot be used.
       problems: what else was found, without decoding whole videos.
+      label_files: of sources whose label files may be of several kinds.
     """
 
     title: str
@@ -276,6 +306,7 @@ class Check:
     known_rates: Float[np.ndarray, " A"] | None
     unusable: tuple[Problem, ...]
     problems: tuple[Problem, ...]
+    label_files: tuple[FileFacts, ...] = ()
 
     @property
     def base_rates(self) -> Float[np.ndarray, " A"]:
@@ -310,6 +341,10 @@ class Check:
         counts = [["", "found", *(["known"] if known else [])]]
         counts += [[name, f"{n:,}", *([f"{known[name]:,}"] if known else [])] for name, n in self.counts.items()]
         parts = [self.title, self.reading, "", _aligned(counts), "", _aligned(self._au_rows())]
+        if self.label_files:
+            parts += ["", _aligned(self._file_rows())]
+            if (more := len(self.label_files) - _MOST_FILES) > 0:
+                parts.append(f"and {more} more label files")
         for problems in (self.unusable, self.problems):
             kinds = dict.fromkeys(problem.kind for problem in problems)
             for kind in kinds:
@@ -337,9 +372,19 @@ class Check:
                 }
                 for index, au in enumerate(self.aus)
             },
+            "label_files": [dataclasses.asdict(file) for file in self.label_files],
             "unusable": [dataclasses.asdict(problem) for problem in self.unusable],
             "problems": [dataclasses.asdict(problem) for problem in self.problems],
         }
+
+    def _file_rows(self) -> list[list[str]]:
+        rows = [["label file", "kind", "clock", "offset s", "coded frames", "AUs", "events", "not understood"]]
+        for file in self.label_files[:_MOST_FILES]:
+            facts = file.facts
+            span = f"{facts.begin} to {facts.end}"
+            row = [f"{file.recording}: {Path(file.path).name}", facts.kind, facts.clock, f"{facts.offset:g}", span]
+            rows.append([*row, " ".join(map(str, file.aus)), str(facts.events), str(file.not_understood)])
+        return rows
 
     def _au_rows(self) -> list[list[str]]:
         rates = self.known_rates
@@ -379,12 +424,18 @@ def check(reader: "RawReader") -> Check:
     problems = list(survey.problems)
     present, absent = np.zeros(len(reader.aus), np.int64), np.zeros(len(reader.aus), np.int64)
     coded = 0
+    label_files = []
     for recording in console.bar(survey.usable, desc=f"check {reader.source}", unit="video"):
         codes, met = reader.examine(recording)
         problems += met
         present += (codes.labels == PRESENT).sum(0)
         absent += (codes.labels == ABSENT).sum(0)
         coded += int(codes.labels.any(1).sum())
+        if codes.facts is not None:
+            strange = sum(problem.count for problem in codes.problems if problem.kind not in _KNOWN)
+            path = str(survey.usable[recording].codes_path)
+            name = f"{recording.subject}/{recording.video}"
+            label_files.append(FileFacts(name, path, codes.facts, codes.aus, strange))
     subjects = len({recording.subject for recording in survey.usable})
     known = reader.source == "bp4d" and reader.level == reader.default_level
     rates = dict(zip(BP4D_AUS, BP4D_RATES, strict=True))
@@ -399,6 +450,7 @@ def check(reader: "RawReader") -> Check:
         known_rates=np.array([rates.get(au, np.nan) for au in reader.aus]) if known else None,
         unusable=survey.unusable,
         problems=tuple(problems),
+        label_files=tuple(label_files),
     )
 
 
