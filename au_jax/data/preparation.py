@@ -21,6 +21,7 @@ from absl import logging
 
 from au_jax import console, files
 from au_jax.config import DataConfig, replace
+from au_jax.data.contact_sheet import Confidence, write_sheet, write_strip
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.readers import make_reader
 from au_jax.data.readers.base import RawReader
@@ -125,6 +126,7 @@ def _prepare(reader: Reader, folder: Path, recordings: Path, data: DataConfig) -
             "problems": [asdict(problem) for _, _, problems in notes for problem in problems],
         }
         files.write_json(_report_path(reader, folder), report)
+        write_sheet(sheet_path(data), recordings, ids)
     builder = _builder(reader, folder, data.image_size, ids)
     # Packing is quick beside preparing; its bars would bury ours.
     tfds.disable_progress_bar()
@@ -191,12 +193,22 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _prepare_recording(reader: Reader, recording: RecordingId, folder: Path, quality: int) -> None:
-    write_recording(folder, recording, reader.faces(recording), quality)
+    if not isinstance(reader, RawReader):
+        write_recording(folder, recording, reader.faces(recording), quality)
+        return
+    confidence = Confidence()
+    write_recording(folder, recording, confidence.watch(reader.faces(recording)), quality)
+    write_strip(folder, recording, confidence.values, reader.aus)
 
 
 def report_path(data: DataConfig) -> Path:
     """Where the problems of a dataset's recordings are listed; rendered faces have no such file."""
     return _report_path(make_reader(data), Path(data.directory))
+
+
+def sheet_path(data: DataConfig) -> Path:
+    """Where faces of a dataset's recordings are shown with their codes; rendered faces have no such picture."""
+    return Path(data.directory).absolute() / f"{make_reader(data).name}_codes.png"
 
 
 def load_dataset(data: DataConfig) -> FaceDataset:

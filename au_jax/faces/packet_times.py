@@ -8,6 +8,18 @@ from jaxtyping import Float64
 from au_jax.faces.decoding import mean_rate, opened, read_video
 
 
+def player_start(path: str | Path) -> float:
+    """Seconds on the player's clock at which a video's first frame is shown; above 0 where the sound begins earlier.
+
+    Raises:
+      DataError: as `read_video`.
+    """
+    with opened(path) as (container, stream):
+        if container.start_time is None or stream.start_time is None:
+            return 0.0
+        return max(0.0, float(stream.start_time * stream.time_base) - container.start_time / 1_000_000)
+
+
 def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
     """Times of a video's frames, as `read_video` gives them, and where the first lies on the player's clock.
 
@@ -23,7 +35,6 @@ def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
     """
     with opened(path) as (container, stream):
         base, step = stream.time_base, 1 / mean_rate(stream)
-        begin = container.start_time
         told: list[int | None] = []
         try:
             for packet in container.demux(stream):
@@ -35,11 +46,10 @@ def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
             pass
     if not told or any(moment is None for moment in told):
         times = np.array([frame.timestamp for frame in read_video(path)], np.float64)
-        return times, 0.0
+        return times, player_start(path)
     moments = sorted(moment for moment in told if moment is not None)
     times = np.array([float((moment - moments[0]) * base) for moment in moments], np.float64)
     for index in range(1, len(times)):
         if times[index] <= times[index - 1]:
             times[index] = times[index - 1] + float(step)
-    start = 0.0 if begin is None else float(moments[0] * base) - begin / 1_000_000
-    return times, max(0.0, start)
+    return times, player_start(path)

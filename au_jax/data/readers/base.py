@@ -335,4 +335,5 @@ def _with_labels(faces: list["RegisteredFace"], codes: Codes) -> Faces:
         landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
         frame_numbers=numbers,
         face_detected=detected,
+        confidence=np.array([0.0 if face.face is None else face.face.confidence for face in faces], np.float32),
     )
