@@ -116,7 +116,7 @@ def test_praatio_opens_the_textgrid(written):
 
 
 def test_the_boris_package_opens_the_project(written):
-    project_functions = pytest.importorskip("boris.project_functions")
+    project_functions = pytest.importorskip("boris.project_functions", exc_type=ImportError)
     path, codes = written("boris")
     _, _, project, _ = project_functions.open_project_json(str(path))
     (observation,) = project["observations"].values()
