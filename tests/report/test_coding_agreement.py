@@ -72,7 +72,7 @@ def test_intensities_are_compared_where_both_have_them(tmp_path):
 
 
 def test_the_times_of_a_video_count_where_there_is_one(tmp_path):
-    from tests.data.conftest import write_video
+    from ..data.conftest import write_video
 
     write_video(tmp_path / "clip.mp4", 20)
     write_elan(tmp_path / "a/clip.eaf", EventCodes((Event(12, 0.2, 0.4),), (12,)))
