@@ -1,4 +1,4 @@
-"""The circle of docs/tutorials/code-train-correct.md, small: coded in ELAN, trained, predicted to ELAN, corrected, trained again."""
+"""The circle of docs/tutorials/code-train-correct.md, small: coded in ELAN, trained, predicted, corrected, trained again."""
 
 import dataclasses
 import os

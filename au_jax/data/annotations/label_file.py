@@ -25,6 +25,7 @@ from au_jax.data.annotations.frame_times import FrameClock
 from au_jax.data.annotations.notation import FRAMES, LETTERS, byte_order
 from au_jax.data.annotations.table import FrameTable, frame_codes, parse_table
 from au_jax.data.annotations.textgrid import read_textgrid
+from au_jax.data.recordings import Problem
 from au_jax.errors import DataError
 from au_jax.labels import MISSING, PRESENT, listed
 
@@ -161,15 +162,27 @@ def read_events(
     """
     kind = kind_of(path)
 
+    def of_video(read: Callable[[str], EventCodes]) -> EventCodes:
+        try:
+            return read(media)
+        except DataError as error:
+            # A copy of the video may have another name than the one that was coded; of several nobody knows which.
+            try:
+                codes = read("")
+            except DataError:
+                raise error from None
+            text = f"is of {', '.join(codes.media) or 'no video'}, and taken for {media}"
+            return replace(codes, problems=(*codes.problems, Problem("video of another name", str(path), text)))
+
     def read(name: str | None) -> EventCodes:
         if kind == ELAN:
-            return read_elan(path, media=media, person=name)
+            return of_video(lambda video: read_elan(path, media=video, person=name))
         if kind == TEXTGRID:
             return read_textgrid(path, person=name)
         if kind == DATAVYU:
             return read_datavyu(path, person=name)
         if kind in (BORIS, BORIS_EXPORT):
-            return read_boris(path, media=media, person=name, aus=coding.coded)
+            return of_video(lambda video: read_boris(path, media=video, person=name, aus=coding.coded))
         codes = read_event_table(path, unit=coding.unit, fps=fps, aus=coding.coded)
         return codes if name is None else codes.of_person(name)
 

@@ -175,3 +175,15 @@ def test_codes_that_meet_no_frame_are_refused_in_one_line(tmp_path, text, messag
 def test_the_last_moment_of_a_file_says_how_long_a_clock_has_to_be(tmp_path, text, seconds):
     (tmp_path / "clip.csv").write_text(text)
     assert last_moment(tmp_path / "clip.csv", CODING, 25.0) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("name", ["clip.eaf", "clip.boris"])
+def test_a_file_of_one_video_is_read_under_another_name_and_says_so(tmp_path, name):
+    WRITERS[name][1](tmp_path / name, EVENTS)
+    codes = read_codes(tmp_path / name, CODING, clock=clock(), media="copy_small.mp4")
+    assert codes.labels[:, 2].tolist() == EXPECTED[12]
+    (problem,) = [problem for problem in codes.problems if problem.kind == "video of another name"]
+    assert problem.text == "is of clip.mp4, and taken for copy_small.mp4"
+    (tmp_path / name).write_text("rubbish")
+    with pytest.raises(DataError):
+        read_codes(tmp_path / name, CODING, clock=clock(), media="copy_small.mp4")
