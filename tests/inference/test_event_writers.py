@@ -42,9 +42,9 @@ def test_an_event_lasts_until_its_score_is_low_and_short_ones_are_left_out():
         events = detected_events(detections, EventRules(**rules)).events
         return [(round(event.onset, 3), round(event.offset, 3)) for event in events]
 
-    assert spans(min_gap=0, min_length=0) == [(0.1, 0.3), (0.5, 0.6), (1.0, 1.1)]
+    assert spans(off=0, min_gap=0, min_length=0) == [(0.1, 0.3), (0.5, 0.6), (1.0, 1.1)]
     assert spans(off=-0.5, min_gap=0, min_length=0) == [(0.1, 0.6), (1.0, 1.1)]
-    assert spans(min_gap=0.25, min_length=0.15) == [(0.1, 0.6)]
+    assert spans(off=0, min_gap=0.25, min_length=0.15) == [(0.1, 0.6)]
 
 
 def test_the_comment_is_the_mean_probability_and_stretches_without_a_face_are_not_coded():

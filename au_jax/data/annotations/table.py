@@ -390,7 +390,7 @@ def _widened(
     for row, name, value in zip(rows.tolist(), names, values, strict=True):
         column = wide[int(numbers[name])]
         if column[row] and column[row] != value:
-            twice.append(union[row])
+            twice.append(float(union[row]))
         column[row] = value
     if twice:
         raise DataError(f"{path} has two different codes of one AU at {twice[0]:g}; keep one")

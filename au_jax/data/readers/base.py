@@ -189,12 +189,9 @@ class RawReader(abc.ABC):
         media = on_disk.pictures.name if on_disk.pictures is not None else ""
         person = on_disk.recording.subject
 
-        def clock() -> FrameClock:
-            return frame_clock(on_disk.pictures, self._fps)
-
-        return read_codes(
-            on_disk.table, coding, first=first, clock=clock if on_disk.pictures else None, media=media, person=person
-        )
+        pictures = on_disk.pictures
+        clock = None if pictures is None else functools.partial(frame_clock, pictures, self._fps)
+        return read_codes(on_disk.table, coding, first=first, clock=clock, media=media, person=person)
 
     def _coded_frames(self, folder: Path, codes: Codes) -> Iterator["VideoFrame"]:
         """The frames of a folder from the first to the last coded one: BP4D has more pictures outside than inside."""
