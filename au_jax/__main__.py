@@ -9,6 +9,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "AUs of a video, with the models of a finished run"),
     "export": ("export", "the models of a finished run as one file"),
     "compare": ("compare", "results of several runs, side by side"),
+    "agreement": ("agreement", "agreement of coders, or of coder and model"),
     "tables": ("tables", "the tables of finished runs"),
     "figures": ("figures", "the figures of finished runs"),
 }
@@ -23,7 +24,7 @@ def main() -> None:
     """
     name, *rest = sys.argv[1:] or [""]
     if name not in COMMANDS:
-        listed = "\n".join(f"  {command:8} {meaning}" for command, (_, meaning) in COMMANDS.items())
+        listed = "\n".join(f"  {command:9} {meaning}" for command, (_, meaning) in COMMANDS.items())
         usage = f"au-jax COMMAND [--option=value ...]; au-jax COMMAND --help lists its options\n{listed}"
         if name in ("--help", "-h", "help"):
             print(usage)

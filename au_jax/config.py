@@ -79,7 +79,25 @@ class DataConfig(Block):
     columns: str = option(
         "",
         "gft, folder: AU columns of other names, as '1=brow_in, 12=smile'; the column of frame numbers as "
-        "'frame=index'.",
+        "'frame=index', or that of times as 'time=clock'.",
+    )
+    first_frame: int = option(
+        -1,
+        "gft, folder: number that label files give to the first frame. -1: that of the frame itself (1 in a video, the number "
+        "in the name of a picture), and 0 where a file of a video counts from 0.",
+        Interval(-1, 2**31 - 1),
+    )
+    label_unit: str = option(
+        "",
+        "gft, folder: what whole numbers of times in label files count, where a file does not say it.",
+        Choices("", "seconds", "milliseconds", "frames", "timecode"),
+    )
+    label_offset: float = option(0.0, "gft, folder: seconds that are added to the times of label files.")
+    coded_aus: tuple[int, ...] = option(
+        (),
+        "gft, folder: AUs that were coded in files of events, those that never occurred included: where such a file has no "
+        "event of one, it is absent and not missing.",
+        Each(Where(lambda au: au in AU_NAMES, "an AU of FACS"), unique=True),
     )
     fps: float = option(25.0, "Frames per second in folders of frames.", POSITIVE)
     skip_unusable: bool = option(

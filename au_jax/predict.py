@@ -1,6 +1,7 @@
 """AUs of a video with a finished run: `python -m au_jax.predict --run=runs/demo --video=clip.mp4 --out=clip.csv`.
 
-Writes a row for every frame as it comes (`au_jax.inference.streaming`). Of several people one is scored: the largest face of
+Writes a row for every frame as it comes (`au_jax.inference.streaming`), or with --format=eaf, boris, textgrid or events the
+events of each AU, for ELAN, BORIS, Praat or a spreadsheet. Of several people one is scored: the largest face of
 the first frame with any, then the face nearest to where it was; crop the video for another.
 """
 
@@ -11,6 +12,7 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.inference.detector import CHUNK, Detector, parse_folds
+from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
 from au_jax.outputs import check_outputs, is_standard_output
@@ -25,8 +27,20 @@ def main() -> None:
     flags.DEFINE_string(
         "video", None, "Video file, folder of frames, or camera index; one person is scored.", required=True
     )
-    flags.DEFINE_string("out", None, "CSV file to write.", required=True)
-    flags.DEFINE_enum("format", "openface", sorted(FORMATS), "Columns as OpenFace's or py-feat's (fex).")
+    flags.DEFINE_string("out", None, "File to write: CSV, or what --format says.", required=True)
+    flags.DEFINE_enum(
+        "format",
+        "openface",
+        [*sorted(FORMATS), *EVENT_FORMATS],
+        "A row per frame with the columns of OpenFace or py-feat (fex); or events, as a BORIS project, an ELAN file (eaf), a "
+        "table of events, or a Praat TextGrid.",
+    )
+    rules = EventRules()
+    flags.DEFINE_float("event_off", rules.off, "Events: score below which an event ends; it begins above 0.")
+    flags.DEFINE_float(
+        "min_gap", rules.min_gap, "Events: seconds; shorter gaps between two events of an AU are closed."
+    )
+    flags.DEFINE_float("min_length", rules.min_length, "Events: seconds; shorter events are left out.")
     flags.DEFINE_string("overlay", None, "MP4 file to write: the video with landmarks and AU bars.")
     flags.DEFINE_string("plot", None, "PNG file to write: the AUs over time.")
     flags.DEFINE_list("folds", [], "Folds whose networks serve; all of the run's by default.")
@@ -49,10 +63,12 @@ def _predict() -> None:
     if values.plot:
         writers.append(TimelineWriter(values.plot, title=Path(values.video).name))
     chunk = values.chunk or (8 if values.video.isdigit() else CHUNK)
-    counts = predict(detector, values.video, values.out, values.format, values.fps, chunk, writers)
+    rules = EventRules(values.event_off, values.min_gap, values.min_length)
+    counts = predict(detector, values.video, values.out, values.format, values.fps, chunk, writers, rules)
+    holds = "a row for each" if values.format in FORMATS else "their events"
     print(
         f"{counts['frames']} frames, {counts['faces']} with a face, {counts['frames'] / counts['seconds']:.1f} frames/s; "
-        f"{values.out} has a row for each",
+        f"{values.out} has {holds}",
         file=told,
     )
     if counts["together"] > 1:

@@ -48,6 +48,9 @@ def main() -> None:
             print(
                 f"a face in {prepared['frames_with_a_face']} of {prepared['frames']} frames; {report} lists the problems"
             )
+        sheet = preparation.sheet_path(data)
+        if sheet.exists():
+            print(f"look at {sheet} before you train: faces with their codes, the least certain first")
 
     run_command(command, tensorflow=True, resumes=True)
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "predict": "au_jax.predict",
     "export": "au_jax.export",
     "compare": "au_jax.compare",
+    "agreement": "au_jax.agreement",
     "tables": "au_jax.tables",
     "figures": "au_jax.figures",
 }

@@ -19,6 +19,8 @@ import pytest
 from PIL import Image
 
 from au_jax import synthfacs
+from au_jax.data.annotations.elan_writer import write_elan
+from au_jax.data.annotations.events import events_from_labels
 from au_jax.labels import PAPER_AUS
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,9 @@ PAGES = {
     "docs/tutorials/demo.md": ("runs/mine/results.json", "runs/fold2/results.json"),
     "docs/tutorials/your-videos.md": ("clip.csv", "clip_aus.mp4", "clip.png", "frames.csv"),
     "docs/tutorials/your-recordings.md": ("data/mine_40px.json", "runs/mine/results.json"),
+    "docs/tutorials/code-train-correct.md": (
+        "runs/first/results.json", "agreement/agreement.png", "runs/second/results.json",
+    ),
     "docs/tutorials/paper-datasets.md": (
         "runs/bp4d/results.json", "runs/start/results.json", "runs/paper/tables/table_II_f1_frame.md",
         "runs/smoke/tables/table_I_f1_frame.md", "tables/table_II_f1_frame.md", "runs/demo/figures/fig5.png",
@@ -142,6 +147,16 @@ def write_video(path, images, codes):
     path.with_suffix(".csv").write_text("\n".join(rows) + "\n")
 
 
+def write_events(path, images, codes):
+    """A video, and beside it an ELAN file of its events."""
+    write_video(path, images, codes)
+    path.with_suffix(".csv").unlink()
+    labels = np.select([codes == 9, codes == 1], [0, 1], -1).astype(np.int8)
+    write_elan(
+        path.with_suffix(".eaf"), events_from_labels(labels, np.arange(len(labels)) / 30, PAPER_AUS), media=path.name
+    )
+
+
 def write_frames(folder, images):
     """A folder of frames, numbered from 1."""
     folder.mkdir(parents=True)
@@ -162,6 +177,7 @@ def place(tmp_path_factory, scene):
         write_bp4d(folder / "raw/BP4D", number, images, codes)
         if number <= 4:
             write_video(folder / f"recordings/person{number}/interview.mp4", images, codes)
+            write_events(folder / f"coded/person{number}/interview.mp4", images, codes)
         write_video(folder / f"raw/GFT/P{number:02}.mp4", *filmed(number, "T2"))
     write_video(folder / "clip.mp4", *scene)
     write_frames(folder / "frames", scene[0])

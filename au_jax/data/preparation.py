@@ -30,6 +30,7 @@ from absl import logging
 from au_jax import console, files
 from au_jax.config import DataConfig, replace
 from au_jax.data import dataset_seal, provenance
+from au_jax.data.contact_sheet import Confidence, write_sheet, write_strip
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.provenance import DAMAGED, NEW, Fingerprint
 from au_jax.data.readers import make_reader
@@ -83,6 +84,16 @@ class _Site:
     @property
     def report(self) -> Path:
         return self.folder / f"{self.reader.name}.json"
+
+    @property
+    def strips(self) -> Path:
+        """Faces of each recording with their codes."""
+        return self.folder / f"{self.reader.name}_codes"
+
+    @property
+    def sheet(self) -> Path:
+        """The same of all recordings in one picture."""
+        return self.folder / f"{self.reader.name}_codes.png"
 
     def leftovers(self) -> list[Path]:
         """Folders in which a dataset was being packed or replaced, those of earlier versions as well."""
@@ -336,7 +347,7 @@ def _prepare(site: _Site, data: DataConfig, again: bool) -> None:
     else:
         reasons = _take_stock(site, data, wanted)
     todo = [recording for recording, reason in reasons.items() if reason]
-    _prepare_recordings(reader, wanted, todo, site.recordings, data)
+    _prepare_recordings(reader, wanted, todo, site, data)
     notes = {recording: read_notes(site.recordings, recording) for recording in wanted}
     if report:
         report["prepared"] = {
@@ -345,6 +356,7 @@ def _prepare(site: _Site, data: DataConfig, again: bool) -> None:
             "problems": [asdict(problem) for _, _, problems in notes.values() for problem in problems],
         }
         files.write_json(site.report, report)
+        write_sheet(site.sheet, site.strips, tuple(wanted))
     account = {
         "fields": fields,
         "versions": versions,
@@ -458,9 +470,11 @@ def _prepare_recordings(
     reader: Reader,
     wanted: Mapping[RecordingId, Fingerprint],
     todo: list[RecordingId],
-    folder: Path,
+    site: _Site,
     data: DataConfig,
 ) -> None:
+    folder = site.recordings
+    strips = site.strips if isinstance(reader, RawReader) else None
     workers = min(data.workers or os.cpu_count() or 1, max(len(todo), 1))
     with (
         _pool(reader, workers) as pool,
@@ -469,7 +483,9 @@ def _prepare_recordings(
         ) as progress,
     ):
         jobs = [
-            pool.submit(_prepare_recording, reader, recording, folder, data.jpeg_quality, asdict(wanted[recording]))
+            pool.submit(
+                _prepare_recording, reader, recording, folder, data.jpeg_quality, asdict(wanted[recording]), strips
+            )
             for recording in todo
         ]
         try:
@@ -483,7 +499,12 @@ def _prepare_recordings(
 
 
 def _prepare_recording(
-    reader: Reader, recording: RecordingId, folder: Path, quality: int, fingerprint: dict[str, Any]
+    reader: Reader,
+    recording: RecordingId,
+    folder: Path,
+    quality: int,
+    fingerprint: dict[str, Any],
+    strips: Path | None = None,
 ) -> None:
     def faces() -> Iterator[Faces]:
         yield from reader.faces(recording)
@@ -492,7 +513,10 @@ def _prepare_recording(
                 f"the files of {recording.subject}/{recording.video} changed while they were read; type the same command again"
             )
 
-    write_recording(folder, recording, faces(), quality, fingerprint)
+    confidence = Confidence()
+    write_recording(folder, recording, confidence.watch(faces()), quality, fingerprint)
+    if strips is not None:
+        write_strip(strips, folder, recording, confidence.values, reader.aus)
 
 
 def _pool(reader: Reader, workers: int) -> concurrent.futures.Executor:
@@ -568,6 +592,11 @@ def _quoted(value: Any) -> str:
 def report_path(data: DataConfig) -> Path:
     """Where the problems of a dataset's recordings are listed; rendered faces have no such file."""
     return _Site(make_reader(data), Path(data.directory)).report
+
+
+def sheet_path(data: DataConfig) -> Path:
+    """Where faces of a dataset's recordings are shown with their codes; rendered faces have no such picture."""
+    return _Site(make_reader(data), Path(data.directory).absolute()).sheet
 
 
 def load_dataset(data: DataConfig) -> FaceDataset:

@@ -114,7 +114,7 @@ def origin_of(on_disk: "OnDisk", root: Path) -> dict[str, Any]:
     codes: dict[str, Any] = {}
     for field in dataclasses.fields(on_disk):
         value = getattr(on_disk, field.name)
-        if field.name in ("recording", "pictures", "lacks", "flaw", "length") or value is None:
+        if field.name in ("recording", "pictures", "lacks", "flaw", "length", "first") or value is None:
             continue
         for key, part in value.items() if isinstance(value, Mapping) else [(field.name, value)]:
             if isinstance(part, Path):

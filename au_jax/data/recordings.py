@@ -64,6 +64,7 @@ class Faces:
       frame_numbers: [T] int32 numbers of the frames in the recording, increasing.
       face_detected: [T] bool; False where no face was detected.
       problems: what was found out while these frames were read.
+      confidence: [T] float32 of the face detector, 0 without a face; None: not known.
     """
 
     images: UInt8[np.ndarray, "T S S 3"]
@@ -72,6 +73,7 @@ class Faces:
     frame_numbers: Int32[np.ndarray, " T"]
     face_detected: Bool[np.ndarray, " T"]
     problems: tuple[Problem, ...] = ()
+    confidence: Float32[np.ndarray, " T"] | None = None
 
 
 @dataclass(frozen=True)

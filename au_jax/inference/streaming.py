@@ -18,6 +18,7 @@ from au_jax.errors import CommandError, DataError
 from au_jax.faces.decoding import frame_files, probe, read_pictures
 from au_jax.faces.tracking import RegisteredFace
 from au_jax.inference.detector import CHUNK, Detector
+from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections
 from au_jax.outputs import check_outputs
 
@@ -42,19 +43,21 @@ def predict(
     fps: float = 25.0,
     chunk: int = CHUNK,
     writers: Sequence[FrameWriter] = (),
+    rules: EventRules | None = None,
 ) -> dict[str, float]:
-    """Writes the table of a video file, a folder of frames or a camera index.
+    """Writes the table, or the events, of a video file, a folder of frames or a camera index.
 
     A camera goes on until it ends or the user interrupts it; what was written until then is whole.
 
     Args:
       detector: of a run.
       video: path, or the number of a camera as text.
-      table: CSV file to write, as the frames are scored; it is not touched before the first ones are.
-      form: one of `writers.FORMATS`.
+      table: file to write; it is not touched before the video's first frames are scored.
+      form: one of `writers.FORMATS`, written as the frames are scored, or of `event_writers.EVENT_FORMATS`, after the last one.
       fps: frames per second in a folder of frames.
       chunk: frames that are scored at once.
       writers: of what else is wanted.
+      rules: how scores become events; None: the defaults.
 
     Returns:
       frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for)
@@ -76,10 +79,11 @@ def predict(
       >>> counts["frames"], counts["faces"]
       (1, 0)
     """
-    if form not in FORMATS:
-        raise CommandError(f"--format is {form!r}; choose one of {', '.join(FORMATS)}")
+    if form not in (*FORMATS, *EVENT_FORMATS):
+        raise CommandError(f"--format is {form!r}; choose one of {', '.join((*FORMATS, *EVENT_FORMATS))}")
     video, table = str(video), Path(table)
     check_outputs({"table": table}, {"video": video})
+    events = _events_writer(video, table, form, rules or EventRules()) if form in EVENT_FORMATS else None
     frames = read_pictures(video, fps)
     count, with_face, together, start = 0, 0, 0, time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -90,12 +94,15 @@ def predict(
         # Interrupting is how a camera's recording ends.
         with contextlib.suppress(*((KeyboardInterrupt,) if video.isdigit() else ())):
             for detections, faces in detector.stream(frames, chunk):
-                if csv is None:
+                if events is not None:
+                    events.write(detections)
+                elif csv is None:
                     # Only now: a video that cannot be read must not cost an older table.
                     text = io.TextIOWrapper(stack.enter_context(files.opened(table, live=True)), "utf-8", newline="")
                     stack.callback(text.detach)
                     csv = CsvWriter(text, form)
-                csv.write(detections)
+                if csv is not None:
+                    csv.write(detections)
                 for writer in writers:
                     writer.write(detections, faces)
                 count += len(detections)
@@ -104,7 +111,20 @@ def predict(
                 progress.update(len(detections))
         if not count:
             raise DataError(f"{video} has no frames; give another video")
+        if events is not None:
+            events.close()
     return {"frames": count, "faces": with_face, "together": together, "seconds": time.monotonic() - start}
+
+
+def _events_writer(video: str, table: Path, form: str, rules: EventRules) -> EventsWriter:
+    from au_jax.faces.packet_times import player_start
+
+    if video.isdigit():
+        raise CommandError(
+            f"--format={form} belongs to a video that can be opened again; record the camera, or take a table"
+        )
+    start = 0.0 if Path(video).is_dir() else player_start(video)
+    return EventsWriter(table, form, str(Path(video).absolute()), rules, start)
 
 
 def _expected(video: str) -> int | None:

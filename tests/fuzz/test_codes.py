@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from au_jax.data.annotations.table import Coding, read_intensities, read_table
+from au_jax.data.annotations.columns import Coding
+from au_jax.data.annotations.table import read_intensities, read_table
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
@@ -40,6 +41,14 @@ def number(cell):
         return math.nan
 
 
+def text_of(content):
+    """Bytes that are no UTF-8 are read as old spreadsheets wrote them."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
 def code(cell):
     """An intensity may be a letter."""
     return float("ABCDE".index(cell.upper()) + 1) if cell and cell.upper() in "ABCDE" else number(cell)
@@ -49,12 +58,13 @@ def stated(text, frame_name):
     """(frame, AU) -> numbers that any line states for it: read on its own, line by line, without the reader's rules."""
     found = {}
     lines = [line for line in re.split("\r\n|\r|\n", text.removeprefix("\ufeff")) if line.strip()]
-    delimiter = max(",;\t", key=lines[0].count)
-    names = [
-        re.fullmatch(r"(?:au[ _-]?)?0*(\d+)(?:_\w+)?", name.strip(' "').lower()) for name in lines[0].split(delimiter)
-    ]
-    place = [name.strip(' "').lower() for name in lines[0].split(delimiter)].index(frame_name)
-    for line in lines[1:]:
+    # Damage may have put other lines above the header.
+    top = next(row for row, line in enumerate(lines) if frame_name in re.split('[,;\t"]', line.lower()))
+    delimiter = max(",;\t", key=lines[top].count)
+    cells = [name.strip(' "').lower() for name in lines[top].split(delimiter)]
+    names = [re.fullmatch(r"(?:au[ _-]?)?0*(\d+)(?:_\w+)?", name) for name in cells]
+    place = cells.index(frame_name)
+    for line in lines[top + 1 :]:
         cells = [cell.strip(' "') for cell in line.split(delimiter)]
         # A line of another length is damaged: nobody can tell which of its cells stand where.
         if len(cells) != len(names):
@@ -81,7 +91,7 @@ def test_a_damaged_table_states_every_label_that_is_read(tmp_path, form, seeds):
             continue
         read += 1
         assert (np.diff(codes.frames) > 0).all() and set(np.unique(codes.labels)) <= {-1, 0, 1}
-        there = stated(content.decode("utf-8-sig"), frame_name)
+        there = stated(text_of(content), frame_name)
         threshold = 2 if form is intensity else 1
         for row, column in zip(*np.nonzero(codes.labels), strict=True):
             values = there[float(codes.frames[row]), PAPER_AUS[column]]
@@ -114,7 +124,7 @@ def test_damaged_files_of_single_aus_state_every_label_that_is_read(tmp_path, se
         for au in (1, 12):
             header = b"frame,%d\n" % au
             # Without a header, the first line's delimiter is the file's.
-            there = stated((header + texts[au]).decode("utf-8-sig", errors="replace"), "frame")
+            there = stated(text_of(header + texts[au]), "frame")
             for row in np.flatnonzero(codes.labels[:, PAPER_AUS.index(au)]):
                 values = there.get((float(codes.frames[row]), au), set())
                 wanted = {value >= 2 for value in values if 0 <= value <= 5}

@@ -9,6 +9,26 @@ from au_jax.data.recordings import Problem
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the check of a copy tells of a label file.
+
+    Attributes:
+      kind: such as "ELAN" or "frame table".
+      clock: what its frames or times count.
+      offset: seconds that are added to its times.
+      begin, end: first and last frame with a code.
+      events: how many, of the AUs asked for.
+    """
+
+    kind: str
+    clock: str
+    offset: float
+    begin: int
+    end: int
+    events: int
+
+
+@dataclass(frozen=True)
 class Codes:
     """The codes of one recording.
 
@@ -19,6 +39,8 @@ class Codes:
       unused: names of columns or files of other AUs, lower case.
       graded: a column that does not say whether it holds occurrence or intensity has a code above 1.
       problems: what was found in the files.
+      intensities: [N, A] int8 0 to 5, -1 where a file does not say; None: no file says any.
+      facts: what the check tells of the file; None: of a dataset whose files are all alike.
 
     Example:
       >>> codes = Codes(np.array([1, 2], np.int32), np.array([[1, 0], [-1, 0]], np.int8), aus=(6,), unused=("au30",))
@@ -32,6 +54,8 @@ class Codes:
     unused: tuple[str, ...] = ()
     graded: bool = False
     problems: tuple[Problem, ...] = ()
+    intensities: Int8[np.ndarray, "N A"] | None = None
+    facts: Facts | None = None
 
 
 def spans(numbers: Int[np.ndarray, " N"], most: int = 5) -> str:

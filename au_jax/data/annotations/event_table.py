@@ -26,6 +26,7 @@ from au_jax.data.annotations.notation import (
     MILLISECONDS,
     SECONDS,
     TIMECODE,
+    UNIT_WORDS,
     UNITS,
     exact_rate,
     format_timecode,
@@ -65,13 +66,6 @@ _ROLES = {
     "comment": {"comment", "comments", "note", "notes", "remark", "remarks"},
 }
 _TIMES = ("onset", "offset", "duration", "apex")
-_UNIT_WORDS = {
-    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), MILLISECONDS),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden", "ss.msec"), SECONDS),
-    **dict.fromkeys(("frame", "frames", "frameno", "f"), FRAMES),
-    **dict.fromkeys(("tc", "timecode", "smpte", "hh:mm:ss:ff", "hh:mm:ss;ff"), TIMECODE),
-    **dict.fromkeys(("hh:mm:ss.ms", "hh:mm:ss.mmm", "hh:mm:ss"), "clock"),
-}
 _SHORT = {SECONDS: "s", MILLISECONDS: "ms", FRAMES: "frame", TIMECODE: "timecode"}
 _LABELS = {"present": PRESENT, "absent": ABSENT, "missing": MISSING}
 _HEADER_LINES = 20
@@ -82,7 +76,7 @@ _ROWS = 1_000_000
 class _Column:
     role: str
     place: int
-    unit: str  # of _UNIT_WORDS, or ""
+    unit: str  # of UNIT_WORDS, or ""
 
 
 def read_event_table(
@@ -277,6 +271,17 @@ def write_event_table(
     files.write_text(path, text.getvalue())
 
 
+def is_event_header(cells: Sequence[str]) -> bool:
+    """Whether cells are the header of a table of events: they name an onset, and an AU or a value.
+
+    Example:
+      >>> is_event_header(["AU", "onset_s"]), is_event_header(["frame", "AU12"])
+      (True, False)
+    """
+    roles = {column.role for place, cell in enumerate(cells) if (column := _column(place, cell, {})) is not None}
+    return "onset" in roles and bool(roles & {"au", "value"})
+
+
 def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[int], list[_Column], list[list[str]]]:
     """Line numbers, columns of the header, and rows below it that hold anything."""
     text = read_text(path)
@@ -317,10 +322,10 @@ def _column(place: int, name: str, named: Mapping[str, str]) -> _Column | None:
     """What a column holds, by its name: `Begin Time - ss.msec` is the onset in seconds."""
     text = name.strip().strip("\ufeff").lower()
     words = [word for word in re.split(r"[\s_()\[\]/-]+", text) if word]
-    unit = next((_UNIT_WORDS[word] for word in words if word in _UNIT_WORDS), "")
+    unit = next((UNIT_WORDS[word] for word in words if word in UNIT_WORDS), "")
     if text in named:
         return _Column(named[text], place, unit)
-    kept = " ".join(word for word in words if word not in _UNIT_WORDS and word not in ("time", "number", "no", "no."))
+    kept = " ".join(word for word in words if word not in UNIT_WORDS and word not in ("time", "number", "no", "no."))
     role = next((role for role, names in _ROLES.items() if kept in names), None)
     return None if role is None else _Column(role, place, unit)
 

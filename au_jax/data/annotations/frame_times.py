@@ -6,6 +6,8 @@ last frame, half of the usual gap. In the very middle between two frames the ear
 time that was rounded to milliseconds, or that a player put into the first half of a frame, finds its frame at any rate.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Float64, Int32
 
@@ -18,6 +20,36 @@ SLACK: float = 1e-6
 """Seconds by which times may differ and still be equal: sums of floats."""
 
 _ALONE = 0.04  # seconds that a video of one frame is taken to last
+
+
+@dataclass(frozen=True)
+class FrameClock:
+    """The frames of a recording with their times.
+
+    Attributes:
+      numbers: [T] int32, increasing: from 1 in a video, the files' own in a folder of frames.
+      times: [T] float64 seconds since the first frame.
+      start: seconds on the player's clock at which the first frame is shown; above 0 where the sound begins earlier.
+    """
+
+    numbers: Int32[np.ndarray, " T"]
+    times: Float64[np.ndarray, " T"]
+    start: float = 0.0
+
+    @property
+    def fps(self) -> float:
+        """Frames a second between most frames; 25 for a single one."""
+        return 1 / float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1 / _ALONE
+
+
+def regular_clock(frames: int, fps: int | float, first: int = 1) -> FrameClock:
+    """The clock of so many frames at a constant rate.
+
+    Example:
+      >>> regular_clock(3, 25).times.tolist()
+      [0.0, 0.04, 0.08]
+    """
+    return FrameClock(np.arange(first, first + frames, dtype=np.int32), np.arange(frames) / fps)
 
 
 def frame_edges(times: Float[np.ndarray, " T"]) -> tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]]:

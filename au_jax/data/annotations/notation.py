@@ -25,6 +25,17 @@ LEFT, RIGHT, BILATERAL = "L", "R", "B"
 SECONDS, MILLISECONDS, FRAMES, TIMECODE = "seconds", "milliseconds", "frames", "timecode"
 UNITS = (SECONDS, MILLISECONDS, FRAMES, TIMECODE)
 
+UNIT_WORDS = {
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), MILLISECONDS),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden", "ss.msec"), SECONDS),
+    **dict.fromkeys(("frame", "frames", "frameno", "f"), FRAMES),
+    **dict.fromkeys(("tc", "timecode", "smpte", "hh:mm:ss:ff", "hh:mm:ss;ff"), TIMECODE),
+    **dict.fromkeys(("hh:mm:ss.ms", "hh:mm:ss.mmm", "hh:mm:ss"), "clock"),
+}
+"""Words in the names of columns -> the unit of their times; "clock": such as 00:01:02.5."""
+
+NOT_TEXT = "not text in UTF-8, UTF-16 or a Western code page"
+
 _SIDES = {
     **dict.fromkeys(("l", "left", "links", "gauche", "unilateral_left"), LEFT),
     **dict.fromkeys(("r", "right", "rechts", "droite", "unilateral_right"), RIGHT),
@@ -288,6 +299,17 @@ def parse_time(text: str, unit: str = SECONDS, fps: int | float | Fraction | Non
     return value / 1000 if unit == MILLISECONDS else value
 
 
+def byte_order(content: bytes) -> str:
+    """The encoding that the mark at the begin of a file tells; "" without a mark.
+
+    Example:
+      >>> byte_order("AU".encode("utf-16")), byte_order(b"AU")
+      ('utf-16', '')
+    """
+    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+    return next((name for mark, name in marks.items() if content.startswith(mark)), "")
+
+
 def read_text(path: Path, limit: int = _LIMIT) -> str:
     """Reads a text file: UTF-8, UTF-16 with its mark, else the Western code page of old spreadsheets.
 
@@ -301,11 +323,9 @@ def read_text(path: Path, limit: int = _LIMIT) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its name and permissions") from error
     if len(content) > limit:
         raise DataError(f"{path} has more than {limit >> 20} MB, which no file of events has; check that it is one")
-    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-    mark = next((mark for mark in marks if content.startswith(mark)), b"")
-    encoding = marks.get(mark, "utf-8")
+    mark = byte_order(content)
     try:
-        text = content.decode(encoding)
+        text = content.decode(mark or "utf-8")
     except UnicodeDecodeError as error:
         if mark or b"\0" in content:
             raise DataError(f"{path} is not text; save it again as UTF-8 text") from error

@@ -1,67 +1,106 @@
-"""Tables of AU codes: columns are matched to the AUs of `config.data.aus` by number, never by position.
+"""Tables of AU codes per frame: columns are matched to the AUs of `config.data.aus` by number, never by position.
 
-Two forms: a table with a header (BP4D's AU_OCC, GFT, folder), and two columns `frame,intensity` without one (BP4D's AU_INT,
-DISFA). Missing are 9, 999, -999, NaN and blank; an unknown code is missing too and is reported.
+Three forms: a table with a header (BP4D's AU_OCC, GFT, folder, trackers), a long one with a row per frame and AU, and two
+columns `frame,intensity` without a header (BP4D's AU_INT, DISFA). Missing are 9, 999, -999, NaN, blank, and the rows where a
+tracker lost the face. An unknown code is missing too and is reported; more than a few stop the reading.
 """
 
-import csv
-import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float64, Int8
 
 from au_jax.data.annotations.codes import Codes, spans
+from au_jax.data.annotations.columns import (
+    FRACTION,
+    INTENSITY,
+    OCCURRENCE,
+    PERCENT,
+    PROBABILITY,
+    Coding,
+    Columns,
+    find_columns,
+    is_header,
+)  # fmt: skip
+from au_jax.data.annotations.delimited import open_table, read_rows
+from au_jax.data.annotations.frame_times import FrameClock, frame_of_time
+from au_jax.data.annotations.notation import FRAMES, LETTERS, SECONDS, parse_intensity, parse_time
 from au_jax.data.recordings import Problem
 from au_jax.errors import DataError
-from au_jax.labels import ABSENT, MISSING, PAPER_AUS, PRESENT, listed
+from au_jax.labels import ABSENT, MISSING, PRESENT, listed
 
-LEVELS: str = "ABCDE"
-"""Letters of the intensities 1 to 5."""
-
-OCCURRENCE, INTENSITY = "occurrence", "intensity"
 _MISSING_CODES = (9, 999, -999)
-_COLUMN = re.compile(r"(?:au[ _-]?)?0*([0-9]{1,2})(?:_(?:(occ|occurrence|c)|(int|intensity|r)))?")
-_LIKE_AN_AU = re.compile(r"au[ _-]?[0-9].*")
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "present", "ja", "oui"), PRESENT),
+    **dict.fromkeys(("false", "no", "n", "absent", "nein", "non"), ABSENT),
+}
+_LOST = {"fit_failed", "find_failed", "unknown", "missing", "na", "n/a", "-", "?", "none"}
+"""Words for a missing code; the first two are FaceReader's."""
+
+_FRACTIONS = (0.1, 0.217, 0.334, 0.622, 0.91)
+"""Above which FaceReader calls its 0 to 1 trace, slight, pronounced, severe and maximum (its manual)."""
+
+_FEW, _SHARE = 5, 0.02
+"""More than so many unknown codes, if they are more than this share, stop the reading."""
+
+_PICTURE = re.compile(r"(?:[^\W_].*)?(?<![0-9])([0-9]+)\.(?:jpe?g|png|bmp|tiff?)|[a-z]{3,}[ _-]?([0-9]+)", re.I)
+"""A frame that is named by its picture: `clip/frame_0001.jpg`, or `frame 12`."""
 
 
 @dataclass(frozen=True)
-class Coding:
-    """Which AUs are read, and how.
+class FrameTable:
+    """Rows of codes, as a file holds them.
 
     Attributes:
-      level: intensity, 1 to 5, from which an AU counts as present.
-      unmarked: what columns hold that do not say it: "occurrence" or "intensity" ("auto" has to be settled before).
-      preferred: which column is used where an AU has one of each; a marked column goes before one without a mark.
-      columns: AU, or 0 for the frame number -> its column's name in lower case, where it is not a usual one.
-      frame: usual names of the frame's column.
-      aus: AUs of the labels, in order of their columns (`config.data.aus`).
+      at: [N] frame numbers or seconds, sorted and unique.
+      unit: "frames" or "seconds".
+      labels: [N, A] int8 in {-1, 0, +1}; intensities: [N, A] int8 0 to 5, -1 not said.
+      aus, unused, graded, problems: see `Codes`.
+      first: number of the first frame, where the program counts from there; None: not known.
+      kind, path: of the file.
     """
 
-    level: int = 1
-    unmarked: str = OCCURRENCE
-    preferred: str = OCCURRENCE
-    columns: Mapping[int, str] = field(default_factory=dict)
-    frame: tuple[str, ...] = ("frame",)
-    aus: tuple[int, ...] = PAPER_AUS
+    at: Float64[np.ndarray, " N"]
+    unit: str
+    labels: Int8[np.ndarray, "N A"]
+    intensities: Int8[np.ndarray, "N A"]
+    aus: tuple[int, ...]
+    unused: tuple[str, ...]
+    graded: bool
+    problems: tuple[Problem, ...]
+    first: int | None
+    kind: str
+    path: str
+
+    def codes(self) -> Codes:
+        """The codes by the file's own frame numbers.
+
+        Raises:
+          DataError: it has times.
+        """
+        if self.unit != FRAMES:
+            raise DataError(f"{self.path} has no column 'frame', but times; number its frames")
+        frames = self.at.astype(np.int32)
+        return Codes(frames, self.labels, self.aus, self.unused, self.graded, self.problems, self.intensities)
 
 
 def read_table(path: Path, coding: Coding) -> Codes:
-    """Reads a table with a header: a column of frame numbers, and a column for each AU.
+    """Reads a table with a column of frame numbers and a column for each AU, or with a row per frame and AU.
 
     Args:
-      path: text in UTF-8, split at comma, semicolon or tab.
+      path: text, split at comma, semicolon or tab; see `delimited`.
       coding: which AUs are read, and how.
 
     Returns:
       The codes of all rows with a frame number; AUs without a column are missing.
 
     Raises:
-      DataError: not text, empty, no header, no column of frames or of any of the AUs, two columns for one AU.
+      DataError: not text, empty, no header, no column of frames or of any of the AUs, two columns for one AU, times instead
+        of frames, many unknown codes, or -1 whose meaning is open.
 
     Example:
       >>> import tempfile
@@ -71,28 +110,121 @@ def read_table(path: Path, coding: Coding) -> Codes:
       >>> codes.frames.tolist(), codes.labels.tolist(), codes.aus, codes.unused
       ([1, 2], [[0, -1, 0], [-1, 1, 0]], (1, 12), ('au05',))
     """
-    rows = read_rows(path)
-    header = next(rows, None)
-    if header is None:
+    return parse_table(path, coding).codes()
+
+
+def parse_table(path: Path, coding: Coding) -> FrameTable:
+    """Reads a table of frames or times; see `read_table`."""
+    table = open_table(path, lambda cells: is_header(cells, coding))
+    if not table.header:
         raise DataError(
             f"{path} is empty; give it a header with a column frame and columns AU1, AU2, ..., or remove it"
         )
-    names = [cell.strip().lower() for cell in header]
-    while names and not names[-1]:
-        names.pop()
-    frame_column, used, unused = _find_columns(path, names, coding)
-    columns = [frame_column, *(column for column, _ in used.values())]
-    numbers, cells, problems = take_cells(path, rows, columns, len(names))
-    labels = np.full((len(numbers), len(coding.aus)), MISSING, np.int8)
-    graded = False
-    for (au, (_, mark)), column in zip(used.items(), cells, strict=True):
+    columns = find_columns(path, table.header, table.above, coding)
+    width = len(table.header)
+    wanted = [columns.place, *(column for column, _ in columns.used.values())]
+    wanted += [*columns.long[:2]] if columns.long else []
+    extra = [column for column in (columns.success, columns.face) if column is not None]
+    at, cells, problems = take_cells(
+        path, (row for _, row in table.rows), [*wanted, *extra], width, columns.unit, coding.unit
+    )
+    if odd := sum(
+        line.count(",") + line.count(";") + line.count("\t") >= width - 1 > 0 for line in table.above.splitlines()
+    ):
+        text = f"{odd} lines above the header have as many cells as rows and are left out"
+        problems.append(Problem("row above the header", str(path), text, odd))
+    if columns.face is not None:
+        _refuse_several(path, cells[-1])
+    if columns.long:
+        at, used, cells = _widened(path, at, cells, columns, coding, extra)
+        unused = tuple(sorted(f"au{au}" for au in used if au not in coding.aus))
+        used = {au: value for au, value in used.items() if au in coding.aus}
+        if not used:
+            raise DataError(
+                f"{path} has no rows of the AUs of config.data.aus ({listed(coding.aus)}); add them, or mend these"
+            )
+    else:
+        used, unused = columns.used, columns.unused
+    number = len(at)
+    labels = np.full((number, len(coding.aus)), MISSING, np.int8)
+    grades = np.full((number, len(coding.aus)), -1, np.int8)
+    minus = _meaning_of_minus(path, cells[: len(used)], table.comma)
+    graded, strange = False, 0
+    for (au, (_, mark)), column in zip(used.items(), cells, strict=False):
+        place = coding.aus.index(au)
         holds = mark or coding.unmarked
-        labels[:, coding.aus.index(au)], unknown = _labels(path, au, numbers, column, holds, coding.level)
+        values = _Cells(holds, coding.level, table.comma, minus)
+        labels[:, place], grades[:, place], unknown = values.read(path, au, at, column, columns.unit)
         problems += unknown
-        graded |= not mark and any(_is_grade(cell) for cell in set(column))
-    frames, labels, doubled = _by_frame(path, numbers, labels, coding.aus)
+        above = not mark and any(values.is_grade(cell) for cell in set(column))
+        graded |= above
+        if not (above and coding.undecided):
+            strange += sum(problem.count for problem in unknown)
+    _refuse_many(path, strange, number * len(used), problems, coding)
+    if columns.success is not None:
+        lost = np.array([_number(cell, table.comma) == 0 for cell in cells[-len(extra)]], bool)
+        labels[lost], grades[lost] = MISSING, -1
+        if lost.any():
+            text = f"success is 0 in {int(lost.sum())} rows; their codes are missing"
+            problems.append(Problem("row without a face", str(path), text, int(lost.sum())))
+    if columns.unit != FRAMES:
+        # Rows of other sensors stand between those of the face.
+        kept = labels.any(1)
+        at, labels, grades = at[kept], labels[kept], grades[kept]
+    at, labels, grades, doubled = _by_frame(path, at, labels, grades, coding.aus)
     present = tuple(au for au in coding.aus if au in used)
-    return Codes(frames, labels, present, unused, graded, (*problems, *doubled))
+    unit = FRAMES if columns.unit == FRAMES else SECONDS
+    return FrameTable(
+        at, unit, labels, grades, present, unused, graded, (*problems, *doubled), columns.first, columns.kind, str(path)
+    )
+
+
+def frame_codes(table: FrameTable, coding: Coding, own_first: int, clock: FrameClock | None) -> Codes:
+    """The codes of a table by the frame numbers of its recording.
+
+    Args:
+      table: from `parse_table`.
+      coding: its `first` and `offset` are used.
+      own_first: number of the recording's first frame.
+      clock: of the recording; needed for a table of times.
+
+    Returns:
+      The codes; of several rows for one frame the one nearest in time counts.
+
+    Raises:
+      DataError: most rows of times meet no frame.
+    """
+    problems = list(table.problems)
+    if table.unit == FRAMES:
+        numbers = table.at.astype(np.int64)
+        first = coding.first if coding.first is not None else table.first
+        if first is None and len(numbers) and numbers[0] == 0 and own_first == 1:
+            first = 0
+            text = "counts from 0: frame 0 is taken as the first; --config.data.first_frame=1 takes the numbers as they stand"
+            problems.append(Problem("counts from 0", table.path, text))
+        frames = (numbers - (own_first if first is None else first) + own_first).astype(np.int32)
+        labels, grades = table.labels, table.intensities
+    else:
+        if clock is None:
+            raise DataError(f"{table.path} has times; the video whose frames they are is needed")
+        seconds = table.at + coding.offset
+        index = frame_of_time(clock.times, seconds)
+        lost = int((index < 0).sum())
+        where = f"{table.at[0]:g} to {table.at[-1]:g} s" if len(table.at) else "none"
+        if 2 * lost >= len(table.at):
+            raise DataError(
+                f"{table.path}: {lost} of {len(table.at)} rows ({where}) meet none of the video's {len(clock.times)} frames "
+                f"(0 to {clock.times[-1]:.3f} s); check the unit of the times (--config.data.label_unit) and their offset"
+            )
+        if lost:
+            problems.append(Problem("label without frame", table.path, f"{lost} rows meet no frame of the video", lost))
+        away = np.where(index < 0, np.inf, np.abs(clock.times[index] - seconds))
+        order = np.lexsort((away, index))
+        order = order[index[order] >= 0]
+        chosen, starts = np.unique(index[order], return_index=True)
+        rows = order[starts]
+        frames, labels, grades = clock.numbers[chosen], table.labels[rows], table.intensities[rows]
+    return Codes(frames, labels, table.aus, table.unused, table.graded, tuple(problems), grades)
 
 
 def read_intensities(paths: Mapping[int, Path], coding: Coding) -> Codes:
@@ -121,211 +253,279 @@ def read_intensities(paths: Mapping[int, Path], coding: Coding) -> Codes:
     problems: list[Problem] = []
     columns = {}
     for au in aus:
-        numbers, (cells,), left_out = take_cells(paths[au], read_rows(paths[au]), [0, 1], 2)
-        labels, unknown = _labels(paths[au], au, numbers, cells, INTENSITY, coding.level)
-        frames, labels, doubled = _by_frame(paths[au], numbers, labels[:, None], (au,))
-        columns[au] = frames, labels[:, 0]
+        at, (cells,), left_out = take_cells(paths[au], read_rows(paths[au]), [0, 1], 2)
+        labels, grades, unknown = _Cells(INTENSITY, coding.level, False, None).read(paths[au], au, at, cells)
+        at, labels, grades, doubled = _by_frame(paths[au], at, labels[:, None], grades[:, None], (au,))
+        columns[au] = at.astype(np.int32), labels[:, 0], grades[:, 0]
         problems += [*left_out, *unknown, *doubled]
-    union = np.unique(np.concatenate([frames for frames, _ in columns.values()]))
+    union = np.unique(np.concatenate([frames for frames, _, _ in columns.values()]))
     table = np.full((len(union), len(coding.aus)), MISSING, np.int8)
-    for au, (frames, labels) in columns.items():
-        table[np.searchsorted(union, frames), coding.aus.index(au)] = labels
+    intensities = np.full(table.shape, -1, np.int8)
+    for au, (frames, labels, grades) in columns.items():
+        rows, place = np.searchsorted(union, frames), coding.aus.index(au)
+        table[rows, place], intensities[rows, place] = labels, grades
         if lacking := len(union) - len(frames):
             text = f"AU {au} has no row for {lacking} frames that other AUs have"
             problems.append(Problem("row that one AU lacks", str(paths[au]), text, lacking))
     unused = tuple(f"au{au}" for au in sorted(paths) if au not in coding.aus)
-    return Codes(union, table, aus, unused, problems=tuple(problems))
-
-
-def read_rows(path: Path) -> Iterator[list[str]]:
-    """Yields the rows that hold anything, split at comma, semicolon or tab, of which the first row has most.
-
-    Raises:
-      DataError: the file cannot be opened or is not text.
-
-    Example:
-      >>> import tempfile
-      >>> path = Path(tempfile.mkdtemp()) / "rows.csv"
-      >>> _ = path.write_text("frame;AU1\\n\\n1;0\\n")
-      >>> list(read_rows(path))
-      [['frame', 'AU1'], ['1', '0']]
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            lines = (line for line in stream if line.strip())
-            first = next(lines, "")
-            delimiter = max(",;\t", key=first.count)
-            yield from csv.reader(itertools.chain([first] if first else [], lines), delimiter=delimiter)
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", str(error))
-        raise DataError(f"{path} cannot be read as a table ({reason}); save it as CSV in UTF-8") from error
+    return Codes(union, table, aus, unused, problems=tuple(problems), intensities=intensities)
 
 
 def take_cells(
-    path: Path, rows: Iterator[list[str]], columns: list[int], width: int
-) -> tuple[Int32[np.ndarray, " N"], list[list[str]], list[Problem]]:
+    path: Path, rows: Iterator[list[str]], columns: Sequence[int], width: int, unit: str = FRAMES, told: str = ""
+) -> tuple[Float64[np.ndarray, " N"], list[list[str]], list[Problem]]:
     """Takes the cells of some columns.
 
     Args:
       path: the file, for messages.
-      rows: from `read_rows`, without the header.
-      columns: that of the frame numbers, then those wanted.
+      rows: the rows below the header.
+      columns: that of the frame numbers or times, then those wanted.
       width: how many cells a row has to have; blank ones may follow. Rows of another length are left out: where a
         delimiter is damaged, what follows it stands under other columns.
+      unit: of the first column; "" where the header does not say; told: what the user says of it then.
 
     Returns:
-      [N] int32 frame numbers; the N cells of each column wanted; what is wrong with rows.
+      [N] frame numbers or seconds; the N cells of each column wanted; what is wrong with rows.
 
     Raises:
-      DataError: no row of this length has a frame number.
+      DataError: no row of this length has a frame number or time, or whole numbers of a unit that nobody tells.
 
     Example:
       >>> rows = iter([["1", "x", "0"], ["2", "y", "1"], ["3"]])
       >>> numbers, cells, problems = take_cells(Path("clip.csv"), rows, [0, 2], 3)
       >>> numbers.tolist(), cells, problems[0].text
-      ([1, 2], [['0', '1']], '1 rows do not have 3 cells and are left out')
+      ([1.0, 2.0], [['0', '1']], '1 rows do not have 3 cells and are left out')
     """
-    numbers: list[int] = []
+    what = "frame number" if unit == FRAMES else "time"
+    at: list[float] = []
     cells: list[list[str]] = [[] for _ in columns[1:]]
-    unnumbered, uneven = 0, 0
+    unnumbered, uneven, whole = 0, 0, True
+    plain_unit = SECONDS if unit == "clock" else unit or (told if told != FRAMES else "") or SECONDS
     for row in rows:
-        number = _number(row[columns[0]] or "nan") if len(row) > columns[0] else None
-        if number is None or not number.is_integer() or not 0 <= number < 2**31:
+        text = row[columns[0]].strip() if len(row) > columns[0] else ""
+        number = _frame_number(text) if unit == FRAMES else _seconds(text, plain_unit)
+        if number is None:
             unnumbered += 1
             continue
         if len(row) < width or any(cell.strip() for cell in row[width:]):
             uneven += 1
             continue
-        numbers.append(int(number))
+        whole &= text.isdecimal()
+        at.append(number)
         for column, kept in zip(columns[1:], cells, strict=True):
             kept.append(row[column].strip())
-    if not numbers:
+    if not at:
         raise DataError(
-            f"{path} has no row with a frame number and {width} cells; give it one for every coded frame, or remove it"
+            f"{path} has no row with a {what} and {width} cells; give it one for every coded frame, or remove it"
+        )
+    if whole and unit == "" and not told and len(at) > 1:
+        raise DataError(
+            f"{path} does not say what its times, such as {at[1]:g}, count; name the column time_s or time_ms, or add "
+            "--config.data.label_unit=milliseconds (or seconds)"
         )
     problems = []
     if unnumbered:
-        text = f"{unnumbered} rows without a frame number are left out"
-        problems.append(Problem("row without frame number", str(path), text, unnumbered))
+        text = f"{unnumbered} rows without a {what} are left out"
+        problems.append(Problem(f"row without {what}", str(path), text, unnumbered))
     if uneven:
         text = f"{uneven} rows do not have {width} cells and are left out"
         problems.append(Problem("row of another length", str(path), text, uneven))
-    return np.array(numbers, np.int32), cells, problems
+    return np.array(at, np.float64), cells, problems
 
 
-def _find_columns(
-    path: Path, names: list[str], coding: Coding
-) -> tuple[int, dict[int, tuple[int, str]], tuple[str, ...]]:
-    """The column of frames, AU -> (its column, its mark or ""), and the names of AU columns without use."""
-    for name in coding.columns.values():
-        if name not in names:
-            raise DataError(
-                f"{path} has no column {name!r}, which config.data.columns names; mend the one or the other"
-            )
-    frame_names = (coding.columns[0],) if 0 in coding.columns else coding.frame
-    frame_columns = [column for column, name in enumerate(names) if name in frame_names]
-    if not frame_columns:
-        raise DataError(
-            f"{path} has no column {frame_names[0]!r} in its first line; give it a header with one, or name "
-            'what it is called, as in --config.data.columns="frame=index"'
-        )
-    if len(frame_columns) > 1:
-        raise DataError(f"{path} has two columns {frame_names[0]!r} in its first line; give it a header with one")
-    mapped = {name: au for au, name in coding.columns.items()}
-    candidates: dict[int, dict[str, list[int]]] = {}
-    unused = []
-    for column, name in enumerate(names):
-        match = _COLUMN.fullmatch(name)
-        au = mapped.get(name, int(match[1]) if match else None)
-        if column in frame_columns or (au is None and not _LIKE_AN_AU.fullmatch(name)):
-            continue
-        if au not in coding.aus or coding.columns.get(au, name) != name:
-            unused.append(name)
-            continue
-        mark = OCCURRENCE if match and match[2] else INTENSITY if match and match[3] else ""
-        candidates.setdefault(au, {}).setdefault(mark, []).append(column)
-    if not candidates:
-        raise DataError(
-            f"{path} has no column of the AUs of config.data.aus ({listed(coding.aus)}) in its first line; name them AU1 or "
-            "AU01, or map them with config.data.columns"
-        )
-    used = {}
-    for au, marks in sorted(candidates.items()):
-        mark = min(marks, key=lambda mark: (not mark, mark != coding.preferred))
-        if len(marks[mark]) > 1:
-            both = " and ".join(repr(names[column]) for column in marks[mark][:2])
-            raise DataError(f"{path} has two columns for AU {au}, {both}; name one with config.data.columns={au}=...")
-        used[au] = marks[mark][0], mark
-    return frame_columns[0], used, tuple(unused)
+def _frame_number(text: str) -> float | None:
+    """The number of a frame, or of its picture's file."""
+    number = _number(text or "nan", comma=False)
+    if number is None and (match := _PICTURE.fullmatch(text)):
+        number = float(match[1] or match[2])
+    return number if number is not None and number.is_integer() and 0 <= number < 2**31 else None
 
 
-def _labels(
-    path: Path, au: int, numbers: np.ndarray, cells: list[str], holds: str, level: int
-) -> tuple[np.ndarray, list[Problem]]:
-    """[N] int8 labels of the cells of an AU, and the unknown codes among them."""
-    labels = {cell: _label(cell, holds, level) for cell in set(cells)}
-    unknown = [row for row, cell in enumerate(cells) if labels[cell] is None]
-    problems = []
-    if unknown:
-        code, frame = cells[unknown[0]][:20], numbers[unknown[0]]
-        text = f"AU {au} has {holds} {code!r} in frame {frame}" + f" and {len(unknown) - 1} more" * (len(unknown) > 1)
-        problems.append(Problem("unknown code", str(path), text, len(unknown)))
-    return np.array([labels[cell] or MISSING for cell in cells], np.int8), problems
-
-
-def _label(cell: str, holds: str, level: int) -> int | None:
-    """The label of a code; None: unknown."""
-    value = _number(cell or "nan")
-    if value is None and holds == INTENSITY:
-        value = _grade(cell)
-    if value is None:
-        return None
-    if math.isnan(value) or value in _MISSING_CODES:
-        return MISSING
-    if holds == INTENSITY:
-        return None if not 0 <= value <= 5 else PRESENT if value >= level else ABSENT
-    return PRESENT if value == 1 else ABSENT if value == 0 else None
-
-
-def _number(cell: str) -> float | None:
+def _seconds(text: str, unit: str) -> float | None:
     try:
-        return float(cell)
+        return parse_time(text, unit)
     except ValueError:
         return None
 
 
-def _grade(cell: str) -> int | None:
-    """The intensity behind a letter."""
-    return LEVELS.index(cell.upper()) + 1 if len(cell) == 1 and cell.upper() in LEVELS else None
+def _refuse_several(path: Path, faces: list[str]) -> None:
+    names = sorted(set(faces))
+    if len(names) > 1:
+        raise DataError(
+            f"{path} has rows of {len(names)} faces ({', '.join(names[:5])}); keep the rows of the person whom the video is about"
+        )
 
 
-def _is_grade(cell: str) -> bool:
-    """Whether a code can only be an intensity."""
-    return _grade(cell) is not None or 1 < (_number(cell) or 0) <= 5
+def _refuse_many(path: Path, strange: int, cells: int, problems: Sequence[Problem], coding: Coding) -> None:
+    if strange <= _FEW or strange <= _SHARE * cells:
+        return
+    first = next(problem.text for problem in problems if problem.kind == "unknown code")
+    cause = "codes are 0 and 1, or 0 to 5 and A to E, with 9 or blank for missing"
+    if re.search(r"'[0-9]+,[0-9]+'", first):
+        cause = (
+            "a decimal comma in a table that is split at commas; save it with a decimal point, or split at semicolons"
+        )
+    elif "occurrence '" in first and coding.unmarked == OCCURRENCE:
+        cause += "; if the column holds intensities, add --config.data.codes=intensity"
+    raise DataError(f"{path}: {strange} of {cells} codes are not understood ({first}); {cause}")
+
+
+def _widened(
+    path: Path, at: np.ndarray, cells: list[list[str]], columns: Columns, coding: Coding, extra: Sequence[int]
+) -> tuple[np.ndarray, dict[int, tuple[int, str]], list[list[str]]]:
+    """A long table as a wide one: (frames or times, AU -> its column and mark, cells of these and of the extra columns)."""
+    assert columns.long is not None
+    names, values, mark = cells[0], cells[1], columns.long[2]
+    numbers = {
+        name: match[2]
+        for name in set(names)
+        if (match := re.fullmatch(r"(?i)(au|action ?unit)? ?0*([0-9]{1,2})", name))
+    }
+    if lacking := sorted(set(names) - {*numbers}):
+        raise DataError(f"{path}: its column of AUs has {lacking[0]!r}, which names none; write 12 or AU12")
+    union, rows = np.unique(at, return_inverse=True)
+    used = {au: (0, mark) for au in sorted({int(number) for number in numbers.values()})}
+    wide = {au: [""] * len(union) for au in used}
+    twice: list[float] = []
+    for row, name, value in zip(rows.tolist(), names, values, strict=True):
+        column = wide[int(numbers[name])]
+        if column[row] and column[row] != value:
+            twice.append(float(union[row]))
+        column[row] = value
+    if twice:
+        raise DataError(f"{path} has two different codes of one AU at {twice[0]:g}; keep one")
+    kept = [au for au in used if au in coding.aus]
+    rest = []
+    for column in cells[2:]:
+        of_row = dict(zip(rows.tolist(), column, strict=True))
+        rest.append([of_row[row] for row in range(len(union))])
+    return union, used, [*(wide[au] for au in kept), *rest]
+
+
+def _meaning_of_minus(path: Path, columns: Sequence[Sequence[str]], comma: bool) -> int | None:
+    """What -1 means: ABSENT, MISSING, or None where no cell has it.
+
+    A table of -1, 0 and 1 says by itself which is missing: whole rows of it are, where the face was not seen.
+
+    Raises:
+      DataError: it does not say so.
+    """
+    numbers = [{cell: _number(cell, comma) for cell in set(column)} for column in columns]
+    if not any(-1 in of.values() for of in numbers):
+        return None
+    table = np.array([[of[cell] if of[cell] is not None else np.nan for cell in column]
+                      for of, column in zip(numbers, columns, strict=True)], np.float64).T  # fmt: skip
+    minus, zero = table == -1, table == 0
+    if (table > 1).any() or (table.shape[1] > 1 and (minus.any(1) == minus.all(1)).all() and zero.any()):
+        return MISSING
+    if not zero.any() or (table.shape[1] > 1 and (zero.any(1) == zero.all(1)).all()):
+        return ABSENT
+    raise DataError(
+        f"{path} has codes -1, 0 and 1, and which of -1 and 0 is missing does not show; write 9 for missing"
+    )
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """How cells become labels: what they hold, the level, whether numbers have a comma, and what -1 means."""
+
+    holds: str
+    level: int
+    comma: bool
+    minus: int | None
+
+    def read(
+        self, path: Path, au: int, at: np.ndarray, cells: Sequence[str], unit: str = FRAMES
+    ) -> tuple[np.ndarray, np.ndarray, list[Problem]]:
+        """[N] int8 labels and intensities of the cells of an AU, and the unknown codes among them."""
+        known = {cell: self.code(cell) for cell in set(cells)}
+        unknown = [row for row, cell in enumerate(cells) if known[cell] is None]
+        problems = []
+        if unknown:
+            where = f"in frame {at[unknown[0]]:g}" if unit == FRAMES else f"at {at[unknown[0]]:g} s"
+            text = f"AU {au} has {self.holds} {cells[unknown[0]][:20]!r} {where}"
+            text += f" and {len(unknown) - 1} more" * (len(unknown) > 1)
+            problems.append(Problem("unknown code", str(path), text, len(unknown)))
+        pairs = np.array([known[cell] or (MISSING, -1) for cell in cells], np.int8).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1], problems
+
+    def code(self, cell: str) -> tuple[int, int] | None:
+        """Label and intensity of a code; None: unknown."""
+        word = cell.lower()
+        value = _number(word or "nan", self.comma)
+        if value is None:
+            if word in _LOST:
+                return MISSING, -1
+            if word in _WORDS:
+                return _WORDS[word], 0 if _WORDS[word] == ABSENT else -1
+            grade = 0 if word in ("notactive", "not active") else parse_intensity(cell)
+            if grade is None or self.holds == OCCURRENCE:
+                return None
+            return _graded(grade, self.level)
+        if math.isnan(value) or value in _MISSING_CODES:
+            return MISSING, -1
+        if value == -1 and self.minus is not None:
+            return self.minus, 0 if self.minus == ABSENT else -1
+        if value == 0 and self.minus == ABSENT:
+            return MISSING, -1
+        if self.holds == INTENSITY:
+            return _graded(value, self.level) if 0 <= value <= 5 else None
+        if self.holds == FRACTION:
+            return _graded(sum(value > border for border in _FRACTIONS), self.level) if 0 <= value <= 1 else None
+        if self.holds in (PROBABILITY, PERCENT):
+            top = 1 if self.holds == PROBABILITY else 100
+            return None if not 0 <= value <= top else (PRESENT, -1) if value >= top / 2 else (ABSENT, 0)
+        return (PRESENT, -1) if value == 1 else (ABSENT, 0) if value == 0 else None
+
+    def is_grade(self, cell: str) -> bool:
+        """Whether a code can only be an intensity."""
+        value = _number(cell, self.comma)
+        return 1 < value <= 5 if value is not None else len(cell) == 1 and cell.upper() in LETTERS
+
+
+def _graded(value: float, level: int) -> tuple[int, int]:
+    if value < 0:
+        return MISSING, -1
+    # A tracker's 2.4 is nearer to B than to C; whether it is present follows from the number itself.
+    return PRESENT if value >= level else ABSENT, round(value)
+
+
+def _number(cell: str, comma: bool) -> float | None:
+    try:
+        return float(cell.replace(",", ".") if comma else cell)
+    except ValueError:
+        return None
 
 
 def _by_frame(
-    path: Path, numbers: np.ndarray, labels: np.ndarray, aus: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, list[Problem]]:
-    """Sorts rows by frame and joins those of one frame; where they differ, the label is missing.
+    path: Path, at: np.ndarray, labels: np.ndarray, grades: np.ndarray, aus: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Problem]]:
+    """Sorts rows by frame or time and joins those of one; where they differ, the label is missing.
 
     Args:
       path: the file, for messages.
-      numbers: [N] int32 frame numbers.
-      labels: [N, A] int8.
+      at: [N] frame numbers or seconds.
+      labels, grades: [N, A] int8.
       aus: the A AUs.
     """
-    order = np.argsort(numbers, kind="stable")
-    frames, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
+    order = np.argsort(at, kind="stable")
+    frames, starts, counts = np.unique(at[order], return_index=True, return_counts=True)
+    if not len(frames):
+        return frames, labels, grades, []
     low = np.minimum.reduceat(labels[order], starts)
     high = np.maximum.reduceat(labels[order], starts)
     differ = low != high
     problems = []
     if (same := (counts > 1) & ~differ.any(1)).any():
-        text = f"frames {spans(frames[same])} have several rows, alike"
+        text = f"frames {_named(frames[same])} have several rows, alike"
         problems.append(Problem("doubled row", str(path), text, int((counts[same] - 1).sum())))
     if (torn := differ.any(1)).any():
         which = listed(au for au, any_differ in zip(aus, differ.any(0), strict=True) if any_differ)
-        text = f"frames {spans(frames[torn])} have rows that differ in AU {which}; taken as missing there"
+        text = f"frames {_named(frames[torn])} have rows that differ in AU {which}; taken as missing there"
         problems.append(Problem("contradicting rows", str(path), text, int(torn.sum())))
-    return frames, np.where(differ, MISSING, low).astype(np.int8), problems
+    intensities = np.where(differ, np.int8(-1), np.maximum.reduceat(grades[order], starts))
+    return frames, np.where(differ, MISSING, low).astype(np.int8), intensities.astype(np.int8), problems
+
+
+def _named(at: np.ndarray) -> str:
+    return spans(at.astype(np.int64)) if (at == np.floor(at)).all() else f"at {at[0]:g} s and {len(at) - 1} more"

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,7 +11,11 @@ import numpy as np
 
 from au_jax.config import DataConfig
 from au_jax.data.annotations.codes import Codes, spans
-from au_jax.data.annotations.table import INTENSITY, LEVELS, OCCURRENCE, Coding, read_intensities, read_table
+from au_jax.data.annotations.columns import FRAME, INTENSITY, OCCURRENCE, TIME, Coding
+from au_jax.data.annotations.frame_times import FrameClock
+from au_jax.data.annotations.label_file import read_codes
+from au_jax.data.annotations.notation import LETTERS
+from au_jax.data.annotations.table import read_intensities, read_table
 from au_jax.data.provenance import origin_of
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
@@ -54,24 +59,30 @@ class RawReader(abc.ABC):
     """The source's own intensity from which an AU counts as present."""
     layout: ClassVar[str]
     """What is expected below the root, for messages."""
+    any_format: ClassVar[bool] = False
+    """Whether its label files may be of every kind that `annotations.label_file` knows."""
 
     def __init__(self, data: DataConfig):
         self.aus: tuple[int, ...] = check_aus(data.aus)
         self.level: str = (data.level or self.default_level).upper()
-        if self.level not in tuple(LEVELS):
-            raise ConfigError(f"config.data.level is {data.level!r}; choose one of {', '.join(LEVELS)}")
+        if self.level not in tuple(LETTERS):
+            raise ConfigError(f"config.data.level is {data.level!r}; choose one of {', '.join(LETTERS)}")
         if data.codes not in ("auto", OCCURRENCE, INTENSITY):
             raise ConfigError(f"config.data.codes is {data.codes!r}; choose auto, {OCCURRENCE} or {INTENSITY}")
         if not data.fps > 0:
             raise ConfigError(f"config.data.fps is {data.fps}; give the frames a second of the frame folders")
         self.root = Path(data.raw)
         self.coding = Coding(
-            level=LEVELS.index(self.level) + 1,
+            level=LETTERS.index(self.level) + 1,
             unmarked=data.codes,
             # Who asks for a level wants the columns that have levels.
             preferred=INTENSITY if data.level else OCCURRENCE,
             columns=parse_columns(data.columns, self.aus),
             aus=self.aus,
+            first=None if data.first_frame < 0 else int(data.first_frame),
+            unit=data.label_unit,
+            offset=float(data.label_offset),
+            coded=tuple(int(au) for au in data.coded_aus),
         )
         level = "" if self.level == self.default_level else f"_{self.level}"
         own = safe_name(data.name or self.source)
@@ -145,7 +156,8 @@ class RawReader(abc.ABC):
     def codes(self, recording: RecordingId) -> Codes:
         """The codes of a recording."""
         survey = self.survey()
-        return self._read_codes(survey.usable[recording], dataclasses.replace(self.coding, unmarked=survey.unmarked))
+        coding = dataclasses.replace(self.coding, unmarked=survey.unmarked)
+        return self._read_codes(survey.usable[recording], coding)
 
     def pictures(self, recording: RecordingId) -> Iterator["VideoFrame"]:
         """All frames of a recording, coded or not."""
@@ -187,9 +199,17 @@ class RawReader(abc.ABC):
         return path
 
     def _read_codes(self, on_disk: OnDisk, coding: Coding) -> Codes:
-        if on_disk.table is not None:
+        if on_disk.table is None:
+            return read_intensities(on_disk.intensities, coding)
+        if not self.any_format:
             return read_table(on_disk.table, coding)
-        return read_intensities(on_disk.intensities, coding)
+        first = 1 if on_disk.first is None else on_disk.first
+        media = on_disk.pictures.name if on_disk.pictures is not None else ""
+        person = on_disk.recording.subject
+
+        pictures = on_disk.pictures
+        clock = None if pictures is None else functools.partial(frame_clock, pictures, self._fps)
+        return read_codes(on_disk.table, coding, first=first, clock=clock, media=media, person=person)
 
     def _coded_frames(self, folder: Path, codes: Codes) -> Iterator["VideoFrame"]:
         """The frames of a folder from the first to the last coded one: BP4D has more pictures outside than inside."""
@@ -201,15 +221,40 @@ class RawReader(abc.ABC):
                 yield VideoFrame(number, (number - next(iter(files))) / self._fps, read_picture(path))
 
 
+def frame_clock(pictures: Path, fps: float) -> FrameClock:
+    """Frames and times of a video or a folder of frames.
+
+    Args:
+      pictures: video or folder; fps: frames a second in a folder.
+
+    Raises:
+      DataError: it cannot be opened, or has no frames.
+    """
+    status = pictures.stat()
+    return _frame_clock(pictures, fps, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _frame_clock(pictures: Path, fps: float, *_: int) -> FrameClock:
+    from au_jax.faces.decoding import frame_files
+    from au_jax.faces.packet_times import packet_times
+
+    if pictures.is_dir():
+        numbers = np.array(list(frame_files(pictures)), np.int32)
+        return FrameClock(numbers, (numbers - numbers[0]) / fps)
+    times, start = packet_times(pictures)
+    return FrameClock(np.arange(1, len(times) + 1, dtype=np.int32), times, start)
+
+
 def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
     """Parses `config.data.columns`.
 
     Args:
-      text: AUs, or "frame", with the names of their columns.
+      text: AUs, "frame" or "time", with the names of their columns.
       aus: AUs that may be named.
 
     Returns:
-      AU, or 0 for the frame number -> the column's name in lower case.
+      AU, FRAME or TIME -> the column's name in lower case.
 
     Raises:
       ConfigError: a part has another form, names another AU, or comes twice.
@@ -221,9 +266,9 @@ def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
     columns: dict[int, str] = {}
     for part in (part.strip() for part in text.lower().split(",") if part.strip()):
         key, _, name = (piece.strip() for piece in part.partition("="))
-        number = "0" if key == "frame" else key.removeprefix("au")
-        au = int(number) if number.isdecimal() else -1
-        if au not in (0, *aus) or not name or au in columns or name in columns.values():
+        number = key.removeprefix("au")
+        au = {"frame": FRAME, "time": TIME}.get(key, int(number) if number.isdecimal() else -2)
+        if (number.isdecimal() and au not in aus) or au < TIME or not name or au in columns or name in columns.values():
             raise ConfigError(
                 f"config.data.columns has {part!r}; write AU=column as in '1=brow_in, 12=smile', each AU once, of those of "
                 f"config.data.aus ({listed(aus)})"
@@ -305,4 +350,5 @@ def _with_labels(faces: list["RegisteredFace"], codes: Codes) -> Faces:
         landmarks=np.stack([face.landmarks for face in faces]).astype(np.float32),
         frame_numbers=numbers,
         face_detected=detected,
+        confidence=np.array([0.0 if face.face is None else face.face.confidence for face in faces], np.float32),
     )

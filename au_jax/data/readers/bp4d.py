@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from au_jax.config import DataConfig
-from au_jax.data.annotations.table import OCCURRENCE
+from au_jax.data.annotations.columns import OCCURRENCE
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.recordings import Problem, RecordingId

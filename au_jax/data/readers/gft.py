@@ -1,14 +1,16 @@
-"""GFT: a video and a table of frame annotations for every participant, matched by name, anywhere below the root.
+"""GFT: a video and a label file for every participant, matched by name, anywhere below the root.
 
 The names of the public release's columns are not known to us: usual ones are understood, others are named in
-`config.data.columns`.
+`config.data.columns`. Label files may be of any kind that `annotations.label_file` knows.
 """
 
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from au_jax.data.annotations.table import OCCURRENCE, read_table
+from au_jax.data.annotations.columns import OCCURRENCE
+from au_jax.data.annotations.label_file import FRAME_TABLE, is_label_file, kind_of, label_stem, read_events
+from au_jax.data.annotations.table import parse_table
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree, is_video
 from au_jax.data.recordings import Problem, RecordingId, safe_name
@@ -23,13 +25,16 @@ class GftReader(RawReader):
 
     source = "gft"
     default_level = "B"
-    layout = "for every participant a video and a CSV of the same name, or one name within the other"
+    layout = (
+        "for every participant a video and a CSV (or other label file) of the same name, or one name within the other"
+    )
+    any_format = True
 
     def find(self, tree: Tree) -> Iterator[OnDisk]:
         """Yields every participant's video."""
         files = list(tree.files(tree.root))
         videos = [path for path in files if is_video(path.name)]
-        tables = [path for path in files if path.suffix.lower() == ".csv"]
+        tables = [path for path in files if is_label_file(path.name)]
         names = {path.stem.lower() for path in videos}
         chosen = {video: _fitting(video, tables, names) for video in videos}
         for video, fitting in chosen.items():
@@ -45,13 +50,16 @@ class GftReader(RawReader):
         taken = {table for fitting in chosen.values() for table in fitting}
         for table in tables:
             if table not in taken and self._has_codes(table, tree):
-                lacks = f"video called {table.stem}.mp4 (avi, mov, mkv)"
-                yield OnDisk(RecordingId(safe_name(table.stem), "video"), table=table, lacks=lacks)
+                lacks = f"video called {label_stem(table.name)}.mp4 (avi, mov, mkv)"
+                yield OnDisk(RecordingId(safe_name(label_stem(table.name)), "video"), table=table, lacks=lacks)
 
     def _has_codes(self, table: Path, tree: Tree) -> bool:
         """Whether a table without a video is one of codes; there may be others among the participants' files."""
         try:
-            read_table(table, dataclasses.replace(self.coding, unmarked=OCCURRENCE))
+            if kind_of(table) == FRAME_TABLE:
+                parse_table(table, dataclasses.replace(self.coding, unmarked=OCCURRENCE, undecided=True))
+            else:
+                read_events(table, self.coding, person=label_stem(table.name))
         except DataError as error:
             tree.problems.append(Problem("file without use", str(table), f"belongs to no video, and {error}"))
             return False
@@ -65,7 +73,8 @@ def _fitting(video: Path, tables: list[Path], videos: set[str]) -> list[Path]:
       videos: names of all videos: a table of another video's name is that one's.
     """
     name = video.stem.lower()
-    if same := [table for table in tables if table.stem.lower() == name]:
+    stems = {table: label_stem(table.name).lower() for table in tables}
+    if same := [table for table in tables if stems[table] == name]:
         return same
-    others = [table for table in tables if table.stem.lower() not in videos]
-    return [table for table in others if name in table.stem.lower() or table.stem.lower() in name]
+    others = [table for table in tables if stems[table] not in videos]
+    return [table for table in others if name in stems[table] or stems[table] in name]

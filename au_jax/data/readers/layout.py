@@ -18,11 +18,12 @@ class OnDisk:
 
     Attributes:
       pictures: a video or a folder of frames.
-      table: codes of all AUs.
+      table: codes of all AUs, or events.
       intensities: AU -> its own file of intensities, in place of a table.
       lacks: what is missing where there are no pictures or no codes, for messages.
       flaw: why it cannot be used, with the path; "" where nothing speaks against it.
       length: frames of a video by its header, which may err; None where it does not say.
+      first: number of the first frame; None: not looked at yet.
     """
 
     recording: RecordingId
@@ -32,6 +33,7 @@ class OnDisk:
     lacks: str = ""
     flaw: str = ""
     length: int | None = None
+    first: int | None = None
 
     @property
     def codes_path(self) -> Path | None:

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from au_jax import console
-from au_jax.data.annotations.codes import Codes, spans
-from au_jax.data.annotations.table import INTENSITY, OCCURRENCE, Coding
+from au_jax.data.annotations.codes import Codes, Facts, spans
+from au_jax.data.annotations.columns import INTENSITY, OCCURRENCE, Coding
 from au_jax.data.readers.layout import OnDisk, Tree, natural
 from au_jax.data.recordings import Problem, RecordingId
 from au_jax.errors import DataError, UserError
@@ -32,7 +32,20 @@ BP4D_COUNTS: dict[str, int] = {"subjects": 41, "sequences": 328, "coded frames":
 UNUSABLE = "recording that cannot be used"
 """Kind of the problems of `Survey.unusable`; their text names the file at fault."""
 
+_MOST_LOST = 0.5  # share of coded frames without a picture from which a recording cannot be used
+_FEW_LOST = 5  # coded frames without a picture that a short recording may have whatever their share
 _MOST_NAMED = 20  # unreadable pictures of a recording that are named; the others are counted
+_MOST_FILES = 40  # label files that are printed
+_KNOWN = (
+    "AU without events",
+    "counts from 0",
+    "row without a face",
+    "doubled row",
+    "time slot without a time",
+    "number of tiers",
+)
+"""Kinds of problems of label files whose content was understood all the same."""
+
 _SHOWN = 3  # problems of a kind that are printed
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAIL = 64  # bytes at the end of a picture file
@@ -87,15 +100,13 @@ def take_survey(
     aus: set[int] = set()
     unused: dict[str, None] = {}
     graded = False
+    undecided = coding.unmarked == "auto"
+    first_look = dataclasses.replace(coding, unmarked=OCCURRENCE if undecided else coding.unmarked, undecided=undecided)
     for on_disk in console.bar(ordered, desc=f"look at {source}", unit="video", leave=False):
         try:
             opened, numbers = _open(on_disk, tree)
-            codes = read_codes(opened, dataclasses.replace(coding, unmarked=OCCURRENCE))
-            if numbers and numbers.isdisjoint(codes.frames.tolist()):
-                raise DataError(
-                    f"{opened.pictures} has none of the frames {spans(codes.frames)} that {opened.codes_path} codes; "
-                    "mend their numbers"
-                )
+            codes = read_codes(opened, first_look)
+            _check_met(opened, numbers, codes.frames)
         except UserError as error:
             unusable.append(Problem(UNUSABLE, str(on_disk.place), str(error)))
             continue
@@ -131,13 +142,44 @@ def _open(on_disk: OnDisk, tree: Tree) -> tuple[OnDisk, Set[int]]:
     if on_disk.pictures is None or on_disk.codes_path is None:
         raise DataError(f"{on_disk.place} stands alone: there is no {on_disk.lacks}; add it, or remove this")
     if on_disk.pictures.is_file():
-        return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames), frozenset()
+        return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames, first=1), frozenset()
     if tree.links_out(on_disk.pictures):
         raise DataError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
     files = frame_files(on_disk.pictures)
     if not files:
         raise DataError(f"{on_disk.pictures} holds no frames: no .jpg or .png whose name ends in a number; add them")
-    return on_disk, files.keys()
+    return dataclasses.replace(on_disk, first=next(iter(files))), files.keys()
+
+
+def _check_met(on_disk: OnDisk, numbers: Set[int], coded: np.ndarray) -> None:
+    """Refuses codes of which most meet no frame: these count something else than the recording's frames.
+
+    Raises:
+      DataError: tells which numbers are on either side.
+    """
+    from au_jax.faces.packet_times import packet_times
+
+    if numbers:
+        met = np.isin(coded, np.fromiter(numbers, np.int64, len(numbers)))
+        there = f"frames {min(numbers)} to {max(numbers)}"
+    else:
+        assert on_disk.pictures is not None  # it has been opened
+        length = on_disk.length or 0
+        if not length or (coded > length).mean() >= _MOST_LOST:
+            length = len(packet_times(on_disk.pictures)[0])  # the header may err
+        met = (coded >= 1) & (coded <= length)
+        there = f"frames 1 to {length}"
+    if not met.any():
+        raise DataError(
+            f"{on_disk.pictures} has none of the frames {spans(coded)} that {on_disk.codes_path} codes ({there} are there); "
+            "mend their numbers"
+        )
+    if met.mean() <= 1 - _MOST_LOST and (~met).sum() > _FEW_LOST:
+        raise DataError(
+            f"{on_disk.codes_path} codes {len(coded)} frames ({spans(coded, 2)}), of which {int((~met).sum())} are not in "
+            f"{on_disk.pictures} ({there} are there); if its numbers are times, name their column as in "
+            '--config.data.columns="time=..."'
+        )
 
 
 def _column_problems(root: Path, wanted: tuple[int, ...], aus: set[int], unused: Iterable[str]) -> list[Problem]:
@@ -219,6 +261,24 @@ def _unreadable(paths: Iterable[Path]) -> list[Problem]:
 
 
 @dataclasses.dataclass(frozen=True)
+class FileFacts:
+    """What the check tells of the label file of one recording.
+
+    Attributes:
+      recording: subject/video; path: of the file.
+      facts: kind, clock, offset, coded span and events.
+      aus: those that it has codes for.
+      not_understood: rows, tiers or codes that were left out or taken as missing.
+    """
+
+    recording: str
+    path: str
+    facts: Facts
+    aus: tuple[int, ...]
+    not_understood: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """What a copy holds.
 
@@ -233,6 +293,7 @@ class Check:
       known_rates: [A] base rates of a whole copy, NaN of an AU where it is not known; None where none is.
       unusable: recordings that cannot be used.
       problems: what else was found, without decoding whole videos.
+      label_files: of sources whose label files may be of several kinds.
     """
 
     title: str
@@ -245,6 +306,7 @@ class Check:
     known_rates: Float[np.ndarray, " A"] | None
     unusable: tuple[Problem, ...]
     problems: tuple[Problem, ...]
+    label_files: tuple[FileFacts, ...] = ()
 
     @property
     def base_rates(self) -> Float[np.ndarray, " A"]:
@@ -283,6 +345,10 @@ class Check:
         counts = [["", "found", *(["known"] if known else [])]]
         counts += [[name, f"{n:,}", *([f"{known[name]:,}"] if known else [])] for name, n in self.counts.items()]
         parts = [self.title, self.reading, "", _aligned(counts), "", _aligned(self._au_rows())]
+        if self.label_files:
+            parts += ["", _aligned(self._file_rows())]
+            if (more := len(self.label_files) - _MOST_FILES) > 0:
+                parts.append(f"and {more} more label files")
         for problems in (self.unusable, self.problems):
             kinds = dict.fromkeys(problem.kind for problem in problems)
             for kind in kinds:
@@ -310,9 +376,19 @@ class Check:
                 }
                 for index, au in enumerate(self.aus)
             },
+            "label_files": [dataclasses.asdict(file) for file in self.label_files],
             "unusable": [dataclasses.asdict(problem) for problem in self.unusable],
             "problems": [dataclasses.asdict(problem) for problem in self.problems],
         }
+
+    def _file_rows(self) -> list[list[str]]:
+        rows = [["label file", "kind", "clock", "offset s", "coded frames", "AUs", "events", "not understood"]]
+        for file in self.label_files[:_MOST_FILES]:
+            facts = file.facts
+            span = f"{facts.begin} to {facts.end}"
+            row = [f"{file.recording}: {Path(file.path).name}", facts.kind, facts.clock, f"{facts.offset:g}", span]
+            rows.append([*row, " ".join(map(str, file.aus)), str(facts.events), str(file.not_understood)])
+        return rows
 
     def _au_rows(self) -> list[list[str]]:
         rates = self.known_rates
@@ -336,15 +412,15 @@ def check(reader: "RawReader") -> Check:
 
     Example:
       >>> import tempfile
-      >>> from types import SimpleNamespace
       >>> from PIL import Image
+      >>> from au_jax.config import get_config
       >>> from au_jax.data.readers.folder import FolderReader
       >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
       >>> clip.mkdir(parents=True)
       >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
       >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
-      >>> data = SimpleNamespace(raw=str(clip.parents[1]), name="", level="", codes="auto", columns="", fps=25.0)
-      >>> data.aus, data.image_size = (5,), 200
+      >>> data = get_config().data
+      >>> data.raw, data.aus = str(clip.parents[1]), (5,)
       >>> check(FolderReader(data)).counts
       {'subjects': 1, 'sequences': 1, 'coded frames': 1}
     """
@@ -352,12 +428,18 @@ def check(reader: "RawReader") -> Check:
     problems = list(survey.problems)
     present, absent = np.zeros(len(reader.aus), np.int64), np.zeros(len(reader.aus), np.int64)
     coded = 0
+    label_files = []
     for recording in console.bar(survey.usable, desc=f"check {reader.source}", unit="video"):
         codes, met = reader.examine(recording)
         problems += met
         present += (codes.labels == PRESENT).sum(0)
         absent += (codes.labels == ABSENT).sum(0)
         coded += int(codes.labels.any(1).sum())
+        if codes.facts is not None:
+            strange = sum(problem.count for problem in codes.problems if problem.kind not in _KNOWN)
+            path = str(survey.usable[recording].codes_path)
+            name = f"{recording.subject}/{recording.video}"
+            label_files.append(FileFacts(name, path, codes.facts, codes.aus, strange))
     subjects = len({recording.subject for recording in survey.usable})
     known = reader.source == "bp4d" and reader.level == reader.default_level
     rates = dict(zip(BP4D_AUS, BP4D_RATES, strict=True))
@@ -372,6 +454,7 @@ def check(reader: "RawReader") -> Check:
         known_rates=np.array([rates.get(au, np.nan) for au in reader.aus]) if known else None,
         unusable=survey.unusable,
         problems=tuple(problems),
+        label_files=tuple(label_files),
     )
 
 

@@ -5,6 +5,12 @@ import sys
 
 import pytest
 
+from au_jax.data.annotations.boris_writer import write_boris
+from au_jax.data.annotations.elan_writer import write_elan
+from au_jax.data.annotations.event_table import write_event_table
+from au_jax.data.annotations.events import Event, EventCodes
+from au_jax.data.annotations.textgrid import write_textgrid
+from au_jax.data.readers.survey import check
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
@@ -157,3 +163,93 @@ def test_without_a_decoder_videos_are_one_line_and_not_one_each(raw, reader, mon
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UserError, match="PyAV, which is missing; make video, or pip install"):
         reader("folder").recordings()
+
+
+# AU 1 in the second of three frames at 25 frames a second.
+EVENTS = EventCodes((Event(1, 0.04, 0.08),), (1,), ((0.0, 0.12),))
+
+
+def write_grid(path):
+    write_textgrid(path, EVENTS)
+
+
+def write_project(path):
+    write_boris(path, EVENTS, media="clip.mp4", fps=25, duration=0.12)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "kind"),
+    [
+        ("clip.eaf", lambda path: write_elan(path, EVENTS, media="clip.mp4"), "ELAN"),
+        ("clip.TextGrid", write_grid, "Praat TextGrid"),
+        ("clip.boris", write_project, "BORIS project"),
+        ("project.boris", write_project, "BORIS project"),
+        ("clip.csv", lambda path: write_event_table(path, EVENTS), "event table"),
+        ("clip.tsv", lambda path: write_text(path, CODES.replace(",", "\t")), "frame table"),
+    ],
+)
+def test_label_files_of_every_kind_are_read_and_described(raw, reader, name, write, kind):
+    write_video(raw / "anna/clip.mp4", 3)
+    write(raw / "anna" / name)
+    write_text(raw / "anna/notes.txt", "hello")
+    folder = reader("folder", aus=(1,))
+    assert folder.survey().unusable == ()
+    assert folder.codes(RecordingId("anna", "clip")).labels[:, 0].tolist() == [-1, 1, -1]
+    found = check(folder)
+    (file,) = found.label_files
+    assert (file.facts.kind, file.aus, file.facts.events, file.not_understood) == (kind, (1,), 1, 0)
+    line = next(line for line in found.text().splitlines() if line.startswith("anna/clip: "))
+    assert name in line and kind in line and "1 to 3" in line
+    assert found.document()["label_files"][0]["facts"]["kind"] == kind
+
+
+def test_two_label_files_of_a_recording_are_refused(raw, reader):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", CODES)
+    write_grid(raw / "anna/clip.TextGrid")
+    assert "anna/clip has two label files, clip.TextGrid and clip.csv; keep the one that counts" in unusable(reader)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"), [({}, [1, 2, 3]), ({"first_frame": 1}, [0, 1, 2]), ({"first_frame": 0}, [1, 2, 3])]
+)
+def test_a_videos_table_that_counts_from_0_is_told_and_a_field_sets_the_first_number(raw, reader, fields, expected):
+    write_video(raw / "anna/clip.mp4", 3)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n0,0\n1,1\n2,0\n")
+    codes, problems = reader("folder", **fields).examine(RecordingId("anna", "clip"))
+    assert codes.frames.tolist() == expected
+    assert ("counts from 0" in {problem.kind for problem in problems}) == (not fields)
+
+
+def test_pictures_that_are_numbered_from_0_keep_their_numbers(raw, reader):
+    for number in range(3):
+        write_picture(raw / f"anna/clip/{number}.png", number + 1)
+    write_text(raw / "anna/clip.csv", "frame,AU1\n0,0\n1,1\n2,0\n")
+    codes, problems = reader("folder").examine(RecordingId("anna", "clip"))
+    assert codes.frames.tolist() == [0, 1, 2] and "counts from 0" not in {problem.kind for problem in problems}
+
+
+def test_times_in_a_column_of_frames_make_a_recording_unusable_and_a_column_of_times_is_read(raw, reader):
+    write_video(raw / "anna/clip.mp4", 30)
+    rows = "".join(f"{40 * n},{n % 2}\n" for n in range(30))
+    write_text(raw / "anna/clip.csv", "index,AU1\n" + rows)
+    (problem,) = reader("folder", columns="frame=index").survey().unusable
+    assert "clip.csv codes 30 frames" in problem.text and "are times" in problem.text and "\n" not in problem.text
+    read = reader("folder", columns="time=index", label_unit="milliseconds").codes(RecordingId("anna", "clip"))
+    assert read.frames.tolist() == list(range(1, 31)) and read.labels[:, 0].tolist() == [-1, 1] * 15
+    write_text(raw / "anna/clip.csv", "time_ms,AU1\n" + rows)
+    assert reader("folder").codes(RecordingId("anna", "clip")).labels[:, 0].tolist() == [-1, 1] * 15
+
+
+def test_an_offset_of_the_labels_moves_events(raw, reader):
+    write_video(raw / "anna/clip.mp4", 4)
+    write_event_table(raw / "anna/clip.csv", EVENTS)
+    folder = reader("folder", aus=(1,), label_offset=0.04)
+    assert folder.codes(RecordingId("anna", "clip")).labels[:, 0].tolist() == [-1, 1, -1]
+    assert folder.codes(RecordingId("anna", "clip")).frames.tolist() == [2, 3, 4]
+
+
+def test_events_that_meet_no_frame_make_a_recording_unusable(raw, reader):
+    write_video(raw / "anna/clip.mp4", 3)
+    write_event_table(raw / "anna/clip.csv", EVENTS.shifted(100))
+    assert "check unit, clock and offset" in unusable(reader)

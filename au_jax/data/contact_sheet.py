@@ -1,0 +1,142 @@
+"""A picture of prepared recordings with their codes, so that a wrong offset or a wrong face is seen before training.
+
+A strip for each recording: frames in the middle of its longest events, then those in which the face detector was least sure.
+The sheet has the recordings of lowest confidence first.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int8
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+from au_jax import files
+from au_jax.data.recordings import Faces, RecordingId, read_recording
+from au_jax.labels import PRESENT
+
+EVENTS, UNSURE = 4, 4
+"""Frames of a strip: in the middle of events, and of lowest confidence."""
+
+MOST = 60
+"""Recordings of a sheet."""
+
+_WORST = "lowest confidence"
+_SIDE, _CAPTION = 96, 26  # pixels of a face, and of the text below
+
+
+@dataclasses.dataclass
+class Confidence:
+    """Passes the parts of a recording on, and remembers how sure the face detector was.
+
+    Attributes:
+      values: of each frame; 0 without a face, NaN where a reader does not say.
+    """
+
+    values: list[float] = dataclasses.field(default_factory=list)
+
+    def watch(self, parts: Iterator[Faces]) -> Iterator[Faces]:
+        """Yields the parts as they are."""
+        for part in parts:
+            told = np.full(len(part.frame_numbers), np.nan) if part.confidence is None else part.confidence
+            self.values += np.asarray(told, np.float64).tolist()
+            yield part
+
+
+def chosen_frames(
+    labels: Int8[np.ndarray, "T A"], confidence: Float[np.ndarray, " T"], events: int = EVENTS, unsure: int = UNSURE
+) -> list[int]:
+    """Indices of the frames that a strip shows: the middles of the longest events of different AUs, then the least sure ones.
+
+    Example:
+      >>> labels = np.array([[-1, 1, 1, 1, -1, -1]], np.int8).T
+      >>> chosen_frames(labels, np.array([0.9, 0.9, 0.9, 0.9, 0.2, 0.0]), 1, 1)
+      [2, 4]
+    """
+    runs = []
+    for column in range(labels.shape[1]):
+        present = np.concatenate([[0], (labels[:, column] == PRESENT).astype(np.int8), [0]])
+        edges = np.flatnonzero(np.diff(present)).reshape(-1, 2)
+        if len(edges):
+            begin, stop = max(edges.tolist(), key=lambda edge: edge[1] - edge[0])
+            runs.append((begin - stop, (begin + stop) // 2))
+    middles = list(dict.fromkeys(middle for _, middle in sorted(runs)))[:events]
+    seen = np.flatnonzero(~(confidence == 0))  # without a face there is nothing to see
+    order = seen[np.argsort(np.nan_to_num(confidence[seen], nan=1.0), kind="stable")]
+    return middles + [int(index) for index in order if index not in middles][:unsure]
+
+
+def write_strip(
+    strips: Path, folder: Path, recording: RecordingId, confidence: Sequence[float], aus: Sequence[int]
+) -> None:
+    """Draws the strip of a prepared recording, <strips>/<subject>/<video>.png.
+
+    Args:
+      strips: folder of the strips of a dataset.
+      folder: of the prepared recordings of a dataset.
+      recording: its names.
+      confidence: of each frame, as `Confidence` collects it.
+      aus: the AUs of the labels.
+    """
+    rows = list(read_recording(folder, recording))
+    sure = np.asarray(confidence, np.float64) if len(confidence) == len(rows) else np.full(len(rows), np.nan)
+    chosen = chosen_frames(np.stack([row["labels"] for row in rows]).astype(np.int8), sure)
+    strip = Image.new("RGB", ((EVENTS + UNSURE) * _SIDE, _CAPTION // 2 + _SIDE + _CAPTION), "white")
+    draw = ImageDraw.Draw(strip)
+    seen = sure[sure > 0]
+    worst = float(seen.min()) if len(seen) else 1.0
+    title = f"{recording.subject}/{recording.video}: {len(rows)} frames, {int((sure == 0).sum())} without a face"
+    draw.text((2, 0), title + (f", lowest confidence {worst:.2f}" if len(seen) else ""), fill="black")
+    for place, index in enumerate(chosen):
+        row = rows[index]
+        left, top = place * _SIDE, _CAPTION // 2
+        face = Image.open(io.BytesIO(row["jpeg"])).convert("RGB").resize((_SIDE - 2, _SIDE - 2))
+        strip.paste(face, (left, top))
+        present = [str(au) for au, label in zip(aus, row["labels"], strict=True) if label == PRESENT]
+        number = f"{row['frame']}" + ("" if np.isnan(sure[index]) else f"  {sure[index]:.2f}")
+        draw.text((left + 2, top + _SIDE - 2), number, fill="black")
+        text = " ".join(present) or ("none" if row["labels"].any() else "no codes")
+        draw.text((left + 2, top + _SIDE + 9), text[:16], fill="firebrick")
+    stream = io.BytesIO()
+    note = PngInfo()
+    note.add_text(_WORST, str(worst))
+    strip.save(stream, "PNG", pnginfo=note)
+    files.write_bytes(_strip(strips, recording), stream.getvalue())
+
+
+def write_sheet(path: Path, strips: Path, recordings: Sequence[RecordingId]) -> int:
+    """Joins the strips of recordings in one picture, those of lowest confidence first.
+
+    Args:
+      path: PNG to write; strips: folder of the strips.
+      recordings: those of the dataset; of more than `MOST` the least sure ones are shown.
+
+    Returns:
+      How many are shown; without any, no file is written.
+    """
+    found = []
+    for recording in recordings:
+        place = _strip(strips, recording)
+        if place.exists():
+            with Image.open(place) as strip:
+                found.append((float(strip.info[_WORST]), place))
+    shown = [place for _, place in sorted(found)[:MOST]]
+    if not shown:
+        return 0
+    pictures = [Image.open(place).convert("RGB") for place in shown]
+    sheet = Image.new("RGB", (pictures[0].width, sum(picture.height for picture in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
+    files.write_bytes(path, stream.getvalue())
+    return len(shown)
+
+
+def _strip(strips: Path, recording: RecordingId) -> Path:
+    return strips / recording.subject / f"{recording.video}.png"

@@ -1,0 +1,55 @@
+"""When the frames of a video are shown, without decoding them: from the times of its packets."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from au_jax.faces.decoding import mean_rate, opened, read_video
+
+
+def player_start(path: str | Path) -> float:
+    """Seconds on the player's clock at which a video's first frame is shown; above 0 where the sound begins earlier.
+
+    Raises:
+      DataError: as `read_video`.
+    """
+    with opened(path) as (container, stream):
+        if container.start_time is None or stream.start_time is None:
+            return 0.0
+        return max(0.0, float(stream.start_time * stream.time_base) - container.start_time / 1_000_000)
+
+
+def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
+    """Times of a video's frames, as `read_video` gives them, and where the first lies on the player's clock.
+
+    Args:
+      path: of a video.
+
+    Returns:
+      [T] seconds since the first frame, increasing; and the seconds by which the file begins before it: players, ELAN and
+      BORIS count from there. Where packets do not tell the order of frames, the video is decoded.
+
+    Raises:
+      DataError: as `read_video`.
+    """
+    with opened(path) as (container, stream):
+        base, step = stream.time_base, 1 / mean_rate(stream)
+        told: list[int | None] = []
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    told.append(
+                        packet.pts if packet.pts is not None or stream.codec_context.has_b_frames else packet.dts
+                    )
+        except (OSError, ValueError):  # breaks off, as decoding does there
+            pass
+    if not told or any(moment is None for moment in told):
+        times = np.array([frame.timestamp for frame in read_video(path)], np.float64)
+        return times, player_start(path)
+    moments = sorted(moment for moment in told if moment is not None)
+    times = np.array([float((moment - moments[0]) * base) for moment in moments], np.float64)
+    for index in range(1, len(times)):
+        if times[index] <= times[index - 1]:
+            times[index] = times[index - 1] + float(step)
+    return times, player_start(path)

@@ -1,0 +1,141 @@
+"""Detected AUs as files of events, which coders open beside the video: ELAN, BORIS, Praat, a table.
+
+An event begins where a score rises above 0 and ends where it falls below `EventRules.off`; short gaps are closed, then short
+events are left out. Its comment is the mean probability of its frames, the logistic function of the score. Stretches without
+a face are not coded. Times are on the player's clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from au_jax.data.annotations.boris_writer import write_boris
+from au_jax.data.annotations.elan_writer import write_elan
+from au_jax.data.annotations.event_table import write_event_table
+from au_jax.data.annotations.events import EventCodes, events_from_labels, labels_from_scores
+from au_jax.data.annotations.frame_times import frame_ends
+from au_jax.data.annotations.textgrid import write_textgrid
+from au_jax.errors import CommandError
+from au_jax.inference.exported import sigmoid
+from au_jax.inference.writers import Detections, concatenate
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """How scores become events.
+
+    Attributes:
+      off: score below which an event ends, at most 0, at which it begins.
+      min_gap: seconds; shorter gaps between two events of an AU are closed.
+      min_length: seconds; shorter events are left out.
+
+    The defaults are those of best F1-event on validation subjects (`experiments.event_rules`) among rules that leave a blink of
+    0.1 s in place and close no gap of more than 0.2 s.
+    """
+
+    off: float = -0.25
+    min_gap: float = 0.2
+    min_length: float = 0.1
+
+    def __post_init__(self):
+        if not self.off <= 0:
+            raise CommandError(f"--event_off is {self.off:g}; give at most 0, where events begin")
+        if not (self.min_gap >= 0 and self.min_length >= 0):
+            raise CommandError("--min_gap and --min_length are seconds; give 0 or more")
+
+
+def detected_events(detections: Detections, rules: EventRules | None = None, start: float = 0.0) -> EventCodes:
+    """Events of a whole video, by the scores of its last system.
+
+    Args:
+      detections: all frames of it.
+      rules: how scores become events; None: the defaults.
+      start: seconds on the player's clock of the first frame.
+
+    Example:
+      >>> scores = np.array([[-1, 2, 2, 2, 2, -1]]).T.astype(np.float32)
+      >>> none = np.zeros((6, 68, 2))
+      >>> detections = Detections((12,), np.arange(1, 7), np.arange(6) / 25, np.ones(6, bool), np.ones(6), none[:, :4, 0], none,
+      ...                         {"anet": scores})
+      >>> event = detected_events(detections).events[0]
+      >>> event.onset, round(event.offset, 2), event.comment
+      (0.04, 0.2, 'p=0.88')
+    """
+    rules = rules or EventRules()
+    scores = np.asarray(detections.scores[list(detections.scores)[-1]], np.float64)
+    times = np.asarray(detections.timestamps, np.float64) + start
+    labels = labels_from_scores(
+        scores, times, on=0.0, off=rules.off, min_gap=rules.min_gap, min_length=rules.min_length
+    )
+    return events_from_labels(labels, times, detections.aus, probabilities=sigmoid(scores))
+
+
+def write_events(path: Path, form: str, codes: EventCodes, media: str, fps: float, duration: float) -> None:
+    """Writes events in one of `EVENT_FORMATS`.
+
+    Args:
+      path: replaced if it exists.
+      form: the format.
+      codes: in seconds on the player's clock.
+      media: the video, as it is linked.
+      fps, duration: its frames a second, and its end in seconds.
+    """
+    EVENT_FORMATS[form](path, codes, media=media, fps=fps, duration=duration)
+
+
+class EventsWriter:
+    """Takes the parts of a table as they come, and writes the events of all when it is closed.
+
+    Args:
+      path: of the file.
+      form: one of `EVENT_FORMATS`.
+      media: the video, as it is linked.
+      rules: how scores become events.
+      start: seconds on the player's clock of the first frame.
+    """
+
+    def __init__(self, path: Path, form: str, media: str, rules: EventRules, start: float = 0.0):
+        self._path, self._form, self._media, self._rules, self._start = path, form, media, rules, start
+        self._parts: list[Detections] = []
+
+    def write(self, detections: Detections) -> None:
+        """Takes some frames; of landmarks, which would fill the memory, nothing is kept."""
+        few = np.zeros((len(detections), 0, 2), np.float32)
+        self._parts.append(
+            Detections(
+                detections.aus, detections.frames, detections.timestamps, detections.success, detections.confidence,
+                detections.boxes, few, detections.scores,
+            )
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Writes the file."""
+        whole = concatenate(self._parts)
+        times = np.asarray(whole.timestamps, np.float64)
+        codes = detected_events(whole, self._rules, self._start)
+        ends = frame_ends(times)
+        fps = 1 / float(np.median(np.diff(times))) if len(times) > 1 else 25.0
+        write_events(self._path, self._form, codes, self._media, fps, float(ends[-1]) + self._start)
+
+
+def _eaf(path: Path, codes: EventCodes, media: str, duration: float, **_: Any) -> None:
+    write_elan(path, codes, media=media, duration=duration)
+
+
+def _boris(path: Path, codes: EventCodes, media: str, fps: float, duration: float) -> None:
+    write_boris(path, codes, media=media, fps=fps, duration=duration)
+
+
+def _textgrid(path: Path, codes: EventCodes, duration: float, **_: Any) -> None:
+    write_textgrid(path, codes, duration=duration)
+
+
+def _events(path: Path, codes: EventCodes, **_: Any) -> None:
+    write_event_table(path, codes)
+
+
+EVENT_FORMATS: dict[str, Callable[..., None]] = {"boris": _boris, "eaf": _eaf, "events": _events, "textgrid": _textgrid}
+"""Formats of events by name: a BORIS project, an ELAN file, a table of events, a Praat TextGrid."""
