@@ -73,6 +73,9 @@ def record_frames(path: str) -> list[tuple[int, int, bytes]]:
     with open(path, "rb", buffering=0) as file:
         end = file.seek(0, 2)
         descriptor, offset = file.fileno(), 0
+        if hasattr(os, "posix_fadvise"):
+            # Else a cold disk is read in as many small pieces as there are records; their content will be wanted as well.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
         header = os.pread(descriptor, _HEADER, 0)
         while offset < end:
             length = int.from_bytes(header[:8], "little") if len(header) == _HEADER else end

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from au_jax.config import DataConfig, get_config
@@ -90,7 +90,15 @@ configs = st.fixed_dictionaries(
 kills = st.integers(0, 3)  # recordings that are written before a kill; 2: all, but they are not packed; 3: no kill
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PLAIN, FROWN, COARSE = ({"columns": c, "jpeg_quality": q} for c, q in (("", 95), ("12=frown", 95), ("", 50)))
+ONES, ZEROS = ({subject: (code, 1 - code) for subject in SUBJECTS} for code in (1, 0))
+
+
+@example((PLAIN, PLAIN), (ONES, ZEROS), [(0, 1)])  # the label files change during an interruption
+@example((PLAIN, PLAIN), (ONES, ZEROS), [(0, 3)])  # and after it
+@example((PLAIN, FROWN), (ONES, ONES), [(0, 1)])  # a field changes during an interruption
+@example((PLAIN, COARSE), (ONES, ZEROS), [(0, 3), (1, 1), (0, 1)])
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(configs, configs), st.tuples(codes, codes), st.lists(st.tuples(st.integers(0, 1), kills), max_size=3))
 def test_no_dataset_ever_holds_labels_of_two_configs_or_of_two_label_files(stand_in, pair, tables, history):
     """Each step prepares with one of the two configs and label files, and may be killed; the last is the second, whole."""
