@@ -279,9 +279,9 @@ def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config,
     assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
 
-def test_a_workdir_that_cannot_be_written_is_one_line(main_command, tmp_path):
+def test_a_workdir_that_cannot_be_written_is_one_line(finished, main_command):
     # Not even the superuser makes folders there.
-    done = subprocess.run(main_command("/proc/sys/au_jax", tmp_path), capture_output=True, text=True)
+    done = subprocess.run(main_command("/proc/sys/au_jax", finished.parent / "data"), capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert re.search(r"^error: .+: /proc/sys/au_jax; finished work is kept", done.stderr, re.MULTILINE)
 
