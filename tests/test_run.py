@@ -381,9 +381,9 @@ def test_nothing_is_written_before_everything_is_checked(config, dataset, tmp_pa
 def test_a_start_that_is_refused_leaves_the_folder_to_the_corrected_one(
     config, dataset, tmp_path, untrained, monkeypatch
 ):
-    monkeypatch.setattr("au_jax.run._report", lambda *_: (tmp_path / "results.md").write_text("") and {} or {})
+    monkeypatch.setattr("au_jax.run._report", lambda *_: {})
     wrong = replace(config, **{"protocol.validation": 0.9})
-    with pytest.raises(UserError, match="lower config.protocol.validation"):
+    with pytest.raises(UserError, match="give at most config.protocol.validation=0.66"):
         run(wrong, tmp_path / "run")
     monkeypatch.setattr("au_jax.run.run_system", lambda *_: None)
     run(config, tmp_path / "run")
