@@ -67,7 +67,7 @@ def test_text_shows_what_differs_from_the_default():
     assert "--config.cnn.epochs=4    (default: 15)\n" in text
     assert "\n--config.cnn.width=1.0\n" in text
     assert (
-        "# Side of a registered face, pixels (paper: 200). (at least 1)\n--config.data.image_size=72    (default"
+        "# Side of a registered face, pixels (paper: 200). (at least 1 and at most 4096)\n--config.data.image_size=72    (default"
         in text
     )
 

@@ -52,8 +52,8 @@ def messages():
 
 def defined_flags():
     """Names of all flags that the package defines, read from its source."""
-    # Those of absl.
-    names = {"verbosity", "help", "helpfull", "helpshort"}
+    # Those of absl, and the one that stands for any.
+    names = {"verbosity", "help", "helpfull", "helpshort", "option"}
     for path in (*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "experiments").glob("*.py")):
         names |= set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', path.read_text()))
     return names
