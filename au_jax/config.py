@@ -33,6 +33,8 @@ RATE = Interval(0, 1, closed="low")
 SOURCES = Choices("synthfacs", "bp4d", "gft", "disfa", "folder")
 PRESETS = Choices("tiny", "demo", "bp4d_like", "gft_like")
 LEVEL = Where(lambda level: level.upper() in ("", *"ABCDE"), "A, B, C, D or E, or '' for the source's own")
+# Recordings of synthfacs are listed before any is rendered.
+SUBJECTS, VIDEOS, FRAMES = Interval(0, 10_000), Interval(0, 1000), Interval(0, 1_000_000)
 # What NumPy and JAX both take as a seed.
 SEED = Interval(0, 2**32 - 1)
 
@@ -112,11 +114,11 @@ class DataConfig(Block):
         "same faces.",
         SEED,
     )
-    subjects: int = option(0, "synthfacs: number of subjects; 0 is the preset's.", COUNT_OR_0)
-    videos: int = option(0, "synthfacs: number of videos per subject; 0 is the preset's.", COUNT_OR_0)
-    frames: int = option(0, "synthfacs: mean number of frames per video; 0 is the preset's.", COUNT_OR_0)
+    subjects: int = option(0, "synthfacs: number of subjects; 0 is the preset's.", SUBJECTS)
+    videos: int = option(0, "synthfacs: number of videos per subject; 0 is the preset's.", VIDEOS)
+    frames: int = option(0, "synthfacs: mean number of frames per video; 0 is the preset's.", FRAMES)
     directory: str = option("data", "Folder of prepared datasets; relative to the current folder.")
-    image_size: int = option(200, "Side of a registered face, pixels (paper: 200).", COUNT)
+    image_size: int = option(200, "Side of a registered face, pixels (paper: 200).", Interval(1, 4096))
     crop_size: int = option(176, "Side of the crop that the CNN sees, pixels (paper: 176).", COUNT)
     jpeg_quality: int = option(95, "JPEG quality of stored faces.", Interval(1, 100))
     workers: int = option(0, "Recordings that are prepared at the same time; 0 is one per core.", COUNT_OR_0)
@@ -147,9 +149,9 @@ class TransferConfig(Block):
     level: str = option("", "As data.level.", LEVEL)
     preset: str = option("gft_like", "As data.preset.", PRESETS)
     render_seed: int = option(0, "As data.render_seed.", SEED)
-    subjects: int = option(0, "As data.subjects.", COUNT_OR_0)
-    videos: int = option(0, "As data.videos.", COUNT_OR_0)
-    frames: int = option(0, "As data.frames.", COUNT_OR_0)
+    subjects: int = option(0, "As data.subjects.", SUBJECTS)
+    videos: int = option(0, "As data.videos.", VIDEOS)
+    frames: int = option(0, "As data.frames.", FRAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -435,7 +437,7 @@ class LSTMConfig(Block):
         "Divide all components by one number, so that their mean variance is 1. False keeps the scale of unit-norm "
         "fc7 (paper).",
     )
-    layers: int = option(3, "LSTM layers (paper: 3).", COUNT)
+    layers: int = option(3, "LSTM layers (paper: 3).", Interval(1, 100))
     hidden: int = option(256, "Units of each layer (paper: 256).", COUNT)
     dropout: float = option(0.5, "Dropout rate of every connection that is not recurrent (paper: 0.5).", RATE)
     variational: bool = option(False, "Use one dropout mask for all steps of a sequence instead of a new one per step.")
@@ -524,7 +526,7 @@ class FusionConfig(Block):
 class EvaluationConfig(Block):
     """Metrics and their intervals (paper, IV-B)."""
 
-    bootstrap: int = option(1000, "Resamplings of subjects behind every confidence interval.", COUNT)
+    bootstrap: int = option(1000, "Resamplings of subjects behind every confidence interval.", Interval(1, 1_000_000))
     level: float = option(0.95, "Level of the confidence intervals.", SHARE)
     f1_norm: str = option(
         "jeni", "Definition of F1-norm; see au_jax.evaluation.metrics.", Choices("jeni", "paper_literal", "author_code")

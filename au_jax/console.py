@@ -93,14 +93,21 @@ def live(text: str) -> Iterator[None]:
             thread.join()
 
 
+class _Keeper(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 @contextlib.contextmanager
 def kept() -> Iterator[list[logging.LogRecord]]:
     """Keeps what is said in the block, for a log file that cannot be written yet; the list is filled meanwhile."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append
+    handler = _Keeper()
     with _listening(handler):
-        yield records
+        yield handler.records
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ def test_text_shows_what_differs_from_the_default():
     assert "--config.cnn.epochs=4    (default: 15)\n" in text
     assert "\n--config.cnn.width=1.0\n" in text
     assert (
-        "# Side of a registered face, pixels (paper: 200). (at least 1)\n--config.data.image_size=72    (default"
+        "# Side of a registered face, pixels (paper: 200). (at least 1 and at most 4096)\n--config.data.image_size=72    (default"
         in text
     )
 
@@ -362,16 +362,18 @@ MANY = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24,
 
 
 @pytest.mark.parametrize("aus", [(12,), DISFA, MANY], ids=["one", "disfa", "25"])
-def test_aus_are_chosen_by_a_flag(aus):
+def test_aus_are_chosen_by_a_flag(aus, monkeypatch):
     from absl import flags
     from ml_collections import config_flags
 
     from au_jax.data.readers import make_reader
 
     values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
-    path = ROOT / "configs" / "bp4d.py"
-    values(["main", f"--config={path}", "--config.data.source=disfa", f"--config.data.aus={aus}"])
-    config = values["config"].value if holder is None else holder.value
+    given = ["main", f"--config={ROOT / 'configs/bp4d.py'}", "--config.data.source=disfa", f"--config.data.aus={aus}"]
+    # config_flags looks there for the fields that are set.
+    monkeypatch.setattr(sys, "argv", given)
+    config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
+    values(given)
+    config = values["config"].value
     check_config(config)
     assert typed(config).data.aus == aus and make_reader(typed(config).data).aus == aus

@@ -58,3 +58,16 @@ def test_live_line_is_shown_in_a_terminal_and_gone_afterwards(monkeypatch):
     assert "fold_00/hog_svm/fit  00:00" in shown
     # The line is written over with nothing.
     assert shown.endswith("\r") and not shown.rstrip("\r").rpartition("\r")[2].strip()
+
+
+def test_what_is_said_before_there_is_a_file_comes_first_with_its_own_time(tmp_path):
+    with console.kept() as said:
+        console.note("early")
+    said[0].created = 0.0
+    console.note("unheard")
+    with console.to_file(tmp_path / "run.log", said):
+        console.note("late")
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["early", "late"] and lines[0].startswith(
+        ("1970-01-01", "1969-12-31")
+    )

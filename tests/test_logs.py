@@ -77,3 +77,17 @@ def test_below_the_old_mark_the_samples_of_the_fullest_device_tell(devices):
         watch.peaks()
         devices[1].used = 50
     assert watch.peaks()["peak_device_memory_mib"] == 350
+
+
+def test_costs_are_written_when_the_held_block_has_ended_well(tmp_path):
+    costs = Costs(tmp_path / "run")
+    with pytest.raises(ValueError, match="no"), costs.held():
+        with costs.measure("prepare"):
+            pass
+        raise ValueError("no")
+    assert not (tmp_path / "run").exists()
+    with costs.held():
+        with costs.measure("prepare"):
+            pass
+        assert not (tmp_path / "run").exists()
+    assert list(costs.stages) == ["prepare"]

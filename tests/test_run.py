@@ -279,9 +279,9 @@ def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config,
     assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
 
-def test_a_workdir_that_cannot_be_written_is_one_line(main_command, tmp_path):
+def test_a_workdir_that_cannot_be_written_is_one_line(finished, main_command):
     # Not even the superuser makes folders there.
-    done = subprocess.run(main_command("/proc/sys/au_jax", tmp_path), capture_output=True, text=True)
+    done = subprocess.run(main_command("/proc/sys/au_jax", finished.parent / "data"), capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert re.search(r"^error: .+: /proc/sys/au_jax; finished work is kept", done.stderr, re.MULTILINE)
 
@@ -381,9 +381,9 @@ def test_nothing_is_written_before_everything_is_checked(config, dataset, tmp_pa
 def test_a_start_that_is_refused_leaves_the_folder_to_the_corrected_one(
     config, dataset, tmp_path, untrained, monkeypatch
 ):
-    monkeypatch.setattr("au_jax.run._report", lambda *_: (tmp_path / "results.md").write_text("") and {} or {})
+    monkeypatch.setattr("au_jax.run._report", lambda *_: {})
     wrong = replace(config, **{"protocol.validation": 0.9})
-    with pytest.raises(UserError, match="lower config.protocol.validation"):
+    with pytest.raises(UserError, match="give at most config.protocol.validation=0.66"):
         run(wrong, tmp_path / "run")
     monkeypatch.setattr("au_jax.run.run_system", lambda *_: None)
     run(config, tmp_path / "run")

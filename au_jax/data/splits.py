@@ -74,6 +74,8 @@ def partition_of(config: Config, subjects: Sequence[str]) -> list[tuple[str, ...
         _check_fit(protocol.subjects_file, parts, subjects, remedy)
         return parts
     if protocol.split == "random":
+        if protocol.folds > len(subjects):
+            raise _too_few(len(subjects), protocol.folds)
         return partition(subjects, protocol.folds, config.seed)
     return published_partition(protocol.split, subjects)
 
@@ -209,10 +211,7 @@ def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int
     for number, test in enumerate(partitions):
         others = [subject for subject in everyone if subject not in test]
         if not test or len(others) < 2:
-            raise DataError(
-                f"{_several(everyone)} too few for {len(partitions)} folds with training, validation and test; "
-                f"{_enough(len(everyone), len(partitions))}"
-            )
+            raise _too_few(len(everyone), len(partitions))
         chosen, rest = split_off(others, validation, seed, 1, number)
         if not rest:
             raise DataError(
@@ -223,15 +222,16 @@ def make_folds(partitions: Sequence[Sequence[str]], validation: float, seed: int
     return folds
 
 
-def _several(subjects: Sequence[str]) -> str:
-    return "one subject is" if len(subjects) == 1 else f"{len(subjects)} subjects are"
+def _too_few(subjects: int, folds: int) -> DataError:
+    they = "one subject is" if subjects == 1 else f"{subjects} subjects are"
+    return DataError(f"{they} too few for {folds} folds with training, validation and test; {_enough(subjects, folds)}")
 
 
 def _enough(subjects: int, folds: int) -> str:
     """What to do where a fold has nobody, or leaves fewer than two others."""
     fits = [number for number in range(2, subjects + 1) if subjects - math.ceil(subjects / number) >= 2]
     if not fits:
-        return "add recordings of others: three subjects are the least"
+        return "add recordings of others (of synthfacs: config.data.subjects): three subjects are the least"
     if folds in fits:
         return "deal the subjects evenly in config.protocol.subjects_file: two at least are not of the fold"
     return f"give config.protocol.folds={min(fits, key=lambda number: abs(number - folds))}"

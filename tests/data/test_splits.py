@@ -40,7 +40,9 @@ def test_a_subject_in_two_folds_is_refused():
 
 
 def test_too_few_subjects_are_refused():
-    with pytest.raises(UserError, match=r"2 subjects are too few for 2 folds .*; add recordings of others: three"):
+    with pytest.raises(
+        UserError, match=r"2 subjects are too few for 2 folds .*; add recordings of others .*: three subjects"
+    ):
         make_folds(partition(["A", "B"], 2, 0), 0.2, 0)
     # The first fold tests 7 of 13; 0.9375 x 6 = 5.6 of the others, rounded to 6, would validate.
     with pytest.raises(

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from au_jax.config import typed
 from au_jax.errors import DataError, UserError
 from au_jax.labels import PAPER_AUS
 from au_jax.systems.base import check_finite, checkpoint_bytes, validation_metrics
@@ -52,4 +53,4 @@ def test_parts_of_a_fold_have_seeds_and_names_of_their_own(context):
 def test_checkpoints_are_counted_with_what_the_optimizer_keeps(context):
     init = lambda key: {"w": jax.random.normal(key, (10, 10))}  # noqa: E731
     # The weights and both of Adam's moments, 100 numbers each, in each of five checkpoints; and its counters.
-    assert 5 * 3 * 400 <= checkpoint_bytes(init, (), context.config.cnn.optimizer) <= 5 * 3 * 400 + 200
+    assert 5 * 3 * 400 <= checkpoint_bytes(init, (), typed(context.config).cnn.optimizer) <= 5 * 3 * 400 + 200
