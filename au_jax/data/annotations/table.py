@@ -328,8 +328,8 @@ def take_cells(
         )
     if whole and unit == "" and not told and len(at) > 1:
         raise DataError(
-            f"{path} does not say what its times, such as {at[1]:g}, count; name the column time_s or time_ms, or add "
-            "--config.data.label_unit=milliseconds (or seconds)"
+            f"{path} does not say what its times, such as {at[1]:g}, count; name the column time_s or time_ms, or tell "
+            "it: --config.data.label_unit=milliseconds (or seconds), in au-jax agreement --unit"
         )
     problems = []
     if unnumbered:
