@@ -6,6 +6,7 @@ The sheet has the recordings of lowest confidence first.
 
 import dataclasses
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ MOST = 60
 """Recordings of a sheet."""
 
 _WORST = "lowest confidence"
-_SIDE, _CAPTION = 96, 26  # pixels of a face, and of the text below
+_TITLE, _SIDE, _CAPTION = 13, 96, 36  # pixels of the line above a strip, of a face, and of the text below it
 
 
 @dataclasses.dataclass
@@ -66,7 +67,12 @@ def chosen_frames(
     middles = list(dict.fromkeys(middle for _, middle in sorted(runs)))[:events]
     seen = np.flatnonzero(~(confidence == 0))  # without a face there is nothing to see
     order = seen[np.argsort(np.nan_to_num(confidence[seen], nan=1.0), kind="stable")]
-    return middles + [int(index) for index in order if index not in middles][:unsure]
+    chosen = list(middles)
+    for index in order.tolist():
+        # Neighbours look alike.
+        if len(chosen) < len(middles) + unsure and all(abs(index - other) > len(labels) // 30 for other in chosen):
+            chosen.append(index)
+    return chosen
 
 
 def write_strip(
@@ -84,7 +90,7 @@ def write_strip(
     rows = list(read_recording(folder, recording))
     sure = np.asarray(confidence, np.float64) if len(confidence) == len(rows) else np.full(len(rows), np.nan)
     chosen = chosen_frames(np.stack([row["labels"] for row in rows]).astype(np.int8), sure)
-    strip = Image.new("RGB", ((EVENTS + UNSURE) * _SIDE, _CAPTION // 2 + _SIDE + _CAPTION), "white")
+    strip = Image.new("RGB", ((EVENTS + UNSURE) * _SIDE, _TITLE + _SIDE + _CAPTION), "white")
     draw = ImageDraw.Draw(strip)
     seen = sure[sure > 0]
     worst = float(seen.min()) if len(seen) else 1.0
@@ -92,14 +98,15 @@ def write_strip(
     draw.text((2, 0), title + (f", lowest confidence {worst:.2f}" if len(seen) else ""), fill="black")
     for place, index in enumerate(chosen):
         row = rows[index]
-        left, top = place * _SIDE, _CAPTION // 2
+        left, top = place * _SIDE, _TITLE
         face = Image.open(io.BytesIO(row["jpeg"])).convert("RGB").resize((_SIDE - 2, _SIDE - 2))
         strip.paste(face, (left, top))
         present = [str(au) for au, label in zip(aus, row["labels"], strict=True) if label == PRESENT]
         number = f"{row['frame']}" + ("" if np.isnan(sure[index]) else f"  {sure[index]:.2f}")
         draw.text((left + 2, top + _SIDE - 2), number, fill="black")
         text = " ".join(present) or ("none" if row["labels"].any() else "no codes")
-        draw.text((left + 2, top + _SIDE + 9), text[:16], fill="firebrick")
+        for line, part in enumerate(textwrap.wrap(text, 16)[:2]):
+            draw.text((left + 2, top + _SIDE + 9 + 10 * line), part, fill="firebrick")
     stream = io.BytesIO()
     note = PngInfo()
     note.add_text(_WORST, str(worst))

@@ -25,6 +25,7 @@ from au_jax.labels import ABSENT, AU_NAMES, MISSING, PRESENT
 from au_jax.report import style
 
 _SHOWN = 6  # recordings of the timeline
+_TOLD = 6  # remarks on files that are printed
 _LONGEST = 24 * 3600  # seconds
 _COLUMNS = ("kappa", "ac1", "pabak", "f1", "event_agreement", "onset_error", "offset_error", "icc")
 _TITLES = ("kappa", "AC1", "PABAK", "F1", "events", "onset", "offset", "ICC")
@@ -114,12 +115,14 @@ def compare_codings(
     rows = agreement(counts, common, replicates=replicates, seed=seed)
     if not any(row.frames for row in rows):
         raise DataError(f"{first} and {second} coded no frame in common; check clock and offset of the files")
+    problems = [problem for side in both for codes in side.values() for problem in codes.problems]
     document = {
         "first": str(first),
         "second": str(second),
         "recordings": [recording.name for recording in recordings],
         "without_partner": alone,
         "tolerance_frames": tolerance,
+        "problems": [dataclasses.asdict(problem) for problem in problems],
         "aus": {str(row.au): _document(row) for row in rows},
     }
     folder = Path(out)
@@ -131,6 +134,10 @@ def compare_codings(
     files.write_bytes(folder / "agreement.svg", style.to_svg(drawing))
     for row in rows:
         console.tell(row.sentence)
+    for problem in problems[:_TOLD]:
+        console.tell(f"{problem.path}: {problem.text}")
+    if len(problems) > _TOLD:
+        console.tell(f"and {len(problems) - _TOLD} more remarks, in {folder / 'agreement.json'}")
     if alone:
         console.tell(f"without a partner: {', '.join(alone[:8])}" + f" and {len(alone) - 8} more" * (len(alone) > 8))
     return document

@@ -103,3 +103,11 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, first, second, error, mes
     with pytest.raises(error, match=message) as caught:
         compare_codings(tmp_path / first, tmp_path / second, tmp_path / "out")
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_what_was_not_understood_in_the_files_is_told(tmp_path, capsys):
+    write_frames(tmp_path / "a.csv", [0, 1, 1, 0])
+    (tmp_path / "b.csv").write_text("AU,onset_s,offset_s\n12,0.04,0.12\nsmile,0.04,0.08\n")
+    document = compare_codings(tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "out", replicates=5)
+    assert f"{tmp_path / 'b.csv'}: 1 rows name no AU and are left out: 'smile'" in capsys.readouterr().out
+    assert [problem["kind"] for problem in document["problems"]] == ["unknown AU"]

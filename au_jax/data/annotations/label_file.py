@@ -25,7 +25,7 @@ from au_jax.data.annotations.frame_times import FrameClock
 from au_jax.data.annotations.notation import FRAMES, LETTERS, byte_order
 from au_jax.data.annotations.table import FrameTable, frame_codes, parse_table
 from au_jax.data.annotations.textgrid import read_textgrid
-from au_jax.data.recordings import Problem
+from au_jax.data.recordings import Problem, safe_name
 from au_jax.errors import DataError
 from au_jax.labels import MISSING, PRESENT, listed
 
@@ -188,7 +188,8 @@ def read_events(
 
     codes = read(None)
     if len(codes.persons) > 1:
-        match = next((name for name in codes.persons if name.lower() == person.lower()), None)
+        # Readers' names of subjects are letters, digits and underscores.
+        match = next((name for name in codes.persons if safe_name(name).lower() == safe_name(person).lower()), None)
         if match is None:
             names = ", ".join(repr(name) for name in codes.persons)
             raise DataError(

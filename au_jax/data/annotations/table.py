@@ -198,6 +198,14 @@ def frame_codes(table: FrameTable, coding: Coding, own_first: int, clock: FrameC
     if table.unit == FRAMES:
         numbers = table.at.astype(np.int64)
         first = coding.first if coding.first is not None else table.first
+        if (
+            coding.first is None
+            and table.first is not None
+            and len(numbers)
+            and numbers[0] >= own_first + table.first - 1
+        ):
+            # Of pictures with numbers of their own, which `predict` keeps.
+            first = own_first + table.first - 1
         if first is None and len(numbers) and numbers[0] == 0 and own_first == 1:
             first = 0
             text = "counts from 0: frame 0 is taken as the first; --config.data.first_frame=1 takes the numbers as they stand"
@@ -320,8 +328,8 @@ def take_cells(
         )
     if whole and unit == "" and not told and len(at) > 1:
         raise DataError(
-            f"{path} does not say what its times, such as {at[1]:g}, count; name the column time_s or time_ms, or add "
-            "--config.data.label_unit=milliseconds (or seconds)"
+            f"{path} does not say what its times, such as {at[1]:g}, count; name the column time_s or time_ms, or tell "
+            "it: --config.data.label_unit=milliseconds (or seconds), in au-jax agreement --unit"
         )
     problems = []
     if unnumbered:

@@ -13,9 +13,9 @@ from au_jax.config import DataConfig
 from au_jax.data.annotations.codes import Codes, spans
 from au_jax.data.annotations.columns import FRAME, INTENSITY, OCCURRENCE, TIME, Coding
 from au_jax.data.annotations.frame_times import FrameClock
-from au_jax.data.annotations.label_file import read_codes
+from au_jax.data.annotations.label_file import FRAME_TABLE, kind_of, read_codes, read_events
 from au_jax.data.annotations.notation import LETTERS
-from au_jax.data.annotations.table import read_intensities, read_table
+from au_jax.data.annotations.table import parse_table, read_intensities, read_table
 from au_jax.data.provenance import origin_of
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
@@ -210,6 +210,29 @@ class RawReader(abc.ABC):
         pictures = on_disk.pictures
         clock = None if pictures is None else functools.partial(frame_clock, pictures, self._fps)
         return read_codes(on_disk.table, coding, first=first, clock=clock, media=media, person=person)
+
+    def _flaw(self, table: Path, person: str) -> str:
+        """Why a file holds no codes of AUs, or ""; it may be a transcript, or notes."""
+        try:
+            if kind_of(table) == FRAME_TABLE:
+                parse_table(table, dataclasses.replace(self.coding, unmarked=OCCURRENCE, undecided=True))
+            else:
+                read_events(table, self.coding, person=person)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def _with_codes(self, tables: Sequence[Path], tree: Tree, person: str) -> list[Path]:
+        """Of several files of a recording's name those that hold codes of AUs; the others are told."""
+        if len(tables) < 2:
+            return list(tables)
+        flaws = {table: self._flaw(table, person) for table in tables}
+        if all(flaws.values()):
+            return list(tables[:1])  # reading it will say what is wrong
+        for table, flaw in flaws.items():
+            if flaw:
+                tree.problems.append(Problem("file without use", str(table), flaw))
+        return [table for table in tables if not flaws[table]]
 
     def _coded_frames(self, folder: Path, codes: Codes) -> Iterator["VideoFrame"]:
         """The frames of a folder from the first to the last coded one: BP4D has more pictures outside than inside."""

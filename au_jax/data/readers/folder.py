@@ -44,7 +44,7 @@ class FolderReader(RawReader):
             if not entry.is_dir():
                 tree.problems.append(Problem("file without use", entry.path, "lies in no subject's folder"))
                 continue
-            recordings = list(_of_subject(tree, Path(entry.path)))
+            recordings = list(self._of_subject(tree, Path(entry.path)))
             # Two people under one name would let a fold test on faces that it was trained on.
             other = subjects.setdefault(safe_name(entry.name), entry.path)
             if recordings and other != entry.path:
@@ -56,42 +56,41 @@ class FolderReader(RawReader):
                 tree.problems.append(Problem("folder without recordings", entry.path, text))
             yield from recordings
 
-
-def _of_subject(tree: Tree, subject: Path) -> Iterator[OnDisk]:
-    tables: dict[str, list[Path]] = {}
-    pictures: list[tuple[str, Path]] = []
-    for entry in tree.entries(subject):
-        path = Path(entry.path)
-        if entry.is_dir():
-            if tree.has_pictures(path):
-                pictures.append((path.name, path))
-        elif is_video(path.name):
-            pictures.append((path.stem, path))
-        elif is_label_file(path.name):
-            tables.setdefault(label_stem(path.name), []).append(path)
-    names = dict(pictures)
-    projects = [path for name, paths in tables.items() if name not in names for path in paths if _is_project(path)]
-    for name, path in pictures:
-        own = tables.get(name, []) or projects[:1]
-        flaw = ""
-        if len(own) > 1:
-            flaw = f"{path} has two label files, {own[0].name} and {own[1].name}; keep the one that counts"
-        recording = RecordingId(safe_name(subject.name), safe_name(name))
-        table = own[0] if own else None
-        yield OnDisk(
-            recording, path, table, lacks=f"table {name}.csv beside it, nor a label file of another kind", flaw=flaw
-        )
-    for name in tables.keys() - names:
-        for path in tables[name]:
-            if path in projects and pictures:
-                continue
-            if path.suffix.lower() == ".txt":  # notes may lie there as well
-                tree.problems.append(
-                    Problem("file without use", str(path), "has no video or folder of frames of its name")
-                )
-                continue
+    def _of_subject(self, tree: Tree, subject: Path) -> Iterator[OnDisk]:
+        tables: dict[str, list[Path]] = {}
+        pictures: list[tuple[str, Path]] = []
+        for entry in tree.entries(subject):
+            path = Path(entry.path)
+            if entry.is_dir():
+                if tree.has_pictures(path):
+                    pictures.append((path.name, path))
+            elif is_video(path.name):
+                pictures.append((path.stem, path))
+            elif is_label_file(path.name):
+                tables.setdefault(label_stem(path.name), []).append(path)
+        names = dict(pictures)
+        projects = [path for name, paths in tables.items() if name not in names for path in paths if _is_project(path)]
+        for name, path in pictures:
+            own = self._with_codes(tables.get(name, []), tree, safe_name(subject.name)) or projects
+            flaw = ""
+            if len(own) > 1:
+                flaw = f"{path} has two label files, {own[0].name} and {own[1].name}; keep the one that counts"
             recording = RecordingId(safe_name(subject.name), safe_name(name))
-            yield OnDisk(recording, table=path, lacks=f"video or folder of frames {name} beside it")
+            table = own[0] if own else None
+            yield OnDisk(
+                recording, path, table, lacks=f"table {name}.csv beside it, nor a label file of another kind", flaw=flaw
+            )
+        for name in tables.keys() - names:
+            for path in tables[name]:
+                if path in projects and pictures:
+                    continue
+                if path.suffix.lower() == ".txt":  # notes may lie there as well
+                    tree.problems.append(
+                        Problem("file without use", str(path), "has no video or folder of frames of its name")
+                    )
+                    continue
+                recording = RecordingId(safe_name(subject.name), safe_name(name))
+                yield OnDisk(recording, table=path, lacks=f"video or folder of frames {name} beside it")
 
 
 def _is_project(path: Path) -> bool:

@@ -4,17 +4,13 @@ The names of the public release's columns are not known to us: usual ones are un
 `config.data.columns`. Label files may be of any kind that `annotations.label_file` knows.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from au_jax.data.annotations.columns import OCCURRENCE
-from au_jax.data.annotations.label_file import FRAME_TABLE, is_label_file, kind_of, label_stem, read_events
-from au_jax.data.annotations.table import parse_table
+from au_jax.data.annotations.label_file import is_label_file, label_stem
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.layout import OnDisk, Tree, is_video
 from au_jax.data.recordings import Problem, RecordingId, safe_name
-from au_jax.errors import DataError
 
 
 class GftReader(RawReader):
@@ -36,7 +32,9 @@ class GftReader(RawReader):
         videos = [path for path in files if is_video(path.name)]
         tables = [path for path in files if is_label_file(path.name)]
         names = {path.stem.lower() for path in videos}
-        chosen = {video: _fitting(video, tables, names) for video in videos}
+        chosen = {
+            video: self._with_codes(_fitting(video, tables, names), tree, safe_name(video.stem)) for video in videos
+        }
         for video, fitting in chosen.items():
             others = [other for other in videos if other != video and fitting and chosen[other][:1] == fitting[:1]]
             flaw = ""
@@ -47,7 +45,7 @@ class GftReader(RawReader):
             table = fitting[0] if fitting else None
             lacks = f"CSV called {video.stem}.csv"
             yield OnDisk(RecordingId(safe_name(video.stem), "video"), video, table, lacks=lacks, flaw=flaw)
-        taken = {table for fitting in chosen.values() for table in fitting}
+        taken = {table for video in videos for table in _fitting(video, tables, names)}
         for table in tables:
             if table not in taken and self._has_codes(table, tree):
                 lacks = f"video called {label_stem(table.name)}.mp4 (avi, mov, mkv)"
@@ -55,15 +53,9 @@ class GftReader(RawReader):
 
     def _has_codes(self, table: Path, tree: Tree) -> bool:
         """Whether a table without a video is one of codes; there may be others among the participants' files."""
-        try:
-            if kind_of(table) == FRAME_TABLE:
-                parse_table(table, dataclasses.replace(self.coding, unmarked=OCCURRENCE, undecided=True))
-            else:
-                read_events(table, self.coding, person=label_stem(table.name))
-        except DataError as error:
-            tree.problems.append(Problem("file without use", str(table), f"belongs to no video, and {error}"))
-            return False
-        return True
+        if flaw := self._flaw(table, label_stem(table.name)):
+            tree.problems.append(Problem("file without use", str(table), f"belongs to no video, and {flaw}"))
+        return not flaw
 
 
 def _fitting(video: Path, tables: list[Path], videos: set[str]) -> list[Path]:

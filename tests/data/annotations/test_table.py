@@ -396,3 +396,19 @@ def test_of_several_rows_for_one_frame_the_nearest_counts(table):
     path = table("time_ms,AU1", "0,0", "10,1", "35,1", "38,0", "80,0")
     codes = frame_codes(parse_table(path, Coding()), Coding(), 1, regular_clock(3, 25))
     assert column(codes, 1) == [-1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("header", "numbers"),
+    [
+        # Trackers count pictures from 1 or 0, whatever their names; tables of `predict` keep the numbers.
+        ("frame,success,confidence", ["1", "2"]),
+        ("frame,success,confidence", ["100", "101"]),
+        ("frame,FaceRectX,FaceScore", ["0", "1"]),
+        ("frame,FaceRectX,FaceScore", ["99", "100"]),
+    ],
+)
+def test_trackers_tables_meet_pictures_whose_numbers_do_not_begin_at_1(table, header, numbers):
+    parsed = parse_table(table(f"{header},AU1_c", *(f"{number},1,1,{n}" for n, number in enumerate(numbers))), Coding())
+    codes = frame_codes(parsed, Coding(), 100, None)
+    assert codes.frames.tolist() == [100, 101] and column(codes, 1) == [-1, 1]

@@ -253,3 +253,31 @@ def test_events_that_meet_no_frame_make_a_recording_unusable(raw, reader):
     write_video(raw / "anna/clip.mp4", 3)
     write_event_table(raw / "anna/clip.csv", EVENTS.shifted(100))
     assert "check unit, clock and offset" in unusable(reader)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("clip.txt", "She smiles, then he speaks.\n"), ("clip.tsv", "start\tend\tword\n0\t1\thello\n")],
+)
+def test_a_transcript_beside_the_codes_is_left_aside(raw, reader, name, text):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", CODES)
+    write_text(raw / "anna" / name, text)
+    folder = reader("folder")
+    assert folder.codes(RecordingId("anna", "clip")).labels[:, 0].tolist() == [-1, 1, -1]
+    (stray,) = [problem for problem in folder.survey().problems if problem.kind == "file without use"]
+    assert stray.path.endswith(name)
+
+
+def test_two_projects_beside_a_video_are_refused(raw, reader):
+    write_video(raw / "anna/clip.mp4", 3)
+    write_project(raw / "anna/one.boris")
+    write_project(raw / "anna/two.boris")
+    assert "has two label files, one.boris and two.boris; keep the one that counts" in unusable(reader)
+
+
+def test_of_several_people_the_subjects_own_codes_are_read(raw, reader):
+    write_video(raw / "Zoë/clip.mp4", 3)
+    events = (Event(1, 0.04, 0.08, person="Zoë"), Event(1, 0.0, 0.12, person="mother"))
+    write_elan(raw / "Zoë/clip.eaf", EventCodes(events, (1,)))
+    assert reader("folder", aus=(1,)).codes(RecordingId("Zo_", "clip")).labels[:, 0].tolist() == [-1, 1, -1]
