@@ -226,7 +226,8 @@ def checkpoint_bytes(init: Callable[[jax.Array], Any], optimizer: OptimizerConfi
       optimizer: such as `config.cnn.optimizer`.
     """
     params = jax.eval_shape(init, jax.random.key(0))
-    state = params, jax.eval_shape(make_optimizer(optimizer, 1, 1).tx.init, params)
+    # Any length that a schedule with a warm-up fits into: the state does not depend on it.
+    state = params, jax.eval_shape(make_optimizer(optimizer, 1000, 1_000_000).tx.init, params)
     return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from au_jax.config import get_config
 from au_jax.errors import DataError, UserError
 from au_jax.labels import PAPER_AUS
 from au_jax.systems.base import check_finite, checkpoint_bytes, validation_metrics
@@ -53,3 +54,13 @@ def test_checkpoints_are_counted_with_what_the_optimizer_keeps(context):
     init = lambda key: {"w": jax.random.normal(key, (10, 10))}  # noqa: E731
     # The weights and both of Adam's moments, 100 numbers each, in each of five checkpoints; and its counters.
     assert 5 * 3 * 400 <= checkpoint_bytes(init, context.config.cnn.optimizer) <= 5 * 3 * 400 + 200
+
+
+def test_checkpoints_of_a_training_with_warm_up_are_counted():
+    def init(key):
+        return {"kernel": jax.random.normal(key, (10, 10))}
+
+    optimizer = get_config().cnn.optimizer
+    plain = checkpoint_bytes(init, optimizer)
+    optimizer.schedule.name, optimizer.schedule.arguments = "warmup_cosine_decay_schedule", "warmup_steps=50"
+    assert checkpoint_bytes(init, optimizer) == plain
