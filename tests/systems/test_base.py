@@ -1,5 +1,7 @@
 """Weights, features and scores that are not finite stop with fold, stage and place."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -54,3 +56,14 @@ def test_checkpoints_are_counted_with_what_the_optimizer_keeps(context):
     init = lambda key: {"w": jax.random.normal(key, (10, 10))}  # noqa: E731
     # The weights and both of Adam's moments, 100 numbers each, in each of five checkpoints; and its counters.
     assert 5 * 3 * 400 <= checkpoint_bytes(init, (), typed(context.config).cnn.optimizer) <= 5 * 3 * 400 + 200
+
+
+def test_checkpoints_of_a_training_with_warm_up_are_counted(context):
+    def init(key):
+        return {"kernel": jax.random.normal(key, (10, 10))}
+
+    plain = typed(context.config).cnn.optimizer
+    schedule = dataclasses.replace(plain.schedule, name="warmup_cosine_decay_schedule", arguments="warmup_steps=50")
+    assert checkpoint_bytes(init, (), dataclasses.replace(plain, schedule=schedule)) == checkpoint_bytes(
+        init, (), plain
+    )
