@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from au_jax import files, synthfacs
+from au_jax.config import get_config
 from au_jax.data.annotations.elan import read_elan
 from au_jax.data.annotations.elan_writer import write_elan
-from au_jax.data.annotations.events import events_from_labels
+from au_jax.data.annotations.events import Event, events_from_labels
+from au_jax.data.preparation import load_dataset
 from au_jax.labels import PAPER_AUS
 
 pytest.importorskip("dlib")
@@ -87,12 +89,9 @@ def test_codes_go_from_elan_to_a_detector_and_back_and_corrections_are_trained(t
         )
         predicted = read_elan(path)
         assert predicted.aus == PAPER_AUS and predicted.media == ("talk.mp4",)
-        # What a coder does with the predicted tiers: here all of AU 12 is set right, the rest stays.
-        right = events_from_labels(truth[number], np.arange(FRAMES) / FPS, PAPER_AUS)
-        kept = [event for event in predicted.events if event.au != 12] + [
-            event for event in right.events if event.au == 12
-        ]
-        write_elan(path.parents[2] / f"coded/p{number}/talk.eaf", dataclasses.replace(predicted, events=tuple(kept)))
+        # What a coder does with the predicted tiers: AU 12 is set anew, from frame 6 to 15; the rest stays.
+        kept = [event for event in predicted.events if event.au != 12] + [Event(12, 5 / FPS, 15 / FPS)]
+        write_elan(tmp_path / f"coded/p{number}/talk.eaf", dataclasses.replace(predicted, events=tuple(kept)))
 
     (tmp_path / "corrected").mkdir()
     for number in (5, 6):
@@ -101,9 +100,17 @@ def test_codes_go_from_elan_to_a_detector_and_back_and_corrections_are_trained(t
     said = run(tmp_path, "agreement", "--first=predicted", "--second=corrected", "--videos=coded", "--out=agreement")
     document = files.read_json(tmp_path / "agreement/agreement.json")
     assert document["recordings"] == ["p5/talk", "p6/talk"] and said.count("AU ") >= 12
-    untouched = document["aus"]["6"]["value_low_high"]["pabak"][0]
-    assert untouched == 1.0
+    assert document["aus"]["6"]["value_low_high"]["pabak"][0] == 1.0
+    assert document["aus"]["12"]["events"][1] == 2 and document["aus"]["12"]["value_low_high"]["pabak"][0] < 1.0
 
     prepare_and_train(tmp_path, "second")
     report = files.read_json(next((tmp_path / "data").glob("second*px.json")))
     assert report["check"]["counts"]["subjects"] == 6
+    data = get_config().data
+    data.update({"source": "folder", "name": "second", "image_size": 40, "directory": str(tmp_path / "data")})
+    dataset = load_dataset(data)
+    for number in (5, 6):
+        records = dataset.records(f"p{number}")
+        labels = records.labels[:, PAPER_AUS.index(12)][records.face_detected]
+        expected = np.where((records.frame_numbers >= 6) & (records.frame_numbers <= 15), 1, -1)[records.face_detected]
+        assert labels.tolist() == expected.tolist()
