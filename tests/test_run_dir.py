@@ -96,5 +96,5 @@ def test_a_trained_fold_has_its_network_and_subjects(finished):
     assert fold.thresholds.shape == (12,) and set(fold.test_subjects) <= set(fold.dataset.subjects)
     outputs = fold.model.apply({"params": fold.cnn["params"]}, jax.numpy.zeros((1, 36, 36, 3)), train=False)
     assert outputs[0].shape == (1, 12)
-    with pytest.raises(UserError, match="is not trained to its end"):
+    with pytest.raises(UserError, match="has folds 0 to 1, not 7; choose among these"):
         TrainedFold(finished, 7).cnn  # noqa: B018
