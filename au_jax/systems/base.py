@@ -98,7 +98,7 @@ class System:
       ...
       ...     def score(self, faces):
       ...         return {video.key: np.full((len(video), 12), -1.0, np.float32) for video in faces.videos}
-      >>> Never.disk_bytes(config=None, frames=1000, folds=3, aus=12)
+      >>> Never.disk_bytes(Config(), frames=1000, folds=3, aus=12)
       0.0
     """
 

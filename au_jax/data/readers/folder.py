@@ -15,14 +15,13 @@ class FolderReader(RawReader):
     Example:
       >>> import tempfile
       >>> from pathlib import Path
-      >>> from types import SimpleNamespace
+      >>> from au_jax.config import DataConfig
       >>> from PIL import Image
       >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
       >>> clip.mkdir(parents=True)
       >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
       >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
-      >>> data = SimpleNamespace(raw=str(clip.parents[1]), name="", level="", codes="auto", columns="", fps=25.0)
-      >>> data.aus, data.image_size = (5, 12), 200
+      >>> data = DataConfig(raw=str(clip.parents[1]), aus=(5, 12), image_size=200)
       >>> reader = FolderReader(data)
       >>> reader.name, reader.recordings(), reader.codes(reader.recordings()[0]).labels.tolist()
       ('folder_aus5_12_200px', [RecordingId(subject='anna', video='clip')], [[1, 0]])
