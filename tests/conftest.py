@@ -2,16 +2,27 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import resource
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import types
+import warnings
 from pathlib import Path
 
-# Before JAX is imported: two devices on the CPU, so that data parallelism is tested everywhere.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+# Before JAX is imported: two devices on the CPU, so that data parallelism is tested everywhere. Tests run most programs a few
+# times only, so compiling quickly saves more than running quickly; commands that tests start inherit it.
+os.environ["XLA_FLAGS"] = " ".join(
+    (
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=2",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    )
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -38,6 +49,15 @@ def promotion(request):
     mode = "standard" if request.node.get_closest_marker("optax") else "strict"
     with jax.numpy_dtype_promotion(mode):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled(tmp_path_factory):
+    """Where this process keeps compiled programs: tests that compile what another one has compiled find it there."""
+    folder = tmp_path_factory.mktemp("compiled")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return folder
 
 
 @pytest.fixture
@@ -68,10 +88,84 @@ def shared(tmp_path_factory):
     return folder
 
 
+@contextlib.contextmanager
+def _locked(path):
+    """A block in which no other worker process makes the same."""
+    with open(path.with_name(f"{path.name}.lock"), "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def data_directory(tmp_path_factory):
-    """Where this process's datasets are prepared, once for all its tests."""
-    return tmp_path_factory.mktemp("data")
+def prepared(shared):
+    """A folder with the prepared faces of the smoke configuration, made once for all worker processes; not written to."""
+    from au_jax.config import load
+    from au_jax.data.preparation import prepare
+
+    directory = shared / "data"
+    with _locked(directory):
+        if not (shared / "data.made").exists():
+            config = load("demo:smoke")
+            config.data.directory = str(directory)
+            with jax.numpy_dtype_promotion("standard"):
+                prepare(config.data)
+            (shared / "data.made").touch()
+    return directory
+
+
+@pytest.fixture(scope="session")
+def data_directory(prepared, tmp_path_factory):
+    """Where this process's datasets are prepared, once for all its tests; that of the smoke configuration is there.
+
+    A copy: JAX's compiled programs, which are kept there, are not written by several processes at once.
+    """
+    directory = tmp_path_factory.mktemp("data")
+    shutil.copytree(prepared, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("compiled"))
+    return directory
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command as `python -m` does, in this process: (module, *options) -> what subprocess.run returns, as text.
+
+    A process of its own takes seconds to import TensorFlow. That commands start in one is tested by `finished`, by
+    test_command_line.py and by test_wheel.py.
+    """
+    from absl import flags
+    from absl import logging as absl_logging
+
+    from au_jax import console
+
+    def run(module, *options):
+        monkeypatch.setattr(sys, "argv", [module, *map(str, options)])
+        monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        monkeypatch.setattr(console._Settings, "quiet", console._Settings.quiet)
+        root, before = logging.getLogger(), set(flags.FLAGS)
+        handlers, verbosity = list(root.handlers), absl_logging.get_verbosity()
+        capsys.readouterr()
+        status = 0
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
+                runpy.run_module(module, run_name="__main__")
+        except SystemExit as ended:
+            status = ended.code
+            if isinstance(status, str):
+                # As the interpreter does at its end.
+                print(status, file=sys.stderr)
+                status = 1
+        finally:
+            root.handlers[:] = handlers
+            absl_logging.set_verbosity(verbosity)
+            for name in set(flags.FLAGS) - before:
+                # absl defines its own only once.
+                if flags.FLAGS.find_module_defining_flag(name) != "absl.app":
+                    delattr(flags.FLAGS, name)
+            flags.FLAGS.unparse_flags()
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess([module, *options], status or 0, told.out, told.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -92,18 +186,17 @@ def main_command():
 
 
 @pytest.fixture(scope="session")
-def finished(shared, main_command):
+def finished(shared, prepared, main_command):
     """A whole run through the command line, made once, which tests read, or copy and compare with."""
     workdir = shared / "whole"
-    with open(shared / "lock", "w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with _locked(workdir):
         if not (workdir / "report.html").exists():
-            subprocess.run(main_command(workdir, shared / "data"), check=True, capture_output=True)
+            subprocess.run(main_command(workdir, prepared), check=True, capture_output=True)
     return workdir
 
 
 @pytest.fixture(scope="session")
-def scene():
+def scene(shared):
     """A filmed person of synthfacs in front of a room: pictures [37, 240, 240, 3] uint8, and labels [37, 12] int8."""
     import dataclasses
 
@@ -111,18 +204,27 @@ def scene():
 
     from au_jax import synthfacs
 
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
-    chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
-    return np.concatenate([chunk.frames for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])
+    path = shared / "scene.npz"
+    with _locked(path):
+        if not path.exists():
+            preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
+            chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
+            pictures, labels = (
+                np.concatenate([getattr(part, name) for part in chunks]) for name in ("frames", "labels")
+            )
+            np.savez(path, pictures=pictures, labels=labels)
+        with np.load(path) as arrays:
+            return arrays["pictures"], arrays["labels"]
 
 
 @pytest.fixture
-def config(data_directory):
+def config(data_directory, compiled):
     """The smoke configuration on one small prepared dataset, shared by many tests."""
     from au_jax.config import load
 
     config = load("demo:smoke")
     config.data.directory = str(data_directory)
+    config.compiled = str(compiled)
     config.protocol.folds = 2
     config.evaluation.bootstrap = 20
     return config
@@ -142,12 +244,11 @@ def dataset(data_directory):
 
 
 @pytest.fixture
-def context(config, data_directory, tmp_path):
+def context(config, tmp_path):
     """A fold of one system, without a run around it."""
     from au_jax.logs import Costs, RunLog
     from au_jax.systems.base import FoldContext
 
-    jax.config.update("jax_compilation_cache_dir", str(data_directory / "compiled"))
     log = RunLog(tmp_path)
     yield FoldContext(config, 0, tmp_path / "fold_00", log, Costs(tmp_path))
     log.close()

@@ -1,6 +1,5 @@
 """The command of the figures: which one is named first, and mistakes in one line."""
 
-import subprocess
 import sys
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from au_jax import figures
 
 
-@pytest.mark.parametrize("module", ["experiments.fig2", "au_jax.figures fig2"])
-def test_a_command_tells_a_mistake_in_one_line(tmp_path, main_command, module):
-    command = [sys.executable, "-m", *module.split(), f"--run={tmp_path}"]
-    result = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize("words", [["experiments.fig2"], ["au_jax.figures", "fig2"]])
+def test_a_command_tells_a_mistake_in_one_line(command, tmp_path, words):
+    result = command(*words, f"--run={tmp_path}")
     assert result.returncode == 1
     lines = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert len(lines) == 1 and "is not a run (it has no config.json)" in lines[0]

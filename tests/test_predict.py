@@ -43,16 +43,10 @@ def table(finished, clip):
     return Detector.from_run(finished).detect(clip)
 
 
-def command(*options):
-    arguments = [sys.executable, "-m", "au_jax.predict", *options]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.run(arguments, env=environment, capture_output=True, text=True)
-
-
-def test_the_command_writes_table_overlay_and_plot(finished, clip, table, tmp_path):
+def test_the_command_writes_table_overlay_and_plot(command, finished, clip, table, tmp_path):
     out, overlay, plot = (tmp_path / name for name in ("out.csv", "out.mp4", "out.png"))
     done = command(
-        f"--run={finished}", f"--video={clip}", f"--out={out}", f"--overlay={overlay}", f"--plot={plot}"
+        "au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={out}", f"--overlay={overlay}", f"--plot={plot}"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"{FRAMES} frames, {FRAMES - 3} with a face" in done.stdout
@@ -70,12 +64,14 @@ def test_the_command_writes_table_overlay_and_plot(finished, clip, table, tmp_pa
     assert Image.open(plot).size[0] > 1000
 
 
-def test_several_people_are_reported_in_one_line(finished, clip, scene, tmp_path):
+def test_several_people_are_reported_in_one_line(command, finished, clip, scene, tmp_path):
     pair, out = tmp_path / "pair.mp4", tmp_path / "out.csv"
     with VideoWriter(pair, 25, 480, 240) as writer:
         for row, picture in enumerate(scene[0][:8]):
             writer.write(np.concatenate([picture, picture], 1), timestamp=row * 0.04)
-    done = command(f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet")
+    done = command(
+        "au_jax.predict", f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet"
+    )
     assert done.returncode == 0, done.stderr
     _, line, caution = done.stdout.splitlines()
     assert line.startswith("up to 2 faces in a frame; the largest at first is followed")
@@ -91,9 +87,11 @@ def test_the_table_goes_down_a_pipe_the_plot_into_a_fifo_and_the_overlay_where_i
     drawn = []
     reader = threading.Thread(target=lambda: drawn.append(fifo.read_bytes()), daemon=True)
     reader.start()
-    done = command(
-        f"--run={finished}", f"--video={clip}", "--out=/dev/stdout", f"--overlay={link}", f"--plot={fifo}", "--folds=0",
-        "--systems=anet",
+    options = [f"--run={finished}", f"--video={clip}", "--out=/dev/stdout", f"--overlay={link}", f"--plot={fifo}"]
+    # A process of its own: its standard output is a pipe.
+    done = subprocess.run(
+        [sys.executable, "-m", "au_jax.predict", *options, "--folds=0", "--systems=anet"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     reader.join(10)
@@ -122,8 +120,8 @@ def test_aus_without_codes_are_named_when_all_folds_have_results(finished, tmp_p
     assert len(cautions(run)) == 1
 
 
-def test_a_mistaken_command_ends_with_one_line_and_a_status(tmp_path):
-    done = command(f"--run={tmp_path}", "--video=clip.mp4", f"--out={tmp_path / 'out.csv'}")
+def test_a_mistaken_command_ends_with_one_line_and_a_status(command, tmp_path):
+    done = command("au_jax.predict", f"--run={tmp_path}", "--video=clip.mp4", f"--out={tmp_path / 'out.csv'}")
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 1 and len(lines) == 1 and "no config.json" in lines[0]
     assert "Traceback" not in done.stderr

@@ -2,17 +2,14 @@
 
 import csv
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from au_jax import files
-from au_jax.config import get_config, load
+from au_jax.config import get_config
 from au_jax.data.dataset import FaceDataset
-from au_jax.data.preparation import check_copy, prepare, refuse_stand_in
+from au_jax.data.preparation import prepare, refuse_stand_in
 from au_jax.data.recordings import Faces, RecordingId, write_recording
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
@@ -50,13 +47,6 @@ def recordings(tmp_path_factory, scene):
     return root, truth
 
 
-def command(*options):
-    root = Path(__file__).parents[1]
-    arguments = [sys.executable, "-m", "au_jax.prepare", f"--config={root / 'configs/folder.py'}", *options]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    return subprocess.run(arguments, env=environment, capture_output=True, text=True)
-
-
 def settings(recordings, directory, **changes):
     data = get_config().data
     data.source, data.raw, data.directory, data.image_size, data.workers = (
@@ -70,14 +60,19 @@ def settings(recordings, directory, **changes):
     return data
 
 
-def test_the_command_checks_prepares_and_reports(recordings, tmp_path):
-    options = (f"--raw={recordings[0]}", f"--config.data.directory={tmp_path}", "--config.data.image_size=64")
-    checked = command(*options, "--check_only")
+def test_the_command_checks_prepares_and_reports(command, recordings, tmp_path):
+    options = (
+        "--config=folder",
+        f"--raw={recordings[0]}",
+        f"--config.data.directory={tmp_path}",
+        "--config.data.image_size=64",
+    )
+    checked = command("au_jax.prepare", *options, "--check_only")
     assert checked.returncode == 0, checked.stderr
     assert "talk.mp4: frames 11 have codes, but the video has frames 1 to 10" in checked.stdout
     assert not (tmp_path / "tfds").exists()
 
-    done = command(*options, "--config.data.workers=2")
+    done = command("au_jax.prepare", *options, "--config.data.workers=2")
     assert done.returncode == 0, done.stderr
     assert "2 subjects, 20 frames" in done.stdout and "a face in 18 of 20 frames" in done.stdout
     report = files.read_json(tmp_path / "folder_64px.json")
@@ -130,11 +125,6 @@ def test_recordings_that_cannot_be_used_stop_before_any_work(recordings, tmp_pat
         prepare(data)
     data.skip_unusable = True
     assert [video.name for video in FaceDataset(prepare(data)).records("F001").videos] == ["talk"]
-
-
-def test_rendered_faces_have_no_copy_to_check():
-    with pytest.raises(UserError, match="no copy to check"):
-        check_copy(load("demo").data)
 
 
 def test_synthetic_faces_do_not_stand_in_for_prepared_recordings(recordings, tmp_path):

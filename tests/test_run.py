@@ -248,8 +248,8 @@ def test_mistakes_in_a_config_are_told_before_any_work(config, field, value, mes
         ("--flag=1", "flag"),
     ],
 )
-def test_a_mistaken_command_ends_with_one_line_and_a_status(main_command, tmp_path, option, message):
-    done = subprocess.run(main_command(tmp_path / "run", tmp_path, option), capture_output=True, text=True)
+def test_a_mistaken_command_ends_with_one_line_and_a_status(command, main_command, tmp_path, option, message):
+    done = command(*main_command(tmp_path / "run", tmp_path, option)[2:])
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
     assert last.startswith("error: ") and message in last
@@ -279,9 +279,9 @@ def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config,
     assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
 
 
-def test_a_workdir_that_cannot_be_written_is_one_line(finished, main_command):
+def test_a_workdir_that_cannot_be_written_is_one_line(command, main_command, tmp_path):
     # Not even the superuser makes folders there.
-    done = subprocess.run(main_command("/proc/sys/au_jax", finished.parent / "data"), capture_output=True, text=True)
+    done = command(*main_command("/proc/sys/au_jax", tmp_path)[2:])
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert re.search(r"^error: .+: /proc/sys/au_jax; finished work is kept", done.stderr, re.MULTILINE)
 

@@ -1,8 +1,6 @@
 """The command of the paper's tables: each run goes to the table of its dataset, and mistakes are told in one line."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +48,6 @@ def test_one_table_is_written_alone_and_none_is_refused(runs, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["experiments.table2", "au_jax.tables"])
-def test_the_command_tells_a_mistake_in_one_line(runs, tmp_path, main_command, module):
-    command = [sys.executable, "-m", module, f"--runs={tmp_path / 'nothing'}", f"--out={tmp_path / 'out'}"]
-    result = subprocess.run(command, capture_output=True, text=True)
+def test_the_command_tells_a_mistake_in_one_line(command, runs, tmp_path, module):
+    result = command(module, f"--runs={tmp_path / 'nothing'}", f"--out={tmp_path / 'out'}")
     assert result.returncode == 1 and "is not a run" in result.stderr and "Traceback" not in result.stderr

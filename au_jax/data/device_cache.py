@@ -51,8 +51,8 @@ class DeviceInputPipeline:
       steps_per_epoch: batches in an epoch; with a frame_step, epochs have as many as the shortest.
 
     Example:
-      >>> from types import SimpleNamespace as Fields
-      >>> config = Fields(data=Fields(crop_size=2), cnn=Fields(batch_size=2, sampling="shuffle"))
+      >>> from au_jax.config import replace
+      >>> config = replace(Config(), **{"data.crop_size": 2, "cnn.batch_size": 2})
       >>> frames, labels = np.zeros((3, 4, 4, 3), np.uint8), np.ones((3, 1), np.int8)
       >>> pipeline = DeviceInputPipeline(labels, np.ones((1, 3), bool), lambda: frames, config, seed=0)
       >>> constants, first = pipeline.epoch_constants(0), next(pipeline.batches(0))

@@ -89,9 +89,9 @@ def check_split(config: Config) -> None:
 
     Example:
       >>> from au_jax.config import Config, replace
-      >>> check_split(replace(Config(), **{"protocol.split": "bp4d_3fold", "protocol.folds": 10}))
+      >>> check_split(replace(Config(), **{"protocol.split": "bp4d_3fold", "protocol.folds": 10}))  # doctest: +ELLIPSIS
       Traceback (most recent call last):
-      au_jax.errors.ConfigError: config.protocol.split bp4d_3fold has 3 folds, config.protocol.folds says 10
+      au_jax.errors.ConfigError: config.protocol.split bp4d_3fold has 3 folds, config.protocol.folds says 10; give ...
     """
     protocol = config.protocol
     if protocol.subjects_file:

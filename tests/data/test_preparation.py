@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from au_jax import files
-from au_jax.config import get_config
+from au_jax.config import get_config, load
 from au_jax.data import preparation, provenance
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import prepare
@@ -430,3 +430,15 @@ def test_recordings_of_an_interrupted_change_stay_until_it_is_done(whole, fields
     assert labels(fields(raw="")) == TRUTH  # the dataset as it is
     assert labels(fields(columns="12=frown")) == dict.fromkeys(SUBJECTS, [-1] * FRAMES)
     assert len(stand_in) == 3 and not staging(whole).exists()
+
+
+def test_a_dataset_of_rendered_faces_is_prepared_once_and_has_no_copy_to_check(tmp_path, monkeypatch):
+    data = load("demo:smoke").data
+    data.directory, data.subjects, data.frames, data.workers = str(tmp_path), 2, 3, 1
+    with pytest.raises(UserError, match="config.data.source is synthfacs, which needs no recordings"):
+        preparation.check_copy(data)
+    assert set(prepare(data).info.splits) == {"S001", "S002"}
+    monkeypatch.setattr(preparation, "write_recording", lambda *_: pytest.fail("prepared again"))
+    dataset = preparation.load_dataset(data)
+    assert dataset.records("S001").labels.shape == (3 * len(dataset.records("S001").videos), 12)
+    assert preparation.report_path(data).parent == tmp_path and not preparation.report_path(data).exists()

@@ -102,13 +102,6 @@ def test_wrong_faces_and_files_are_refused_with_the_remedy(written, faces, tmp_p
         exported.load(tmp_path / "half.zip")
 
 
-def test_command_writes_the_file_and_says_what_it_holds(finished, tmp_path):
-    command = [sys.executable, "-m", "au_jax.export", f"--run={finished}", f"--out={tmp_path / 'd.zip'}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "holds anet, hybrid of 2 folds for faces of 40 x 40" in done.stdout
-    assert exported.load(tmp_path / "d.zip").notes["threshold"] == "calibrated"
-
-
 def test_the_model_card_says_what_was_trained_on_and_measured(finished, written):
     with zipfile.ZipFile(written) as archive:
         card = archive.read("MODEL_CARD.md").decode()

@@ -2,10 +2,7 @@
 
 import csv
 import io
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,20 +137,13 @@ def test_nothing_is_written_when_a_run_is_refused(tmp_path, runs):
     assert not (tmp_path / "out").exists()
 
 
-def _command(module, *flags):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{module}", *flags], env=environment, capture_output=True, text=True
-    )
-
-
-def test_commands_write_their_table_or_refuse_in_a_line(tmp_path, runs):
+def test_commands_write_their_table_or_refuse_in_a_line(command, tmp_path, runs):
     named = "--runs=" + ",".join(str(run.folder) for run in runs.values())
-    done = _command("table1", named, f"--out={tmp_path}")
+    done = command("experiments.table1", named, f"--out={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("# F1-frame on GFT (Table I of the paper)\n")
     assert (tmp_path / "table_I_f1_frame.svg").stat().st_size > 0
-    refused = _command("table2", named, f"--out={tmp_path}")
+    refused = command("experiments.table2", named, f"--out={tmp_path}")
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert re.search(r"^error: .*is a run on gft, and the paper's Table II is of BP4D", refused.stderr, re.MULTILINE)

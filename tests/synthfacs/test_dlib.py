@@ -26,7 +26,7 @@ def test_dlib_finds_the_faces_and_their_landmarks():
     detector, predictor = _predictor()
     preset = dataclasses.replace(
         get_preset("bp4d_like"),
-        subjects=20,
+        subjects=10,
         subject_prefix="S",
         videos_per_subject=1,
         frames_per_video=8,
@@ -47,7 +47,7 @@ def test_dlib_finds_the_faces_and_their_landmarks():
             parts = predictor(picture, max(boxes, key=lambda box: box.area())).parts()
             seen = np.array([(point.x, point.y) for point in parts])[IBUG]
             errors.append(np.linalg.norm(seen - landmarks, axis=1) / np.linalg.norm(landmarks[19] - landmarks[28]))
-    assert found >= 38
+    assert found >= 19
     errors = np.array(errors)
     for name, points in {"eye corners": [19, 22, 25, 28], "brows": range(10), "mouth corners": [31, 37]}.items():
         assert np.median(errors[:, list(points)]) < 0.06, name

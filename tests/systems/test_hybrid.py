@@ -1,6 +1,5 @@
 """The hybrid: whose scores its fusion network learns from."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -23,9 +22,7 @@ def quick(config):
 
 
 @pytest.fixture
-def context(quick, data_directory, tmp_path):
-    # Networks of the same shape are compiled once.
-    jax.config.update("jax_compilation_cache_dir", str(data_directory / "compiled"))
+def context(quick, tmp_path):
     log = RunLog(tmp_path)
     yield FoldContext(quick, 0, tmp_path / "fold_00", log, Costs(tmp_path))
     log.close()

@@ -1,8 +1,8 @@
 """A seventh system from another package: plan, run, table, report and figures have it, without a change of au_jax."""
 
 import os
+import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from au_jax import files
 from au_jax.run_dir import RunDir
+from au_jax.systems import display, get_system, system_names
 
 PACKAGE = Path(__file__).parent / "plugin"
 
@@ -32,21 +33,27 @@ def installed(tmp_path):
 
 
 @pytest.fixture
-def start(installed, main_command, finished, tmp_path):
-    """Runs it beside HOG+SVM on the faces of the finished run; returns the ended command."""
-
-    def call(*options):
-        command = main_command(
-            tmp_path / "run", finished.parent / "data", "--config.systems=('hog_svm','base_rate')", *options
-        )
-        paths = os.pathsep.join((str(installed), os.environ["PYTHONPATH"]))
-        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
-
-    return call
+def arguments(main_command, prepared, tmp_path):
+    """Makes the command line of a run of it beside HOG+SVM: (*further options) -> arguments."""
+    systems = "--config.systems=('hog_svm','base_rate')"
+    return lambda *options: main_command(tmp_path / "run", prepared, systems, *options)
 
 
-def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(start, finished, tmp_path):
-    done = start("--config.base_rate.present_from=0.2")
+@pytest.fixture(autouse=True)
+def forget():
+    """Other tests load the systems of other packages."""
+    yield
+    get_system.cache_clear()
+
+
+def _cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(arguments, installed, finished, tmp_path):
+    paths = os.pathsep.join((str(installed), os.environ["PYTHONPATH"]))
+    command = arguments("--config.base_rate.present_from=0.2")
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr[-2000:]
     run = RunDir(tmp_path / "run")
     assert "  base rate: shares of 12 AUs, present from 0.2\n" in done.stdout
@@ -60,29 +67,31 @@ def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(start, fi
     scores = files.read_npz(run.score_path(0, "base_rate"))
     rows = next(rows for key, rows in scores.items() if key.endswith("/scores"))
     np.testing.assert_array_equal(rows, np.tile(shares - np.float32(0.2) - scores["thresholds"], (len(rows), 1)))
-    head = run.table_path.read_text().splitlines()[2]
-    assert "base_rate" in head or "base rate" in head, head
-    page = run.report_path.read_text()
-    assert "base_rate" in page or "base rate" in page
+    # Its label, as its class gives it, stands beside HOG+SVM's in the table, on the page and in the figure, in its colour.
+    average = f"{results['systems']['base_rate']['f1_frame']['average']:.1f}"
+    rows = [_cells(line) for line in run.table_path.read_text().splitlines() if line.startswith("|")]
+    head = next(row for row in rows if "base rate" in row)
+    assert head.index("base rate") == head.index("HOG+SVM") + 1
+    assert next(row for row in rows if row[0].startswith("average"))[head.index("base rate")].startswith(average)
+    visible = re.sub(r"<script.*?</script>|<style.*?</style>", "", run.report_path.read_text(), flags=re.S)
+    assert (
+        re.search(r"<t[hd][^>]*>(<[^>]+>)*\s*base rate\s*<", visible) and "base_rate" not in run.table_path.read_text()
+    )
     figure = (run.figures / "f1_frame.svg").read_text()
-    assert "base_rate" in figure or "base rate" in figure
+    assert "base rate" in figure and "#882255" in figure
 
 
-def test_its_own_checks_are_made_before_any_work(start, tmp_path):
-    done = start("--config.base_rate.present_from=2.0")
+def test_its_own_checks_are_made_before_any_work(command, arguments, installed, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(installed)
+    get_system.cache_clear()
+    done = command(*arguments("--config.base_rate.present_from=2.0")[2:])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: config.base_rate.present_from is 2.0; give 0 to 1"
     assert not (tmp_path / "run").exists()
 
 
-def test_its_label_and_colour_are_those_of_its_class(installed):
-    program = (
-        "from au_jax.systems import display, system_names\n"
-        "assert system_names()[-1] == 'base_rate' and len(system_names()) == 7\n"
-        "print(*display.look('base_rate'), sep='|')"
-    )
-    paths = os.pathsep.join((str(installed), str(Path(__file__).parents[2])))
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
-    )
-    assert done.stdout == "base rate|#882255|h|:\n", done.stderr[-2000:]
+def test_it_stands_behind_the_six_and_looks_as_its_class_says(installed, monkeypatch):
+    monkeypatch.syspath_prepend(installed)
+    get_system.cache_clear()
+    assert system_names()[6:] == ("base_rate",)
+    assert display.look("base_rate") == ("base rate", "#882255", "h", ":")

@@ -28,8 +28,7 @@ def make_reader(data: DataConfig) -> Reader:
       ConfigError: no such source; the line lists the choices. Or a field that the reader cannot use.
 
     Example:
-      >>> from types import SimpleNamespace
-      >>> make_reader(SimpleNamespace(source="video"))
+      >>> make_reader(DataConfig(source="video"))
       Traceback (most recent call last):
       au_jax.errors.ConfigError: config.data.source is 'video'; choose one of bp4d, disfa, folder, gft, synthfacs
     """

@@ -21,13 +21,12 @@ class FolderReader(RawReader):
       >>> import tempfile
       >>> from pathlib import Path
       >>> from PIL import Image
-      >>> from au_jax.config import get_config
+      >>> from au_jax.config import DataConfig
       >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
       >>> clip.mkdir(parents=True)
       >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
       >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
-      >>> data = get_config().data
-      >>> data.raw, data.aus = str(clip.parents[1]), (5, 12)
+      >>> data = DataConfig(raw=str(clip.parents[1]), aus=(5, 12), image_size=200)
       >>> reader = FolderReader(data)
       >>> reader.name, reader.recordings(), reader.codes(reader.recordings()[0]).labels.tolist()
       ('folder_aus5_12_200px', [RecordingId(subject='anna', video='clip')], [[1, 0]])

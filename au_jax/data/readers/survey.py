@@ -413,14 +413,13 @@ def check(reader: "RawReader") -> Check:
     Example:
       >>> import tempfile
       >>> from PIL import Image
-      >>> from au_jax.config import get_config
+      >>> from au_jax.config import DataConfig
       >>> from au_jax.data.readers.folder import FolderReader
       >>> clip = Path(tempfile.mkdtemp()) / "anna" / "clip"
       >>> clip.mkdir(parents=True)
       >>> Image.new("RGB", (16, 12)).save(clip / "1.png")
       >>> _ = clip.with_suffix(".csv").write_text("frame,AU05\\n1,1\\n")
-      >>> data = get_config().data
-      >>> data.raw, data.aus = str(clip.parents[1]), (5,)
+      >>> data = DataConfig(raw=str(clip.parents[1]), aus=(5,), image_size=200)
       >>> check(FolderReader(data)).counts
       {'subjects': 1, 'sequences': 1, 'coded frames': 1}
     """

@@ -28,8 +28,7 @@ class SynthfacsReader:
       ConfigError: no such preset, a negative size, or an AU that synthfacs does not draw.
 
     Example:
-      >>> from types import SimpleNamespace
-      >>> data = SimpleNamespace(preset="tiny", render_seed=0, image_size=40, subjects=2, videos=0, frames=4, aus=(12,))
+      >>> data = DataConfig(preset="tiny", image_size=40, subjects=2, frames=4, aus=(12,))
       >>> reader = SynthfacsReader(data)
       >>> reader.name, reader.recordings()[0]
       ('synthfacs_tiny_2subjects_4frames_aus12_40px_seed0', RecordingId(subject='S001', video='T1'))

@@ -1,0 +1,65 @@
+"""Examples of docstrings run, and public functions and classes have one."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import shutil
+from pathlib import Path
+
+import pytest
+
+import au_jax
+
+pytestmark = pytest.mark.optax
+
+MODULES = sorted(
+    info.name for info in pkgutil.walk_packages(au_jax.__path__, "au_jax.") if not info.name.endswith("__main__")
+)
+WITHOUT = Path(__file__).with_name("without_example.txt")
+"""Names that have no example yet; the list only gets shorter."""
+
+
+@pytest.fixture(scope="module")
+def run_folder(finished, tmp_path_factory):
+    """A finished run of hog_svm, anet and hybrid that examples may write to."""
+    folder = tmp_path_factory.mktemp("examples") / "run"
+    return shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(".lock"))
+
+
+@pytest.fixture
+def names(request, tmp_path, monkeypatch):
+    """What every example may use: `run_folder`, and an empty folder, which is the current one too."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(text):
+        found = {"folder": tmp_path}
+        return {**found, "run_folder": request.getfixturevalue("run_folder")} if "run_folder" in text else found
+
+    return make
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_a_module_give_what_they_say(name, names):
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    told: list[str] = []
+    for example in doctest.DocTestFinder(exclude_empty=True).find(module):
+        if example.examples:
+            text = "".join(part.source for part in example.examples)
+            example.globs.update(names(text))
+            runner.run(example, out=told.append)
+    assert not told, "".join(told)
+
+
+def test_what_is_public_has_an_example():
+    """Methods and properties have theirs in that of their class."""
+    found = set()
+    for name in MODULES:
+        for key, value in vars(importlib.import_module(name)).items():
+            own = (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == name
+            if own and not key.startswith("_") and ">>>" not in (inspect.getdoc(value) or ""):
+                found.add(f"{name}.{key}")
+    known = set(WITHOUT.read_text("utf-8").split())
+    assert sorted(found - known) == [], "give these an example"
+    assert sorted(known - found) == [], f"these have one, or are gone: take them off {WITHOUT.name}"
