@@ -187,10 +187,10 @@ def test_a_kill_while_the_tables_are_made_anew_is_mended_by_the_next_start(
     config.evaluation.level = 0.5
     write = files.write_json
 
-    def killed(path, value):
+    def killed(path, value, seal=False):
         if path.name == moment:
             raise KeyboardInterrupt
-        write(path, value)
+        write(path, value, seal)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "write_json", killed)

@@ -76,6 +76,9 @@ def read_seal(folder: Path) -> dict[str, Any] | None:
         return files.read_json(path, sealed=True)
     except FileNotFoundError:
         return None
+    except DataError as error:
+        # What helps is another matter than for a file of a run.
+        raise DataError(str(error).partition(";")[0]) from error
 
 
 def restore_descriptions(folder: Path, document: dict[str, Any]) -> list[str]:

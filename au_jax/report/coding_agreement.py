@@ -168,7 +168,7 @@ def agreement_markdown(rows: Sequence[AUAgreement], document: Mapping[str, Any])
     return "\n".join(lines)
 
 
-@style.look()
+@style.context()
 def draw_confusion(
     recordings: Sequence[CodedTwice], counts: Sequence[AgreementCounts], aus: Sequence[int]
 ) -> style.Drawing:
