@@ -372,7 +372,9 @@ def test_a_changed_byte_of_a_record_is_found_when_it_is_taken_over(whole, fields
 def test_a_damaged_account_is_refused_or_made_again(whole, fields):
     path = place(whole) / "prepared.json"
     path.write_text(path.read_text().replace('"codes": "auto"', '"codes": "intensity"'))
-    with pytest.raises(UserError, match=r"prepared.json is damaged \(its content or its place has changed\); restore it"):
+    with pytest.raises(
+        UserError, match=r"prepared.json is damaged \(its content or its place has changed\); restore it"
+    ):
         prepare(fields(raw="", codes="intensity"))
     assert labels(fields()) == TRUTH
 
