@@ -39,6 +39,10 @@ class Settings:
       contribution_percentile: likewise for the magnitude of gradient times pixel, summed over the channels; 0 = none.
       rate: a constant step size, or None: such that the score should rise by `progress`, and at most `largest_rate`.
       iterations: forward passes, the first one included.
+
+    Example:
+      >>> Settings(blur=1.0, iterations=100).blur_every
+      4
     """
 
     decay: float = 0.0
@@ -71,6 +75,11 @@ class Climb(NamedTuple):
       score: [A] float32 of the last image that the network has seen; -inf before.
       best: [A, H, W, 3], the image of the highest score, clipped as the network saw it.
       best_score: [A].
+
+    Example:
+      >>> start = jnp.zeros((1, 4, 4, 3))
+      >>> Climb(start, jnp.array([-jnp.inf]), start, jnp.array([-jnp.inf])).picture.shape
+      (1, 4, 4, 3)
     """
 
     picture: Float32[Array, "A H W 3"]

@@ -36,6 +36,10 @@ def tsne(components: Float[np.ndarray, "N D"], seed: int, perplexity: float = 30
       [N, 2] float32.
 
     Reference: van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 2014.
+
+    Example:
+      >>> tsne(np.random.default_rng(0).normal(size=(12, 3)), seed=0).shape
+      (12, 2)
     """
     embedding = TSNE(
         perplexity=min(perplexity, (len(components) - 1) / 3),

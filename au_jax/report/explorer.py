@@ -31,7 +31,12 @@ from au_jax.systems import display
 
 @dataclass(frozen=True)
 class Place:
-    """A test frame: video key "<subject>/<video>", row within the video, frame number."""
+    """A test frame: video key "<subject>/<video>", row within the video, frame number.
+
+    Example:
+      >>> Place("S001/T1", row=3, frame=4).subject
+      'S001'
+    """
 
     key: str
     row: int
@@ -209,7 +214,13 @@ _WIDTH, _HEIGHT, _LINE, _MARGIN, _LEGEND = 6.3, 7.1, 1.0, 0.3, 1.3
 
 @dataclass(frozen=True)
 class ScoredFrame(Place):
-    """A frame of the sheet, with labels [A] int8 and scores [A] float32."""
+    """A frame of the sheet, with labels [A] int8 and scores [A] float32.
+
+    Example:
+      >>> labels, scores = np.ones(12, np.int8), np.zeros(12, np.float32)
+      >>> ScoredFrame("S001/T1", 3, 4, labels=labels, scores=scores).subject
+      'S001'
+    """
 
     labels: Int8[np.ndarray, " A"]
     scores: Float[np.ndarray, " A"]

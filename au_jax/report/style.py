@@ -60,7 +60,12 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Series:
-    """How one system or fold is drawn everywhere."""
+    """How one system or fold is drawn everywhere.
+
+    Example:
+      >>> Series("#0072B2", "o").line
+      '-'
+    """
 
     colour: str
     marker: str
