@@ -21,6 +21,12 @@ def set_defaults(environment: MutableMapping[str, str], jaxlib: str) -> None:
     Args:
       environment: such as `os.environ`; changed in place.
       jaxlib: version.
+
+    Example:
+      >>> environment = {"XLA_FLAGS": "--xla_mine"}
+      >>> set_defaults(environment, "0.0.1")
+      >>> environment["XLA_FLAGS"]
+      '--xla_mine'
     """
     flags = environment.get("XLA_FLAGS", "")
     if jaxlib.startswith(KNOWN_TO) and CONVOLUTIONS.split("=")[0] not in flags:

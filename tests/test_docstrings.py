@@ -61,5 +61,5 @@ def test_what_is_public_has_an_example():
             if own and not key.startswith("_") and ">>>" not in (inspect.getdoc(value) or ""):
                 found.add(f"{name}.{key}")
     known = set(WITHOUT.read_text("utf-8").split())
-    assert sorted(found - known) == [], "give these an example"
-    assert sorted(known - found) == [], f"these have one, or are gone: take them off {WITHOUT.name}"
+    assert not found - known, "\n".join(["give these an example:", *sorted(found - known)])
+    assert not known - found, "\n".join([f"take these off {WITHOUT.name}:", *sorted(known - found)])

@@ -86,12 +86,11 @@ def test_starting_again_changes_nothing(finished, config, capsys):
         "fold_00/hybrid/lstm/checkpoints/0",
     ],
 )
-def test_a_killed_run_ends_in_the_same_results(finished, main_command, config, data_directory, tmp_path, moment):
-    process = subprocess.Popen(
-        main_command(tmp_path / "killed", data_directory),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def test_a_killed_run_ends_in_the_same_results(finished, main_command, prepared, tmp_path, moment):
+    # The programs that the finished run compiled.
+    compiled = shutil.copytree(prepared / "compiled", tmp_path / "compiled")
+    command = main_command(tmp_path / "killed", prepared, f"--config.compiled={compiled}")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     while not (tmp_path / "killed" / moment).exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -99,7 +98,7 @@ def test_a_killed_run_ends_in_the_same_results(finished, main_command, config, d
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "results.json").exists()
-    subprocess.run(main_command(tmp_path / "killed", data_directory), check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     assert (tmp_path / "killed/results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 

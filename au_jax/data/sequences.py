@@ -26,6 +26,11 @@ class TrainingVideo:
       features: of every frame.
       labels: in {-1, 0, +1}.
       reset: True where a recording begins.
+
+    Example:
+      >>> labels, reset = np.ones((5, 12), np.int8), np.arange(5) == 0
+      >>> len(TrainingVideo(np.zeros((5, 3), np.float32), labels, reset))
+      5
     """
 
     features: Float32[np.ndarray, "L D"]
@@ -157,6 +162,14 @@ def subsequence_batches(
 
     Returns:
       `steps` dicts of features [B, T, D], labels [B, T, A], reset [B, T] and mask [B, T], as `cut_subsequence` makes them.
+
+    Example:
+      >>> labels, reset = np.ones((9, 2), np.int8), np.arange(9) == 0
+      >>> video = TrainingVideo(np.zeros((9, 3), np.float32), labels, reset)
+      >>> sizes = {"steps": 2, "batch_size": 4, "length": 5, "burn_in": 1, "min_active": 0.0}
+      >>> batches = list(subsequence_batches([video], seed=0, epoch=0, **sizes))
+      >>> len(batches), batches[0]["features"].shape, batches[0]["labels"].shape
+      (2, (4, 5, 3), (4, 5, 2))
     """
 
     def batches() -> Iterator[dict[str, np.ndarray]]:

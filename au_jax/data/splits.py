@@ -39,7 +39,12 @@ SPLITS: tuple[str, ...] = ("random", *PUBLISHED)
 
 @dataclass(frozen=True)
 class Fold:
-    """Subjects of one fold; the three groups have nobody in common."""
+    """Subjects of one fold; the three groups have nobody in common.
+
+    Example:
+      >>> Fold(train=("F001",), validation=("F002",), test=("M001",)).test
+      ('M001',)
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]

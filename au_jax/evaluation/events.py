@@ -25,6 +25,11 @@ class EventCounts:
     Attributes:
       true_covered: true events, covered by predicted frames.
       predicted_covered: predicted events, covered by true frames.
+
+    Example:
+      >>> one = EventCounts(np.ones((1, 101), int), np.ones((1, 101), int))
+      >>> int((one + one).true_covered[0, 0])
+      2
     """
 
     true_covered: Int[np.ndarray, "*R A 101"]

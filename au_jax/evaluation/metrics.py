@@ -26,6 +26,12 @@ class Counts:
       fp: frames without it where it was predicted.
       fn: frames with it where it was not.
       tn: frames without it where it was not.
+
+    Example:
+      >>> one = np.array([2])
+      >>> total = Counts(one, one, one, one) + Counts(one, 0 * one, one, one)
+      >>> total.tp.tolist(), total.fp.tolist()
+      ([4], [2])
     """
 
     tp: Int[np.ndarray, "*R A"]
@@ -276,6 +282,11 @@ class Curve:
     Attributes:
       precision, recall: [K] float64; recall rises.
       base_rate: share of positives, the precision of calling everything present.
+
+    Example:
+      >>> curve = Curve(np.array([1.0, 0.5]), np.array([0.5, 1.0]), base_rate=0.4)
+      >>> curve.average_precision, curve.at(np.array([0.2, 0.9])).tolist()
+      (0.75, [1.0, 0.5])
     """
 
     precision: Float[np.ndarray, " K"]

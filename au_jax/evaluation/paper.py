@@ -22,6 +22,10 @@ class Column:
       system: our name of the system.
       values: 12 percentages in the order of `labels.PAPER_AUS`, NaN where the paper prints a dash.
       average: as printed.
+
+    Example:
+      >>> Column("3fold", "anet", (50.0,) * 12, 50.0).system
+      'anet'
     """
 
     protocol: str
@@ -37,6 +41,10 @@ class Doubt:
     Attributes:
       cells: (protocol, system, AU number or "average") of each.
       reason: why they should not be taken at their word.
+
+    Example:
+      >>> Doubt((("3fold", "anet", "average"),), "is not the mean of its column").cells[0][-1]
+      'average'
     """
 
     cells: tuple[tuple[str, str, int | str], ...]

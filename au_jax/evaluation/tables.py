@@ -30,6 +30,11 @@ class Scored:
       scores: [T, A] float32 each, > 0 present.
       labels: [T, A] int8 each in {-1, 0, +1}.
       frames: [T] int32 each, frame numbers.
+
+    Example:
+      >>> one = Scored({"S1/T1": np.ones((2, 1), np.float32)}, {"S1/T1": np.ones((2, 1), np.int8)}, {"S1/T1": np.arange(2)})
+      >>> list(one.scores)
+      ['S1/T1']
     """
 
     scores: dict[str, np.ndarray]

@@ -18,7 +18,13 @@ LEFT, TOP, RIGHT, BOTTOM = -30.0, -80.0, 230.0, 215.0
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """A grid over the canonical plane: `texel` units between neighbours, row 0 at `TOP`, column 0 at `LEFT`."""
+    """A grid over the canonical plane: `texel` units between neighbours, row 0 at `TOP`, column 0 at `LEFT`.
+
+    Example:
+      >>> grid = Grid(2.0)
+      >>> grid.points().shape == (grid.width * grid.height, 2)
+      True
+    """
 
     texel: float
 
@@ -72,7 +78,12 @@ def camera_vector(name: str) -> np.ndarray:
 
 
 def tone(channel, gain):
-    """Turns linear light [S, S] of one channel into display values, about 0..1 (a shoulder keeps the highlights)."""
+    """Turns linear light [S, S] of one channel into display values, about 0..1 (a shoulder keeps the highlights).
+
+    Example:
+      >>> [round(float(value), 2) for value in tone(jnp.array([0.0, 1.0]), jnp.float32(1.0))]
+      [0.0, 0.92]
+    """
     value = jnp.maximum(channel * gain, 0.0)
     value = value / (1.0 + 0.18 * value * value)
     return jnp.sqrt(value + 1e-5) * 0.93 + 0.07 * value  # close to the sRGB curve, and cheap
@@ -87,7 +98,14 @@ def color(rgb, camera):
 
 
 def blur(image, sigma):
-    """Blurs one [S, S, 3] frame by a Gaussian of `sigma` pixels (scalar, 0 allowed), as two matrix products."""
+    """Blurs one [S, S, 3] frame by a Gaussian of `sigma` pixels (scalar, 0 allowed), as two matrix products.
+
+    Example:
+      >>> dot = jnp.zeros((9, 9, 3)).at[4, 4].set(1.0)
+      >>> blurred = blur(dot, jnp.float32(1.0))
+      >>> bool(blurred[4, 4, 0] < 0.2), round(float(blurred[..., 0].sum()), 2)
+      (True, 1.0)
+    """
     size = image.shape[0]
     place = jnp.arange(size, dtype=jnp.float32)
     apart = place[:, None] - place[None, :]
@@ -99,7 +117,13 @@ def blur(image, sigma):
 
 def add_noise(image, key, sigma):
     """Adds sensor noise to one [S, S, 3] frame: more in the light (shot noise), a quarter of it common to the
-    channels."""
+    channels.
+
+    Example:
+      >>> noisy = add_noise(jnp.full((64, 64, 3), 0.5), jax.random.key(0), 0.02)
+      >>> bool(0.015 < noisy.std() < 0.025)
+      True
+    """
     bits = jax.random.bits(key, image.shape[:2] + (4,), jnp.uint32)
     # The sum of four random bytes is near enough to normal, and far cheaper than its inverse error function.
     total = (bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255) + (bits >> 24)

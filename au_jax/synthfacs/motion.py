@@ -50,7 +50,13 @@ class Motion:
 
 
 def drift(rng: np.random.Generator, length: int, seconds: float, fps: float, size: tuple[int, ...] = ()) -> np.ndarray:
-    """Draws [length, *size] smooth unit-variance processes with a time constant in seconds."""
+    """Draws [length, *size] smooth unit-variance processes with a time constant in seconds.
+
+    Example:
+      >>> wave = drift(np.random.default_rng(0), 5000, 0.4, 25.0)
+      >>> wave.shape, bool(0.8 < wave.std() < 1.2)
+      ((5000,), True)
+    """
     a = np.exp(-1.0 / max(seconds * fps, 1e-3))
     b = np.exp(-1.0 / max(0.4 * seconds * fps, 1e-3))
     warm = int(5 * seconds * fps) + 2
@@ -145,7 +151,12 @@ def draw_motion(rng: np.random.Generator, length: int, preset: Preset) -> Motion
 
 def still_motion(length: int, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Motion:
     """Returns a motionless, clean, evenly lit recording of `length` frames with the head turned by the given
-    radians."""
+    radians.
+
+    Example:
+      >>> still_motion(3, yaw=0.2).angles.tolist()
+      [[0.2, 0.0, 0.0], [0.2, 0.0, 0.0], [0.2, 0.0, 0.0]]
+    """
     one = np.ones(length)
     light = np.array([-0.30, -0.50, 0.81])
     return Motion(
@@ -177,7 +188,13 @@ def occluder_form(kind: str, angle: float, scale: float) -> np.ndarray:
 
 
 def covered(points: np.ndarray, capsules: np.ndarray) -> np.ndarray:
-    """Returns which points an object hides: [..., N] bool from [..., N, 2] points and [..., CAPSULES, 6] cones."""
+    """Returns which points an object hides: [..., N] bool from [..., N, 2] points and [..., CAPSULES, 6] cones.
+
+    Example:
+      >>> capsule = np.array([[0.0, 0.0, 2.0, 10.0, 0.0, 2.0]])
+      >>> covered(np.array([[5.0, 1.0], [5.0, 3.0]]), capsule).tolist()
+      [True, False]
+    """
     start, end = capsules[..., None, :, 0:2], capsules[..., None, :, 3:5]
     axis = end - start
     along = ((points[..., None, :] - start) * axis).sum(-1) / np.maximum((axis**2).sum(-1), 1e-6)

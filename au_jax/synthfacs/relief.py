@@ -20,7 +20,12 @@ _OUTLINE_W = [0, 21, 41, 55, 64.5, 69.5, 71, 71, 69, 65.5, 60.5, 53, 44.5, 34.5,
 
 
 def outline(y: np.ndarray) -> np.ndarray:
-    """Returns half the width of the mean head at height y (0 above the crown and below the chin), canonical units."""
+    """Returns half the width of the mean head at height y (0 above the crown and below the chin), canonical units.
+
+    Example:
+      >>> float(outline(np.array([-1e6]))[0]), bool(outline(np.array([100.0]))[0] > 50)
+      (0.0, True)
+    """
     return np.interp(y, _OUTLINE_Y, _OUTLINE_W, left=0.0, right=0.0)
 
 
@@ -211,7 +216,12 @@ def _orange_peel(grid: Grid, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gradients(height: np.ndarray, texel: float) -> np.ndarray:
-    """Returns d(height)/dx and d(height)/dy, stacked last: [..., height, width, 2]."""
+    """Returns d(height)/dx and d(height)/dy, stacked last: [..., height, width, 2].
+
+    Example:
+      >>> gradients(np.array([[0.0, 2.0], [1.0, 3.0]]), texel=2.0)[0, 0].tolist()
+      [1.0, 0.5]
+    """
     gy, gx = np.gradient(height, texel, axis=(-2, -1))
     return np.stack([gx, gy], axis=-1)
 
@@ -231,7 +241,13 @@ def coarse_parts() -> tuple[np.ndarray, np.ndarray]:
 
 
 def depth_at(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Reads a depth map on the `COARSE` grid at [..., 2] canonical points, bilinearly, clamped to its borders."""
+    """Reads a depth map on the `COARSE` grid at [..., 2] canonical points, bilinearly, clamped to its borders.
+
+    Example:
+      >>> rows = int(round((BOTTOM - TOP) / COARSE.texel)) + 1
+      >>> depth_at(np.array([[LEFT, TOP]]), np.full((rows, 4), 7.0)).tolist()
+      [7.0]
+    """
     rows = np.clip((points[..., 1] - TOP) / COARSE.texel, 0, (BOTTOM - TOP) / COARSE.texel)
     cols = np.clip((points[..., 0] - LEFT) / COARSE.texel, 0, depth.shape[1] - 1)
     return ndimage.map_coordinates(depth, [rows, cols], order=1, mode="nearest")
