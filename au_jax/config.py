@@ -18,7 +18,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from au_jax import options
-from au_jax.errors import ConfigError, DataError, UserError
+from au_jax.errors import ConfigError, DataError
 from au_jax.labels import AU_NAMES, PAPER_AUS
 from au_jax.options import Block, Choices, Each, Interval, Where, option
 from au_jax.options import replace as replace
@@ -658,7 +658,7 @@ def load(name_or_path: str) -> Any:
         if "get_config" not in content:
             raise ConfigError("it has no function get_config; define one that returns the config")
         return content["get_config"](*[variant] * bool(variant))
-    except UserError as error:
+    except ValueError as error:  # UserErrors, and a variant that there is not
         raise ConfigError(f"{name_or_path}: {error}") from error
     except Exception as error:  # a config file is the user's own program
         raise ConfigError(f"{name_or_path} fails ({type(error).__name__}: {error}); mend its get_config") from error

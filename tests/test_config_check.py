@@ -19,9 +19,9 @@ SCALARS = st.one_of(
     st.text(max_size=8),
     st.sampled_from([value for value in DEFAULTS.values() if isinstance(value, str) and value]),
 )
-VALUES = st.one_of(
-    SCALARS, st.lists(SCALARS, max_size=3).map(tuple), st.dictionaries(st.text(max_size=3), SCALARS, max_size=2)
-)
+# ml_collections takes no name with a dot.
+KEYS = st.text(st.characters(exclude_characters="."), max_size=3)
+VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3).map(tuple), st.dictionaries(KEYS, SCALARS, max_size=2))
 
 
 def like(default):

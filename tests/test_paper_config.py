@@ -64,7 +64,7 @@ def test_a_file_wins_over_a_name_and_its_mistakes_are_named(tmp_path, monkeypatc
     assert find_file("demo:x").endswith("configs/demo.py:x")
     (tmp_path / "demo").write_text("import au_jax\n\ndef get_config():\n    return au_jax.get_config()\n")
     assert find_file("demo") == "demo" and load("demo").cnn.epochs == 15
-    with pytest.raises(ConfigError, match="demo:x: get_config.. takes 0 positional"):
+    with pytest.raises(ConfigError, match="demo:x fails .TypeError: get_config.. takes 0 positional"):
         load("demo:x")
     with pytest.raises(ConfigError, match="no config file nosuch.py in .*give a path, or one of bp4d, demo"):
         load("nosuch.py")

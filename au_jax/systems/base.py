@@ -327,7 +327,7 @@ def checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optim
 
     Example:
       >>> init = lambda key: {"kernel": jax.numpy.zeros((10, 10)), "bias": jax.numpy.zeros(10)}
-      >>> checkpoint_bytes(init, Config().cnn.optimizer) > MOST * 2 * 4 * 110  # with the velocity of each
+      >>> checkpoint_bytes(init, (), Config().cnn.optimizer) > MOST * 2 * 4 * 110  # with the velocity of each
       True
     """
     return _checkpoint_bytes(init, arguments, optimizer)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from au_jax import files
+from au_jax import config, files
 from au_jax.run_dir import RunDir
 from au_jax.systems import display, get_system, system_names
 
@@ -39,11 +39,16 @@ def arguments(main_command, prepared, tmp_path):
     return lambda *options: main_command(tmp_path / "run", prepared, systems, *options)
 
 
+def _forget():
+    get_system.cache_clear()
+    config._defaults.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def forget():
-    """Other tests load the systems of other packages."""
+    """What is known of other packages' systems is found anew, here and in the tests that follow."""
     yield
-    get_system.cache_clear()
+    _forget()
 
 
 def _cells(line):
@@ -83,7 +88,7 @@ def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(arguments
 
 def test_its_own_checks_are_made_before_any_work(command, arguments, installed, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(installed)
-    get_system.cache_clear()
+    _forget()
     done = command(*arguments("--config.base_rate.present_from=2.0")[2:])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: config.base_rate.present_from is 2.0; give 0 to 1"
@@ -92,6 +97,6 @@ def test_its_own_checks_are_made_before_any_work(command, arguments, installed, 
 
 def test_it_stands_behind_the_six_and_looks_as_its_class_says(installed, monkeypatch):
     monkeypatch.syspath_prepend(installed)
-    get_system.cache_clear()
+    _forget()
     assert system_names()[6:] == ("base_rate",)
     assert display.look("base_rate") == ("base rate", "#882255", "h", ":")

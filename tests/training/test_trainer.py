@@ -1,7 +1,6 @@
 """The loop resumes exactly, keeps the best epoch, follows the plateau and stops at what is not finite."""
 
 import dataclasses
-import json
 import types
 
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import ml_collections
 import numpy as np
 import pytest
 
+from au_jax import files
 from au_jax.errors import ConfigError
 from au_jax.training import trainer
 from au_jax.training.optimizers import make_optimizer
@@ -110,14 +110,14 @@ def test_the_best_epoch_is_returned_not_the_last(tmp_path):
 
     params = train(stage(tmp_path, validate=validate), quiet)
     np.testing.assert_array_equal(params["w"], seen[1])
-    assert json.loads((tmp_path / "finished.json").read_text()) == {"best_epoch": 1, "loss": 1.0}
+    assert files.read_json(tmp_path / "finished.json") == {"best_epoch": 1, "loss": 1.0}
 
 
 def test_more_is_better_where_the_stage_says_so(tmp_path):
     values = iter([0.1, 0.5, 0.3, 0.5, 0.2, 0.0])
     rows = stage(tmp_path, validate=lambda params: {"loss": 1.0, "f1": next(values)}, monitor="f1", maximise=True)
     train(rows, quiet)
-    assert json.loads((tmp_path / "finished.json").read_text())["best_epoch"] == 3
+    assert files.read_json(tmp_path / "finished.json")["best_epoch"] == 3
 
 
 def test_patience_ends_training(tmp_path):

@@ -161,7 +161,7 @@ def test_nothing_to_use_stops_in_any_case(raw):
         path.write_text("")
     found = run(raw)
     assert found.counts["sequences"] == 0 and "2" in found.text()
-    with pytest.raises(UserError, match="2 of 2 recordings cannot be used"):
+    with pytest.raises(UserError, match="none of 2 recordings can be used"):
         found.raise_if_unusable(skip=True)
 
 
