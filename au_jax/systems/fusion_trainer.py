@@ -9,24 +9,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from au_jax.config import to_dict
+from au_jax.config import FusionConfig, replace, to_dict
+from au_jax.data.dataset import FaceSet
 from au_jax.models.fusion import Fusion
-from au_jax.models.hybrid import fusion_forward, make_fusion
+from au_jax.models.hybrid import fusion_carry, fusion_forward, fusion_rows, make_fusion
 from au_jax.systems.base import FoldContext, validation_metrics
 from au_jax.training import losses, parallel
 from au_jax.training.optimizers import make_optimizer
 from au_jax.training.trainer import Plateau, TrainSpec, train
 
-Branches = tuple[np.ndarray, np.ndarray]
-"""The CNN's and the LSTM's rows of the same frames, [N, ..] each."""
+Branches = tuple[np.ndarray, ...]
+"""The CNN's and the LSTM's rows of the same frames, [N, ..] each; the CNN's alone for ANet + filter."""
+
+NAMES = ("cnn", "lstm")
+"""What `fusion_forward` calls the branches, in their order."""
 
 
 class FusionTrainer:
-    """The fusion network of one fold."""
+    """The fusion network of one fold.
 
-    def __init__(self, context: FoldContext):
-        self._context = context
-        self._model = make_fusion(context.config.fusion, len(context.aus))
+    Args:
+      context: of the fold.
+      system: whose network it is; its folder and its stage have this name.
+      variant: of the network; "" is `config.fusion.variant`.
+    """
+
+    def __init__(self, context: FoldContext, system: str = "hybrid", variant: str = ""):
+        self._context, self._system = context, system
+        fusion = context.config.fusion
+        self._model = make_fusion(replace(fusion, variant=variant or fusion.variant), len(context.aus))
         self._params: Any = None
         self._forward = parallel.make_forward(partial(fusion_forward, self._model))
 
@@ -41,6 +52,7 @@ class FusionTrainer:
           validation_branches, validation_labels: of the frames that choose the epoch.
         """
         context, config = self._context, self._context.config.fusion
+        lstm_shape = branches[1].shape[1:] if len(branches) > 1 else None
         known = np.flatnonzero((labels != 0).any(-1))
         steps_per_epoch = math.ceil(len(known) / config.batch_size)
 
@@ -50,8 +62,7 @@ class FusionTrainer:
                 rows = order[start : start + config.batch_size]
                 missing = config.batch_size - len(rows)
                 batch = {
-                    "cnn": branches[0][rows],
-                    "lstm": branches[1][rows],
+                    **{name: branch[rows] for name, branch in zip(NAMES, branches, strict=False)},
                     "labels": labels[rows],
                     "mask": np.ones(len(rows), np.float32),
                 }
@@ -65,9 +76,9 @@ class FusionTrainer:
             return validation_metrics(logits, validation_labels, loss, context.aus)
 
         stage = TrainSpec(
-            name=context.name("hybrid/fusion"),
-            directory=context.files.fusion,
-            init=partial(initial_params, self._model, branches[0].shape[1], branches[1].shape[1]),
+            name=context.name(f"{self._system}/fusion"),
+            directory=context.files.fusion_of(self._system),
+            init=partial(initial_params, self._model, branches[0].shape[1:], lstm_shape),
             loss=partial(example_loss, self._model, config.label_reduction),
             constants={},
             batches=batches,
@@ -85,6 +96,28 @@ class FusionTrainer:
         with context.costs.measure(stage.name, has_bar=True) as cost:
             self._params = train(stage, cost.noting(context.log.write))
 
+    def fit_on_validation(self, branches: Branches, validation: FaceSet) -> None:
+        """As `fit`, on validation subjects, a share of whom (`config.fusion.holdout`) only chooses the best epoch.
+
+        Args:
+          branches: of all their frames.
+          validation: the subjects.
+        """
+        labels, chooses = validation.labels, self._chooses_epoch(validation)
+        learns = ~chooses
+        if not chooses.any():
+            chooses = learns
+        taught, choosing = (tuple(rows[those] for rows in branches) for those in (learns, chooses))
+        self.fit(taught, labels[learns], choosing, labels[chooses])
+
+    def _chooses_epoch(self, validation: FaceSet) -> np.ndarray:
+        """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
+        count = round(self._context.config.fusion.holdout * len(validation.subjects))
+        count = min(count, len(validation.subjects) - 1)
+        order = np.random.default_rng(self._context.seed(8)).permutation(len(validation.subjects))
+        choosing = {validation.subjects[index] for index in order[:count]}
+        return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
+
     def logits(self, branches: Branches) -> np.ndarray:
         """Fused logits [N, A] float32."""
         return self._run(self._params, branches)
@@ -93,13 +126,55 @@ class FusionTrainer:
         # A few thousand parameters: all frames at once, in one compiled shape per power of two.
         count = len(branches[0])
         padded = 1 << max(count - 1, 1).bit_length()
-        cnn, lstm = (np.pad(rows, ((0, padded - count), (0, 0))) for rows in branches)
-        return self._forward(params, {"cnn": cnn, "lstm": lstm})[:count]
+        batch = {
+            name: np.pad(rows, [(0, padded - count)] + [(0, 0)] * (rows.ndim - 1))
+            for name, rows in zip(NAMES, branches, strict=False)
+        }
+        return self._forward(params, batch)[:count]
 
 
-def initial_params(model: Fusion, cnn_width: int, lstm_width: int, key: jax.Array) -> Any:
-    """Draws the fusion network's parameters."""
-    return model.init(key, jnp.zeros((1, cnn_width)), jnp.zeros((1, lstm_width)))["params"]
+def temporal_shape(config: FusionConfig, aus: int) -> tuple[int, int]:
+    """The shape of a frame's rows of `temporal_rows`.
+
+    Example:
+      >>> temporal_shape(FusionConfig(lookback=6, lookahead=2, level_frames=4), 12)
+      (10, 12)
+    """
+    return config.lookback + 1 + config.lookahead + bool(config.level_frames), aus
+
+
+def temporal_rows(config: FusionConfig, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """What the variant "temporal" sees of a branch, of all frames of several videos.
+
+    Args:
+      config: `config.fusion`.
+      rows: [N, A] float32, scores of the videos' frames, video after video.
+      lengths: frames of each video.
+
+    Returns:
+      [N, W, A] float32, as `hybrid.fusion_rows` gives them for each video.
+
+    Example:
+      >>> rows = np.array([[1.0], [3.0], [8.0]], np.float32)
+      >>> temporal_rows(FusionConfig(lookback=1), rows, np.array([1, 2]))[:, :, 0].tolist()
+      [[1.0, 1.0], [3.0, 3.0], [3.0, 8.0]]
+    """
+    videos = np.split(rows, np.cumsum(lengths)[:-1])
+    steps = int(max(lengths)) + config.lookahead
+    stacked = np.stack([np.pad(video, ((0, steps - len(video)), (0, 0))) for video in videos]).astype(np.float32)
+    present = np.arange(steps) < np.asarray(lengths)[:, None]
+    around, _ = fusion_rows(config, stacked, present, fusion_carry(config, len(videos), rows.shape[1]))
+    late = np.asarray(around)[:, config.lookahead :]
+    return np.concatenate([video[:length] for video, length in zip(late, lengths, strict=True)])
+
+
+def initial_params(
+    model: Fusion, cnn_shape: tuple[int, ...], lstm_shape: tuple[int, ...] | None, key: jax.Array
+) -> Any:
+    """Draws the fusion network's parameters, given the shapes of a frame's rows."""
+    return model.init(key, jnp.zeros((1, *cnn_shape)), None if lstm_shape is None else jnp.zeros((1, *lstm_shape)))[
+        "params"
+    ]
 
 
 def example_loss(
@@ -112,8 +187,7 @@ def example_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """Masked cross-entropy of one frame, and whether it counts (`parallel.ExampleLoss`)."""
     del constants
-    logits = model.apply(
-        {"params": params}, example["cnn"][None], example["lstm"][None], train=True, rngs={"dropout": key}
-    )
+    lstm = example["lstm"][None] if "lstm" in example else None
+    logits = model.apply({"params": params}, example["cnn"][None], lstm, train=True, rngs={"dropout": key})
     counted = losses.labelled(example["labels"]) * example["mask"]
     return losses.cross_entropy(logits[0], example["labels"], label_reduction) * counted, counted

@@ -40,11 +40,13 @@ class Hybrid(System):
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
         width = config.lstm.pca_components
-        widths = (aus, aus)
+        shapes: tuple[tuple[int, ...], ...] = ((aus,), (aus,))
         if config.fusion.variant == "features":
-            widths = (width, config.lstm.hidden * (1 + config.lstm.bidirectional))
+            shapes = ((width,), (config.lstm.hidden * (1 + config.lstm.bidirectional),))
+        if config.fusion.variant == "temporal":
+            shapes = (fusion_trainer.temporal_shape(config.fusion, aus),) * 2
         lstm = partial(lstm_trainer.initial_params, make_lstm(config.lstm, aus), width)
-        fusion = partial(fusion_trainer.initial_params, make_fusion(config.fusion, aus), *widths)
+        fusion = partial(fusion_trainer.initial_params, make_fusion(config.fusion, aus), *shapes)
         features = 4.0 * frames * (1 - 1 / folds) * (width + aus)
         networks = checkpoint_bytes(lstm, config.lstm.optimizer) + checkpoint_bytes(fusion, config.fusion.optimizer)
         inner = config.fusion.inner_folds if config.fusion.train_on == "out_of_fold" else 0
@@ -64,15 +66,7 @@ class Hybrid(System):
         self._cnn_lstm.fit(train, validation)
         choice = self._context.config.fusion.train_on
         if choice == "validation":
-            branches, labels = self._cnn_lstm.branches(validation), validation.labels
-            chooses = self._chooses_epoch(validation)
-            learns = ~chooses
-            if not chooses.any():
-                chooses = learns
-            cnn, lstm = branches
-            self._fusion.fit(
-                (cnn[learns], lstm[learns]), labels[learns], (cnn[chooses], lstm[chooses]), labels[chooses]
-            )
+            self._fusion.fit_on_validation(self._cnn_lstm.branches(validation), validation)
             return
         if choice == "out_of_fold":
             branches, labels = self._out_of_fold(train, validation)
@@ -99,14 +93,6 @@ class Hybrid(System):
         cnn, lstm = zip(*branches, strict=True)
         return (np.concatenate(cnn), np.concatenate(lstm)), np.concatenate(labels)
 
-    def _chooses_epoch(self, validation: FaceSet) -> np.ndarray:
-        """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
-        count = round(self._context.config.fusion.holdout * len(validation.subjects))
-        count = min(count, len(validation.subjects) - 1)
-        order = np.random.default_rng(self._context.seed(8)).permutation(len(validation.subjects))
-        choosing = {validation.subjects[index] for index in order[:count]}
-        return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
-
 
 class CnnLstm:
     """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B)."""
@@ -131,12 +117,16 @@ class CnnLstm:
         )
 
     def branches(self, faces: FaceSet) -> Branches:
-        """The CNN's and the LSTM's rows of every frame: scores, or features for the fusion variant that joins those."""
+        """The CNN's and the LSTM's rows of every frame: scores, or what else the fusion variant joins."""
         rows, cnn = self._features(faces)
         outputs = self._lstm.outputs(faces.by_video(rows)).values()
-        if self._context.config.fusion.variant == "features":
+        fusion = self._context.config.fusion
+        if fusion.variant == "features":
             return rows, np.concatenate([hidden for _, hidden in outputs])
-        return cnn, np.concatenate([scores for scores, _ in outputs])
+        branches = cnn, np.concatenate([scores for scores, _ in outputs])
+        if fusion.variant == "temporal":
+            return tuple(fusion_trainer.temporal_rows(fusion, branch, faces.lengths) for branch in branches)
+        return branches
 
     def _paths(self, faces: FaceSet) -> list[Path]:
         return [self._context.files.features(subject) for subject in faces.subjects]

@@ -1,0 +1,57 @@
+"""ANet + filter: what time gives the CNN without an LSTM; the hybrid's fusion over time, with the CNN's scores alone."""
+
+from functools import partial
+
+import numpy as np
+
+from au_jax.config import Config, replace
+from au_jax.data.dataset import FaceSet
+from au_jax.models.hybrid import make_fusion
+from au_jax.systems import BUILT_IN, fusion_trainer
+from au_jax.systems.anet import ANet
+from au_jax.systems.base import FoldContext, System, checkpoint_bytes
+from au_jax.systems.fusion_trainer import FusionTrainer, temporal_rows
+
+
+class AnetFilter(System):
+    """The fold's ANet, trained here where that has not been done, and a filter over its scores.
+
+    The filter has the window, the level, the people and the training of the hybrid's (`config.fusion`), whatever its
+    variant: what the hybrid is ahead of it, the LSTM gives.
+    """
+
+    name = "anet_filter"
+    label, colour, marker, line = BUILT_IN[name].look
+
+    def __init__(self, context: FoldContext):
+        super().__init__(context)
+        self._anet = ANet(context)
+        self._fusion = FusionTrainer(context, self.name, variant="temporal")
+
+    @classmethod
+    def plan_line(cls, config: Config, train: FaceSet) -> str:
+        cnn = "the CNN of ANet" if "anet" in config.systems else ANet.plan_line(config, train)
+        return f"{cnn}; filter over time, {config.fusion.epochs} epochs"
+
+    @classmethod
+    def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
+        fusion = make_fusion(replace(config.fusion, variant="temporal"), aus)
+        shape = fusion_trainer.temporal_shape(config.fusion, aus)
+        init = partial(fusion_trainer.initial_params, fusion, shape, None)
+        # ANet and the hybrid count the fold's CNN.
+        cnn = not {"anet", "hybrid"} & set(config.systems)
+        filters = folds * checkpoint_bytes(init, config.fusion.optimizer)
+        return filters + cnn * ANet.disk_bytes(config, frames, folds, aus)
+
+    def fit(self, train: FaceSet, validation: FaceSet) -> None:
+        """Trains the CNN on training subjects, and the filter on validation subjects as the hybrid's fusion network."""
+        self._anet.fit(train, validation)
+        self._fusion.fit_on_validation(self._branches(validation), validation)
+
+    def score(self, faces: FaceSet) -> dict[str, np.ndarray]:
+        """The filtered logits."""
+        return faces.by_video(self._fusion.logits(self._branches(faces)))
+
+    def _branches(self, faces: FaceSet) -> tuple[np.ndarray, ...]:
+        logits, _ = self._anet.extract_features(faces)
+        return (temporal_rows(self._context.config.fusion, logits, faces.lengths),)
