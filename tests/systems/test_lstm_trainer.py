@@ -16,7 +16,7 @@ STEPS, WIDTH = 200, 8
 def compiled(remat):
     """The compiled gradient of a batch's loss, dropout included, and its arguments."""
     config = get_config().lstm
-    config.remat, config.hidden, config.layers = remat, 64, 1
+    config.remat, config.hidden, config.layers, config.grad_threshold = remat, 64, 1, -1.0
     model = lstm_trainer.make_lstm(config, 12)
     generator = np.random.default_rng(0)
     batch = {
@@ -25,7 +25,7 @@ def compiled(remat):
         "reset": np.zeros((4, STEPS), bool),
         "mask": np.ones((4, STEPS), np.float32),
     }
-    loss = partial(lstm_trainer.example_loss, model, config.margin, None)
+    loss = partial(lstm_trainer.example_loss, model, config)
 
     def total(params, batch, keys):
         losses, weights = jax.vmap(loss, in_axes=(None, None, 0, 0))(params, {}, batch, keys)
