@@ -86,8 +86,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.fusion.lookahead = 2
     config.fusion.level_frames = 4
     config.fusion.holdout = 0.3
-    config.fusion.epochs = 30
-    config.fusion.optimizer.learning_rate = 2e-2
+    config.fusion.batch_size = 64
+    config.fusion.epochs = 10
+    config.fusion.optimizer.learning_rate = 1e-2
+    config.fusion.optimizer.schedule.name = "cosine_decay_schedule"
 
     if variant == "smoke":
         config.data.preset = "tiny"

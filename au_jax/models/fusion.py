@@ -15,6 +15,10 @@ from au_jax.models.cnn import l2_normalise
 VARIANTS: tuple[str, ...] = ("stacked", "siamese", "features", "mean", "temporal")
 
 
+START_WIDTH = 1.5
+"""Standard deviation, in frames, of the Gaussian as which the filters of the variant "temporal" start."""
+
+
 class Fusion(nn.Module):
     """Merges the two branches of a frame: the scores of the CNN and those of the LSTM.
 
@@ -23,13 +27,14 @@ class Fusion(nn.Module):
         (the first layer is shared by the branches and its outputs are added), "features" (as stacked, on the CNN's fc7
         and the LSTM's hidden output instead of scores), "mean" (a control: the average of both branches' scores, each
         calibrated by a scale and an offset per AU; never normalised), "temporal" (ours: as "mean", over a window of frames that a
-        learned filter weighs, one filter per branch, the same for all AUs; it starts as "mean").
+        learned filter weighs, one filter per branch, the same for all AUs; it starts as "mean" of Gaussian averages).
       hidden: units of the first layer (not stated in the paper; 64 gives 2,380 parameters).
       dropout: probability of a zero after the first layer while training.
       normalise: divide each branch's vector by its L2 norm, as in the paper. This discards how sure a frame is: two frames with
         scores in the same direction coincide; False keeps the magnitude.
       num_outputs: number of logits, one per AU; the paper has 12.
       present: "temporal": the place in the window of the frame in question.
+      level: "temporal": whether a level stands behind the window.
 
     Example:
       >>> import jax
@@ -45,6 +50,7 @@ class Fusion(nn.Module):
     normalise: bool = True
     num_outputs: int = 12
     present: int = 0
+    level: bool = False
 
     @nn.compact
     def __call__(
@@ -72,9 +78,9 @@ class Fusion(nn.Module):
         if self.variant not in VARIANTS:
             raise ConfigError(f"unknown fusion variant {self.variant!r}; choose from {', '.join(VARIANTS)}")
         if self.variant == "temporal":
-            filtered = [_Filter(self.present, name="cnn")(cnn_scores)]
+            filtered = [_Filter(self.present, self.level, name="cnn")(cnn_scores)]
             if lstm_scores is not None:
-                filtered.append(_Filter(self.present, name="lstm")(lstm_scores))
+                filtered.append(_Filter(self.present, self.level, name="lstm")(lstm_scores))
             return sum(filtered[1:], filtered[0]) / len(filtered)
         if lstm_scores is None:
             raise ValueError(f"fusion variant {self.variant!r} needs the LSTM's scores; only 'temporal' does without")
@@ -99,16 +105,24 @@ class Fusion(nn.Module):
 
 
 class _Filter(nn.Module):
-    """Calibrated scores of a window, weighed by a filter that all AUs share; it starts as the frame in question alone."""
+    """Calibrated scores of a window, weighed by a filter that all AUs share; it starts as a Gaussian average over the frames."""
 
     present: int
+    level: bool
 
     @nn.compact
     def __call__(self, scores: Float[Array, "*rest W A"]) -> Float[Array, "*rest A"]:
         width = scores.shape[-2]
-        taps = self.param("taps", lambda key, size: jnp.zeros(size).at[self.present].set(1.0), (width,))
+        taps = self.param("taps", self._gaussian, (width,))
         shape = (1,) * (scores.ndim - 2) + (width, 1)
         return _Calibration(name="calibration")((scores * taps.reshape(shape)).sum(-2))
+
+    def _gaussian(self, key: Array, shape: tuple[int]) -> Float[Array, " W"]:
+        del key
+        frames = shape[0] - self.level
+        distance = jnp.arange(frames, dtype=jnp.float32) - self.present
+        weights = jnp.exp(-(distance**2) / (2 * START_WIDTH**2))
+        return jnp.pad(weights / weights.sum(), (0, int(self.level)))
 
 
 class _Calibration(nn.Module):

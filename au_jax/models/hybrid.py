@@ -97,6 +97,7 @@ def make_fusion(config: FusionConfig, num_outputs: int) -> Fusion:
         normalise=config.normalise,
         num_outputs=num_outputs,
         present=config.lookback,
+        level=config.level_frames > 0,
     )
 
 

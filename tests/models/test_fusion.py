@@ -101,15 +101,25 @@ def test_mistakes_are_named():
         Fusion("siamese").init(jax.random.key(0), jnp.zeros((1, 12)), jnp.zeros((1, 8)))
 
 
-def test_temporal_starts_as_the_plain_average_and_weighs_the_window_for_all_aus_alike():
+def test_temporal_starts_as_the_mean_of_gaussian_averages_without_a_level():
     cnn, lstm = _scores((5, WINDOW, 12))
-    model = Fusion("temporal", present=3)
+    model = Fusion("temporal", present=2, level=True)
     params = model.init(jax.random.key(0), cnn, lstm)
-    np.testing.assert_allclose(model.apply(params, cnn, lstm), 0.5 * (cnn[:, 3] + lstm[:, 3]), rtol=1e-6)
-    np.testing.assert_allclose(model.apply(model.init(jax.random.key(0), cnn, None), cnn, None), cnn[:, 3], rtol=1e-6)
+    gaussian = np.exp(-np.array([4.0, 1.0, 0.0, 1.0]) / (2 * 1.5**2))
+    gaussian /= gaussian.sum()
+    averages = [np.einsum("nwa,w->na", rows[:, :4], gaussian) for rows in (cnn, lstm)]
+    np.testing.assert_allclose(model.apply(params, cnn, lstm), 0.5 * sum(averages), rtol=1e-4, atol=1e-5)
+    alone = model.apply(model.init(jax.random.key(0), cnn, None), cnn, None)
+    np.testing.assert_allclose(alone, averages[0], rtol=1e-4, atol=1e-5)
+
+
+def test_temporal_weighs_the_window_for_all_aus_alike():
+    cnn, _ = _scores((5, WINDOW, 12))
+    model = Fusion("temporal", present=2)
+    params = model.init(jax.random.key(0), cnn, None)
     params["params"]["cnn"]["taps"] = jnp.array([0.5, 0.0, 0.0, 1.0, -2.0])
-    moved = model.apply(params, cnn, lstm) - 0.5 * (cnn[:, 3] + lstm[:, 3])
-    np.testing.assert_allclose(moved, 0.25 * cnn[:, 0] - cnn[:, 4], rtol=1e-4, atol=1e-6)
+    expected = 0.5 * cnn[:, 0] + cnn[:, 3] - 2.0 * cnn[:, 4]
+    np.testing.assert_allclose(model.apply(params, cnn, None), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_only_temporal_does_without_the_lstm():
