@@ -88,7 +88,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.fusion.holdout = 0.3
     config.fusion.batch_size = 64
     config.fusion.epochs = 10
-    config.fusion.optimizer.learning_rate = 1e-2
+    config.fusion.optimizer.learning_rate = 4e-3
     config.fusion.optimizer.schedule.name = "cosine_decay_schedule"
 
     if variant == "smoke":
