@@ -52,7 +52,8 @@ class FusionTrainer:
           validation_branches, validation_labels: of the frames that choose the epoch.
         """
         context, config = self._context, self._context.config.fusion
-        lstm_shape = branches[1].shape[1:] if len(branches) > 1 else None
+        # Of ANet + filter there is no LSTM.
+        cnn_shape, lstm_shape, *_ = (*(branch.shape[1:] for branch in branches), None)
         known = np.flatnonzero((labels != 0).any(-1))
         steps_per_epoch = math.ceil(len(known) / config.batch_size)
 
@@ -78,7 +79,7 @@ class FusionTrainer:
         stage = TrainSpec(
             name=context.name(f"{self._system}/fusion"),
             directory=context.files.fusion_of(self._system),
-            init=partial(initial_params, self._model, branches[0].shape[1:], lstm_shape),
+            init=partial(initial_params, self._model, cnn_shape, lstm_shape),
             loss=partial(example_loss, self._model, config.label_reduction),
             constants={},
             batches=batches,
