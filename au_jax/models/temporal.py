@@ -5,46 +5,36 @@ frames of a recording show that level. The functions here run over whole videos 
 give the same numbers but for rounding. A carry of zeros stands for a video's beginning.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+# Plain tuples: `jax.export` writes no other containers.
+LevelCarry = tuple[jax.Array, jax.Array]
+"""The frames that have counted for the level so far: their sum [B, D] and their number [B]."""
 
-class LevelCarry(NamedTuple):
-    """The frames that have counted for the level so far: their sum [B, D] and their number [B]."""
-
-    total: jax.Array
-    count: jax.Array
-
-
-class WindowCarry(NamedTuple):
-    """The frames before the next one [B, before + after, D], the last of all frames [B, D], and whether there was any [B]."""
-
-    frames: jax.Array
-    last: jax.Array
-    begun: jax.Array
+WindowCarry = tuple[jax.Array, jax.Array, jax.Array]
+"""The frames before the next one [B, before + after, D], the last of all frames [B, D], and whether there was any [B]."""
 
 
 def initial_level(batch: int, width: int) -> LevelCarry:
     """The carry before the first frame of `batch` videos.
 
     Example:
-      >>> initial_level(1, 3).total.shape
+      >>> initial_level(1, 3)[0].shape
       (1, 3)
     """
-    return LevelCarry(jnp.zeros((batch, width), jnp.float32), jnp.zeros(batch, jnp.float32))
+    return jnp.zeros((batch, width), jnp.float32), jnp.zeros(batch, jnp.float32)
 
 
 def initial_window(batch: int, width: int, before: int, after: int) -> WindowCarry:
     """The carry before the first frame of `batch` videos.
 
     Example:
-      >>> initial_window(1, 3, before=6, after=2).frames.shape
+      >>> initial_window(1, 3, before=6, after=2)[0].shape
       (1, 8, 3)
     """
-    return WindowCarry(
+    return (
         jnp.zeros((batch, before + after, width), jnp.float32),
         jnp.zeros((batch, width), jnp.float32),
         jnp.zeros(batch, bool),
@@ -71,11 +61,12 @@ def opening_level(
       >>> level[0, :, 0].tolist()
       [1.0, 2.0, 2.0]
     """
-    number = carry.count[:, None] + jnp.cumsum(present.astype(jnp.float32), 1)
+    past_total, past_count = carry
+    number = past_count[:, None] + jnp.cumsum(present.astype(jnp.float32), 1)
     counts = (present & (number <= frames)).astype(jnp.float32)
-    total = carry.total[:, None] + jnp.cumsum(rows * counts[..., None], 1)
-    count = carry.count[:, None] + jnp.cumsum(counts, 1)
-    return total / jnp.maximum(count, 1.0)[..., None], LevelCarry(total[:, -1], count[:, -1])
+    total = past_total[:, None] + jnp.cumsum(rows * counts[..., None], 1)
+    count = past_count[:, None] + jnp.cumsum(counts, 1)
+    return total / jnp.maximum(count, 1.0)[..., None], (total[:, -1], count[:, -1])
 
 
 def windows(
@@ -101,14 +92,15 @@ def windows(
       >>> around[0, 1:, :, 0].tolist()
       [[1.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 3.0]]
     """
+    frames, last, begun = carry
     steps = rows.shape[1]
     time = jnp.arange(steps).reshape(1, -1)
     newest = jax.lax.cummax(jnp.where(present, time, -1), axis=1)
     known = jnp.take_along_axis(rows, jnp.maximum(newest, 0)[..., None], 1)
-    held = jnp.where((newest >= 0)[..., None], known, carry.last[:, None])
+    held = jnp.where((newest >= 0)[..., None], known, last[:, None])
     # Before the first frame stands the first frame.
-    past = jnp.where(carry.begun[:, None, None], carry.frames, rows[:, :1])
+    past = jnp.where(begun[:, None, None], frames, rows[:, :1])
     joined = jnp.concatenate([past, held], 1)
     width = before + 1 + after
     around = jnp.stack([joined[:, shift : shift + steps] for shift in range(width)], 2)
-    return around, WindowCarry(joined[:, steps:], held[:, -1], carry.begun | present.any(1))
+    return around, (joined[:, steps:], held[:, -1], begun | present.any(1))

@@ -54,4 +54,4 @@ class AnetFilter(System):
 
     def _branches(self, faces: FaceSet) -> tuple[np.ndarray, ...]:
         logits, _ = self._anet.extract_features(faces)
-        return (temporal_rows(self._context.config.fusion, logits, faces.lengths),)
+        return (temporal_rows(self._context.config.fusion, logits, [len(video) for video in faces.videos]),)

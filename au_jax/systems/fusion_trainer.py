@@ -1,7 +1,7 @@
 """The hybrid's fusion network: two layers on the CNN's and the LSTM's scores of a frame (paper section III-C)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -144,7 +144,7 @@ def temporal_shape(config: FusionConfig, aus: int) -> tuple[int, int]:
     return config.lookback + 1 + config.lookahead + bool(config.level_frames), aus
 
 
-def temporal_rows(config: FusionConfig, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def temporal_rows(config: FusionConfig, rows: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
     """What the variant "temporal" sees of a branch, of all frames of several videos.
 
     Args:
@@ -157,7 +157,7 @@ def temporal_rows(config: FusionConfig, rows: np.ndarray, lengths: np.ndarray) -
 
     Example:
       >>> rows = np.array([[1.0], [3.0], [8.0]], np.float32)
-      >>> temporal_rows(FusionConfig(lookback=1), rows, np.array([1, 2]))[:, :, 0].tolist()
+      >>> temporal_rows(FusionConfig(lookback=1), rows, [1, 2])[:, :, 0].tolist()
       [[1.0, 1.0], [3.0, 3.0], [3.0, 8.0]]
     """
     videos = np.split(rows, np.cumsum(lengths)[:-1])

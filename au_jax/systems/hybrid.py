@@ -125,7 +125,10 @@ class CnnLstm:
             return rows, np.concatenate([hidden for _, hidden in outputs])
         branches = cnn, np.concatenate([scores for scores, _ in outputs])
         if fusion.variant == "temporal":
-            return tuple(fusion_trainer.temporal_rows(fusion, branch, faces.lengths) for branch in branches)
+            return tuple(
+                fusion_trainer.temporal_rows(fusion, branch, [len(video) for video in faces.videos])
+                for branch in branches
+            )
         return branches
 
     def _paths(self, faces: FaceSet) -> list[Path]:

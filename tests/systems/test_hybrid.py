@@ -101,9 +101,9 @@ def test_the_causal_hybrid_does_not_look_ahead(quick):
     rows = np.random.default_rng(0).normal(size=(9, 12)).astype(np.float32)
     later = rows.copy()
     later[6:] += 1.0
-    one, other = (temporal_rows(config, scores, np.array([9])) for scores in (rows, later))
+    one, other = (temporal_rows(config, scores, [9]) for scores in (rows, later))
     np.testing.assert_array_equal(one[:6], other[:6])
     config.lookahead = 2
-    one, other = (temporal_rows(config, scores, np.array([9])) for scores in (rows, later))
+    one, other = (temporal_rows(config, scores, [9]) for scores in (rows, later))
     np.testing.assert_array_equal(one[:4], other[:4])
     assert np.abs(one[4:6] - other[4:6]).max() > 0.5
