@@ -154,7 +154,7 @@ def test_a_detector_of_the_former_format_is_still_read(finished, faces, tmp_path
             lambda variables, carry, faces: hybrid.apply(detector.config, ("anet",), variables, carry, faces)
         )
         pictures = jax.ShapeDtypeStruct((count, 40, 40, 3), np.uint8)
-        return jax.export.export(program)(variables, {}, pictures).serialize()
+        return bytes(jax.export.export(program)(variables, {}, pictures).serialize())
 
     monkeypatch.setattr(exported, "export_program", former_program)
     monkeypatch.setattr(exported, "FORMAT", exported.FORMER)
