@@ -467,6 +467,25 @@ class LSTMConfig(Block):
     min_active: float = option(
         1.5, "Subsequences with fewer active AUs per frame are sampled again (paper: 1.5).", NOT_NEGATIVE
     )
+    sampling: str = option(
+        "active",
+        "Which subsequences are drawn: active (a random video and start, again while fewer than `min_active` AUs are active; "
+        "paper) or even (every video once before any comes again, at a random start).",
+        Choices("active", "even"),
+    )
+    noise: float = option(
+        0.0,
+        "Noise on the training features, the same in all frames of a subsequence, in units of their standard deviation; 0 "
+        "is none (paper). It keeps the stack from knowing people by heart.",
+        NOT_NEGATIVE,
+    )
+    level: float = option(
+        0.0,
+        "Share of a video's level that is subtracted from its features; the level is the mean of the first `level_frames` "
+        "frames, as far as they have been seen. 0 is none (paper).",
+        Interval(0, 1),
+    )
+    level_frames: int = option(4, "level above 0: frames at a video's beginning that make its level.", COUNT)
     concatenate: bool = option(
         True,
         "Join a subject's videos to one training video, with the carry reset between them (BP4D's are shorter than "
@@ -474,6 +493,11 @@ class LSTMConfig(Block):
     )
     epochs: int = option(10, "Epochs over the training frames (paper: about 10).", COUNT)
     steps_per_epoch: int = option(0, "Updates per epoch; 0 is frames / (batch_size x sequence_length).", COUNT_OR_0)
+    loss: str = option(
+        "margin",
+        "Loss: margin (the max-margin loss on scores in [-1, 1]; paper) or cross_entropy (of the readout, without the tanh).",
+        Choices("margin", "cross_entropy"),
+    )
     margin: float = option(0.5, "Margin of the loss (paper: 0.5).", NOT_NEGATIVE)
     grad_threshold: float = option(
         1.0,
@@ -494,8 +518,21 @@ class FusionConfig(Block):
 
     variant: str = option(
         "stacked",
-        "Network: stacked (our reading of the paper), siamese, features or mean; see au_jax.models.fusion.",
-        Choices("stacked", "siamese", "features", "mean"),
+        "Network: stacked (our reading of the paper), siamese, features, mean, or temporal (ours: a learned filter over a "
+        "window of frames); see au_jax.models.fusion.",
+        Choices("stacked", "siamese", "features", "mean", "temporal"),
+    )
+    lookback: int = option(6, "temporal: frames before the present one in the window.", COUNT_OR_0)
+    lookahead: int = option(
+        0,
+        "temporal: frames after the present one in the window. Scores of a stream come so many frames late; 0 is causal.",
+        COUNT_OR_0,
+    )
+    level_frames: int = option(
+        0,
+        "temporal: frames at a video's beginning whose mean, as far as they have been seen, the network knows beside the "
+        "window; 0 is none.",
+        COUNT_OR_0,
     )
     train_on: str = option(
         "validation",

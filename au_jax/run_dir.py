@@ -92,7 +92,11 @@ class FoldDir:
     @property
     def fusion(self) -> Path:
         """The folder of the fusion network's checkpoints."""
-        return self.path / "hybrid" / "fusion"
+        return self.fusion_of("hybrid")
+
+    def fusion_of(self, system: str) -> Path:
+        """The folder of the checkpoints of a system's fusion network."""
+        return self.path / system / "fusion"
 
     @property
     def pca(self) -> Path:

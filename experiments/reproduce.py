@@ -223,7 +223,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
         step = _update_seconds(
             config.lstm.optimizer,
             partial(lstm_trainer.initial_params, lstm, dimension),
-            partial(lstm_trainer.example_loss, lstm, config.lstm.margin, lstm_trainer.grad_threshold(config.lstm)),
+            partial(lstm_trainer.example_loss, lstm, config.lstm),
             {},
             _lstm_batch(config.lstm, dimension, len(config.data.aus)),
         )

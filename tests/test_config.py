@@ -177,7 +177,11 @@ def test_the_defaults_are_valid(make):
         ("data.aus", (1, 3), r"config.data.aus is \(1, 3\); give whole numbers in brackets, each an AU of 1, 2, 4, 5"),
         ("data.aus", (1, 1), "none twice"),
         ("data.aus", (), "config.data.aus is empty"),
-        ("systems", (), "config.systems names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, hybrid"),
+        (
+            "systems",
+            (),
+            "names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, hybrid",
+        ),
         ("systems", ("resnet",), "config.systems names 'resnet'; choose among"),
         ("systems", ("anet", "anet"), "config.systems is .*none twice"),
         ("folds", (7,), r"config.folds names \[7\]; choose among the folds 0 to 2"),

@@ -104,6 +104,30 @@ def sample_subsequence(
     return best
 
 
+def even_subsequences(
+    generator: np.random.Generator, videos: Sequence[TrainingVideo], length: int
+) -> Iterator[tuple[int, int]]:
+    """Goes through the videos in random orders without end, every video once before any comes again.
+
+    Args:
+      generator: of the epoch.
+      videos: to choose from.
+      length: frames of a subsequence.
+
+    Yields:
+      A video's number and a random first frame.
+
+    Example:
+      >>> video = TrainingVideo(np.zeros((5, 1), np.float32), np.ones((5, 2), np.int8), np.zeros(5, bool))
+      >>> pairs = even_subsequences(np.random.default_rng(0), [video] * 3, length=5)
+      >>> sorted(next(pairs) for _ in range(3))
+      [(0, 0), (1, 0), (2, 0)]
+    """
+    while True:
+        for number in generator.permutation(len(videos)):
+            yield int(number), int(generator.integers(max(len(videos[number]) - length, 0) + 1))
+
+
 def cut_subsequence(video: TrainingVideo, start: int, length: int, burn_in: int) -> dict[str, np.ndarray]:
     """Cuts a subsequence and masks its burn-in; a video that is too short is filled up with masked steps.
 
@@ -147,6 +171,7 @@ def subsequence_batches(
     length: int,
     burn_in: int,
     min_active: float,
+    sampling: str = "active",
 ) -> Iterator[dict[str, np.ndarray]]:
     """Streams the batches of one epoch through tf.data; a pure function of (seed, epoch).
 
@@ -159,6 +184,7 @@ def subsequence_batches(
       length: steps of a subsequence, 1300 frames in the paper.
       burn_in: see `cut_subsequence`.
       min_active: see `sample_subsequence`.
+      sampling: "active" (`sample_subsequence`) or "even" (`even_subsequences`).
 
     Returns:
       `steps` dicts of features [B, T, D], labels [B, T, A], reset [B, T] and mask [B, T], as `cut_subsequence` makes them.
@@ -174,9 +200,13 @@ def subsequence_batches(
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
         generator = np.random.default_rng([seed, epoch])
+        even = even_subsequences(generator, videos, length)
         # A whole batch at once: handing subsequences to tf.data one by one takes longer than cutting them.
         for _ in range(steps):
-            sample = [sample_subsequence(generator, videos, length, min_active) for _ in range(batch_size)]
+            sample = [
+                next(even) if sampling == "even" else sample_subsequence(generator, videos, length, min_active)
+                for _ in range(batch_size)
+            ]
             parts = [cut_subsequence(videos[number], start, length, burn_in) for number, start in sample]
             yield {name: np.stack([part[name] for part in parts]) for name in signature}
 

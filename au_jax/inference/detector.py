@@ -36,6 +36,7 @@ class Detector:
 
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
+      delay: frames after a frame that its scores wait for (`config.fusion.lookahead`).
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
@@ -47,6 +48,7 @@ class Detector:
         self.aus = tuple(config.data.aus)
         self.folds = tuple(folds)
         self.systems = tuple(systems)
+        self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
     def __repr__(self) -> str:
@@ -127,12 +129,14 @@ class Detector:
           True
         """
         # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
-        padded = np.pad(faces, [(0, -len(faces) % chunk)] + [(0, 0)] * 3)
+        count = len(faces) + self.delay
+        padded = np.pad(faces, [(0, count + -count % chunk - len(faces))] + [(0, 0)] * 3)
         carries, parts = self._initial_carries(), []
         for start in range(0, len(padded), chunk):
-            carries, scores = self._mean_scores(carries, padded[start : start + chunk])
+            present = np.arange(start, start + chunk) < len(faces)
+            carries, scores = self._mean_scores(carries, padded[start : start + chunk], present)
             parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[: len(faces)] for name in self.systems}
+        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
 
     def stream(
         self, frames: Iterable[VideoFrame], chunk: int = CHUNK
@@ -150,18 +154,34 @@ class Detector:
         """
         carries = self._initial_carries()
         faces = register_pictures(frames, self.config.data.image_size)
-        for rows in prefetch(iter(lambda: list(itertools.islice(faces, chunk)), [])):
-            images = np.stack([row.image for row in rows])
+        chunks = prefetch(iter(lambda: list(itertools.islice(faces, chunk)), []))
+        # Frames whose scores wait for frames that are still to come; behind the last one, chunks without frames bring them out.
+        waiting: list[RegisteredFace] = []
+        behind, rows = self.delay, next(chunks, [])
+        while rows or waiting:
+            size = self.config.data.image_size
+            images = np.zeros((chunk, size, size, 3), np.uint8)
             # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
-            images = np.pad(images, [(0, chunk - len(rows)), (0, 0), (0, 0), (0, 0)])
-            carries, means = self._mean_scores(carries, images)
-            yield self._table(rows, {name: scores[: len(rows)] for name, scores in means.items()}), rows
+            for index, row in enumerate(rows):
+                images[index] = row.image
+            carries, means = self._mean_scores(carries, images, np.arange(chunk) < len(rows))
+            waiting += rows
+            last = len(rows) < chunk
+            first, behind = min(behind, chunk), max(behind - chunk, 0)
+            ready = min(chunk - first, len(waiting)) if last else chunk - first
+            if ready:
+                scores = {name: part[first : first + ready] for name, part in means.items()}
+                yield self._table(waiting[:ready], scores), waiting[:ready]
+            waiting = waiting[ready:]
+            rows = next(chunks, [])
 
     def _initial_carries(self) -> list[Any]:
         return [hybrid.initial_carry(self.config, self.systems) for _ in self.folds]
 
-    def _mean_scores(self, carries: list[Any], faces: np.ndarray) -> tuple[list[Any], dict[str, np.ndarray]]:
-        stepped = [self._step(*pair, faces) for pair in zip(self.folds, carries, strict=True)]
+    def _mean_scores(
+        self, carries: list[Any], faces: np.ndarray, present: np.ndarray
+    ) -> tuple[list[Any], dict[str, np.ndarray]]:
+        stepped = [self._step(*pair, faces, present) for pair in zip(self.folds, carries, strict=True)]
         means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
         return [carry for carry, _ in stepped], means
 

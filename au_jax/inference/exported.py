@@ -27,8 +27,11 @@ from au_jax.labels import AU_NAMES
 if TYPE_CHECKING:
     from au_jax.inference.detector import Detector
 
-FORMAT = "au_jax detector 1"
+FORMAT = "au_jax detector 2"
 """First entry of the file's manifest."""
+
+FORMER = "au_jax detector 1"
+"""The format before: its program knows no end of a video, and its scores are never late."""
 
 CHUNK = 64
 """Frames of a whole video that go through the networks at once."""
@@ -50,6 +53,7 @@ class ExportedDetector:
       aus: AU numbers, in the order of the scores' columns.
       systems: what can be asked for; the last one decides what is present.
       image_size: side of the registered faces in pixels.
+      delay: frames after a frame that its scores wait for.
       notes: the rest of the manifest: where the detector comes from.
     """
 
@@ -57,11 +61,13 @@ class ExportedDetector:
         self.aus: tuple[int, ...] = tuple(manifest["aus"])
         self.systems: tuple[str, ...] = tuple(manifest["systems"])
         self.image_size: int = manifest["image_size"]
+        self.delay: int = manifest.get("delay", 0)
         self.notes: dict[str, Any] = dict(manifest["notes"])
         exported = jax.export.deserialize(bytearray(program))
         self._step = jax.jit(exported.call)
         arguments, _ = jax.tree.unflatten(exported.in_tree, exported.in_avals)
-        variables, carry, _ = arguments
+        variables, carry, *rest = arguments
+        self._knows_end = len(rest) > 1
         self._carry = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), carry)
         names, structure = jax.tree.flatten_with_path(variables)
         self._folds = [
@@ -80,9 +86,13 @@ class ExportedDetector:
         """
         self._check(faces)
         # One compiled length: the last part is filled up, and what follows a video's end changes nothing before it.
-        padded = np.pad(faces, [(0, -len(faces) % CHUNK)] + [(0, 0)] * 3)
-        parts = list(self.stream(padded[start : start + CHUNK] for start in range(0, len(padded), CHUNK)))
-        return {name: np.concatenate([part[name] for part in parts])[: len(faces)] for name in self.systems}
+        count, carries, parts = len(faces) + self.delay, [self._carry] * len(self._folds), []
+        padded = np.pad(faces, [(0, count + -count % CHUNK - len(faces))] + [(0, 0)] * 3)
+        for start in range(0, len(padded), CHUNK):
+            present = np.arange(start, start + CHUNK) < len(faces)
+            carries, scores = self._mean_scores(carries, padded[start : start + CHUNK], present)
+            parts.append(scores)
+        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
 
     def stream(self, parts: Iterable[UInt8[np.ndarray, "T S S 3"]]) -> Iterator[Scores]:
         """Scores of one video whose faces come in consecutive parts; the memory that is needed does not grow.
@@ -91,15 +101,29 @@ class ExportedDetector:
 
         Args:
           parts: faces as in `score`, any number in each.
+
+        Yields:
+          The scores of the frames that are ready: those of a part but, with a `delay`, the last ones so far; these come with the
+          next part, and behind the last part on their own. Joined, they are a row per frame.
         """
-        carries = [self._carry] * len(self._folds)
+        carries, behind, faces = [self._carry] * len(self._folds), self.delay, None
         for faces in parts:
             self._check(faces)
-            by_fold = []
-            for number, variables in enumerate(self._folds):
-                carries[number], scores = self._step(variables, carries[number], faces)
-                by_fold.append(scores)
-            yield {name: np.mean([scores[name] for scores in by_fold], axis=0) for name in self.systems}
+            carries, scores = self._mean_scores(carries, faces, np.ones(len(faces), bool))
+            first, behind = min(behind, len(faces)), max(behind - len(faces), 0)
+            yield {name: rows[first:] for name, rows in scores.items()}
+        if self.delay and faces is not None:
+            # `behind` frames of the delay have come to nothing: the video was shorter than it.
+            _, scores = self._mean_scores(
+                carries, np.zeros((self.delay, *faces.shape[1:]), np.uint8), np.zeros(self.delay, bool)
+            )
+            yield {name: rows[behind:] for name, rows in scores.items()}
+
+    def _mean_scores(self, carries: list[Any], faces: np.ndarray, present: np.ndarray) -> tuple[list[Any], Scores]:
+        arguments = (faces, present) if self._knows_end else (faces,)
+        stepped = [self._step(*pair, *arguments) for pair in zip(self._folds, carries, strict=True)]
+        means = {name: np.mean([scores[name] for _, scores in stepped], axis=0) for name in self.systems}
+        return [carry for carry, _ in stepped], means
 
     def _check(self, faces: np.ndarray) -> None:
         size = self.image_size
@@ -121,7 +145,7 @@ def load(path: str | Path) -> ExportedDetector:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in files.stored_entries(archive)}
             manifest = json.loads(archive.read(entries[MANIFEST]))
-            if manifest["format"] != FORMAT:
+            if manifest["format"] not in (FORMAT, FORMER):
                 raise DataError(f"{path} is a {str(manifest['format'])[:80]!r}, not a {FORMAT!r}; {again}")
             if strangers := entries.keys() - {MANIFEST, CARD, PROGRAM, *manifest["folds"]}:
                 raise ValueError(f"it has an entry {min(strangers)!r}, which no detector has")
@@ -188,6 +212,7 @@ def export(
         "aus": detector.aus,
         "systems": detector.systems,
         "image_size": config.data.image_size,
+        "delay": detector.delay,
         "folds": names,
         "notes": {
             "run": Path(run).absolute().name,
@@ -221,13 +246,14 @@ def export_program(detector: "Detector") -> bytes:
     (count,) = jax.export.symbolic_shape("frames")
     config, size = detector.config, detector.config.data.image_size
 
-    def step(variables: Any, carry: Any, faces: jax.Array) -> Any:
-        return hybrid.apply(config, detector.systems, variables, carry, faces)
+    def step(variables: Any, carry: Any, faces: jax.Array, present: jax.Array) -> Any:
+        return hybrid.apply(config, detector.systems, variables, carry, faces, present)
 
     exported = jax.export.export(jax.jit(step), platforms=PLATFORMS)(
         jax.tree.map(shape_of, detector.folds[0]),
         jax.tree.map(shape_of, hybrid.initial_carry(config, detector.systems)),
         jax.ShapeDtypeStruct((count, size, size, 3), np.uint8),
+        jax.ShapeDtypeStruct((count,), np.bool_),
     )
     return bytes(exported.serialize())
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int32, UInt8
 
 from au_jax.config import CNNConfig, Config, FusionConfig, LSTMConfig
 from au_jax.errors import ConfigError
+from au_jax.models import temporal
 from au_jax.models.cnn import DTYPES, AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import Carry, LSTMStack
@@ -69,6 +70,7 @@ def make_lstm(config: LSTMConfig, num_outputs: int) -> LSTMStack:
         dropout=config.dropout,
         variational=config.variational,
         bidirectional=config.bidirectional,
+        head="logit" if config.loss == "cross_entropy" else "tanh",
         forget_bias=config.forget_bias,
         init_range=config.init_range,
         stop_gradient_step=config.burn_in or None,
@@ -94,6 +96,8 @@ def make_fusion(config: FusionConfig, num_outputs: int) -> Fusion:
         dropout=config.dropout,
         normalise=config.normalise,
         num_outputs=num_outputs,
+        present=config.lookback,
+        level=config.level_frames > 0,
     )
 
 
@@ -180,6 +184,81 @@ def project(
     return ((fc7 - mean[None]) @ components.T).astype(np.float32)
 
 
+def lstm_inputs(
+    config: LSTMConfig,
+    features: Float[Array | np.ndarray, "B T D"],
+    present: Bool[Array | np.ndarray, "B T"],
+    carry: temporal.LevelCarry | None = None,
+) -> tuple[Float[Array | np.ndarray, "B T D"], temporal.LevelCarry | None]:
+    """What the LSTM sees: the features minus a share of the video's level (`config.lstm.level`).
+
+    Args:
+      config: `config.lstm`.
+      features: [B, T, D] float32, of `project`.
+      present: [B, T] bool; False behind a video's end.
+      carry: of the call before; None: these are the first frames.
+
+    Returns:
+      [B, T, D] float32, and the carry after these frames; the features themselves and None where the level stays.
+
+    Example:
+      >>> from au_jax.config import LSTMConfig
+      >>> features = np.array([[[1.0], [3.0], [8.0]]], np.float32)
+      >>> config = LSTMConfig(level=0.5, level_frames=2)
+      >>> lstm_inputs(config, features, np.ones((1, 3), bool))[0][0, :, 0].tolist()
+      [0.5, 2.0, 7.0]
+    """
+    if not config.level:
+        return features, None
+    rows = jnp.asarray(features)
+    carry = temporal.initial_level(rows.shape[0], rows.shape[2]) if carry is None else carry
+    level, carry = temporal.opening_level(rows, jnp.asarray(present), carry, config.level_frames)
+    return rows - config.level * level, carry
+
+
+FusionCarry = tuple[temporal.WindowCarry, temporal.LevelCarry]
+"""What fusion remembers of one branch's scores."""
+
+
+def fusion_carry(config: FusionConfig, batch: int, width: int) -> FusionCarry:
+    """The state of one branch of the variant "temporal" before the first frame of `batch` videos."""
+    window = temporal.initial_window(batch, width, config.lookback, config.lookahead)
+    return window, temporal.initial_level(batch, width)
+
+
+def fusion_rows(
+    config: FusionConfig,
+    scores: Float[Array | np.ndarray, "B T A"],
+    present: Bool[Array | np.ndarray, "B T"],
+    carry: FusionCarry,
+) -> tuple[Float[Array, "B T W A"], FusionCarry]:
+    """What the variant "temporal" sees of one branch: the scores around each frame and, behind them, the level.
+
+    Args:
+      config: `config.fusion`.
+      scores: [B, T, A] float32, of the branch.
+      present: [B, T] bool; False behind a video's end.
+      carry: of `fusion_carry`, or of the call before.
+
+    Returns:
+      [B, T, W, A], row t of frame t - `config.lookahead`, and the carry; see `temporal.windows`.
+
+    Example:
+      >>> from au_jax.config import FusionConfig
+      >>> config, scores = FusionConfig(lookback=1, level_frames=2), np.array([[[1.0], [3.0], [8.0]]], np.float32)
+      >>> rows, _ = fusion_rows(config, scores, np.ones((1, 3), bool), fusion_carry(config, 1, 1))
+      >>> rows[0, :, :, 0].tolist()
+      [[1.0, 1.0, 1.0], [1.0, 3.0, 2.0], [3.0, 8.0, 2.0]]
+    """
+    rows, known = jnp.asarray(scores), jnp.asarray(present)
+    window, level = carry
+    around, window = temporal.windows(rows, known, window, config.lookback, config.lookahead)
+    if config.level_frames:
+        mean, level = temporal.opening_level(rows, known, level, config.level_frames)
+        around = jnp.concatenate([around, mean[:, :, None]], 2)
+    return around, (window, level)
+
+
 def lstm_forward(
     model: LSTMStack, params: Any, features: Float[Array | np.ndarray, "B T D"], carry: Carry | None = None
 ) -> tuple[Float[Array, "B T A"], Float[Array, "B T H"], Carry | None]:
@@ -188,11 +267,11 @@ def lstm_forward(
     Args:
       model: of `make_lstm`.
       params: of the model.
-      features: [B, T, D] float32, of `project`.
+      features: [B, T, D] float32, of `lstm_inputs`.
       carry: state after the frames before these; None: these are the first.
 
     Returns:
-      Scores [B, T, A] in [-1, 1], the last layer's hidden output [B, T, H], and the state after these frames.
+      Scores [B, T, A], in [-1, 1] with the margin loss; the last layer's hidden output [B, T, H]; the state after these frames.
 
     Example:
       >>> model, features = LSTMStack(layers=1, hidden=4, num_outputs=2), jnp.zeros((1, 6, 3))
@@ -212,7 +291,8 @@ def fusion_forward(model: Fusion, params: Any, batch: dict[str, Any]) -> Float[A
     Args:
       model: of `make_fusion`.
       params: of the model.
-      batch: "cnn" and "lstm" [N, A] scores, or [N, ..] features for the variant "features".
+      batch: "cnn" and "lstm" [N, A] scores, [N, ..] features for the variant "features", or [N, W, A] of `fusion_rows` for the
+        variant "temporal", which does without "lstm" as well.
 
     Returns:
       Logits [N, A] float32.
@@ -223,7 +303,7 @@ def fusion_forward(model: Fusion, params: Any, batch: dict[str, Any]) -> Float[A
       >>> fusion_forward(model, params, {"cnn": scores, "lstm": 0.0 * scores}).tolist()
       [[0.5, -1.5]]
     """
-    return cast(jax.Array, model.apply({"params": params}, batch["cnn"], batch["lstm"]))
+    return cast(jax.Array, model.apply({"params": params}, batch["cnn"], batch.get("lstm")))
 
 
 def check_streamable(config: Config, systems: Sequence[str]) -> None:
@@ -239,28 +319,50 @@ def check_streamable(config: Config, systems: Sequence[str]) -> None:
         )
 
 
-def initial_carry(config: Config, systems: Sequence[str]) -> Carry:
-    """The state before a video's first frame, for one video; () for the CNN alone.
+def delay(config: Config, systems: Sequence[str]) -> int:
+    """How many frames late `apply` gives its scores.
+
+    Example:
+      >>> from au_jax.config import get_config, replace, typed
+      >>> delay(typed(get_config()), ("anet", "hybrid"))
+      0
+      >>> config = replace(get_config(), **{"fusion.variant": "temporal", "fusion.lookahead": 2})
+      >>> delay(typed(config), ("anet", "hybrid")), delay(typed(config), ("anet",))
+      (2, 0)
+    """
+    temporal_fusion = "hybrid" in systems and config.fusion.variant == "temporal"
+    return config.fusion.lookahead if temporal_fusion else 0
+
+
+def initial_carry(config: Config, systems: Sequence[str]) -> dict[str, Any]:
+    """The state before a video's first frame, for one video: zeros; {} for the CNN alone.
 
     Example:
       >>> from au_jax.config import get_config
       >>> carry = initial_carry(get_config(), ("anet", "hybrid"))
-      >>> len(carry), carry[0][0].shape  # (cell state, output) of every layer
+      >>> len(carry["lstm"]), carry["lstm"][0][0].shape  # (cell state, output) of every layer
       (3, (1, 256))
     """
     if "hybrid" not in systems:
-        return ()
-    return make_lstm(config.lstm, len(config.data.aus)).initial_carry(1)
+        return {}
+    num_outputs = len(config.data.aus)
+    carry: dict[str, Any] = {"lstm": make_lstm(config.lstm, num_outputs).initial_carry(1)}
+    if config.lstm.level:
+        carry["level"] = temporal.initial_level(1, config.lstm.pca_components)
+    if config.fusion.variant == "temporal":
+        carry |= {name: fusion_carry(config.fusion, 1, num_outputs) for name in ("cnn_window", "lstm_window")}
+    return carry
 
 
 def apply(
     config: Config,
     systems: Sequence[str],
     variables: dict[str, Any],
-    carry: Carry,
+    carry: dict[str, Any],
     faces: UInt8[Array | np.ndarray, "T S S 3"],
-) -> tuple[Carry, dict[str, Float32[Array, "T A"]]]:
-    """Scores of the next frames of one video by one fold's networks.
+    present: Bool[Array | np.ndarray, " T"] | None = None,
+) -> tuple[dict[str, Any], dict[str, Float32[Array, "T A"]]]:
+    """Scores of the next frames of one video by one fold's networks, `delay` frames late.
 
     Args:
       config: of the run.
@@ -269,9 +371,11 @@ def apply(
         and the parameters "lstm" and "fusion".
       carry: of `initial_carry`, or of the call before.
       faces: [T, S, S, 3] uint8, registered faces in order; S is `config.data.image_size`.
+      present: [T] bool, False behind the video's end; None: all are frames of the video.
 
     Returns:
-      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present.
+      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present. Row t is of frame
+      t - `delay`: the first so many rows of a video are of no frame, and so many rows that are not present bring out its last.
 
     Raises:
       ConfigError: as `check_streamable`.
@@ -288,12 +392,22 @@ def apply(
     logits, fc7 = cnn_forward(make_cnn(config.cnn, num_outputs), variables["cnn"], batch)
     scores = {"anet": logits}
     if "hybrid" in systems:
+        known = (jnp.ones(count, bool) if present is None else jnp.asarray(present))[None]
+        carry = dict(carry)
         features = project(fc7, variables["pca"]["mean"], variables["pca"]["components"])
+        inputs, level = lstm_inputs(config.lstm, features[None], known, carry.get("level"))
         lstm = make_lstm(config.lstm, num_outputs)
-        lstm_scores, hidden, new_carry = lstm_forward(lstm, variables["lstm"], features[None], carry)
-        carry = cast(Carry, new_carry)
+        lstm_scores, hidden, carry["lstm"] = lstm_forward(lstm, variables["lstm"], inputs, carry["lstm"])
+        if level is not None:
+            carry["level"] = level
         branches = {"cnn": logits, "lstm": lstm_scores[0]}
         if config.fusion.variant == "features":
             branches = {"cnn": features, "lstm": hidden[0]}
+        if config.fusion.variant == "temporal":
+            for name, rows in branches.items():
+                around, carry[f"{name}_window"] = fusion_rows(config.fusion, rows[None], known, carry[f"{name}_window"])
+                branches[name] = around[0]
+            # The CNN's own scores wait for those of the hybrid.
+            scores["anet"] = branches["cnn"][:, config.fusion.lookback]
         scores["hybrid"] = fusion_forward(make_fusion(config.fusion, num_outputs), variables["fusion"], branches)
     return carry, {name: scores[name] - variables["thresholds"][name][None] for name in systems}

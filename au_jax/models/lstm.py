@@ -206,8 +206,8 @@ class LSTMStack(nn.Module):
       dropout: probability of a zero on every non-recurrent connection while training, the input included.
       variational: one dropout mask for all steps of a sequence instead of a fresh one per step.
       bidirectional: a second LSTM per layer runs from the last frame to the first; then nothing can stream.
-      head: "tanh", a linear readout squeezed by tanh (the paper's "squeezed into [-1, 1]", inferred), or "hidden", the
-        last LSTM layer has `num_outputs` units and its output is the score (directions are averaged).
+      head: "tanh", a linear readout squeezed by tanh (the paper's "squeezed into [-1, 1]", inferred), "logit", the readout as
+        it is, or "hidden", the last LSTM layer has `num_outputs` units and its output is the score (directions are averaged).
       stop_gradient_step: at this step the state is passed on without its gradient, so that the frames before it (the
         burn-in, which the loss masks) are disregarded in the backward pass. None: never. Only the forward direction has
         a burn-in.
@@ -243,8 +243,8 @@ class LSTMStack(nn.Module):
     def setup(self):
         if self.kernel not in KERNELS:
             raise ConfigError(f"unknown LSTM kernel {self.kernel!r}; choose from {', '.join(KERNELS)}")
-        if self.head not in ("tanh", "hidden"):
-            raise ConfigError(f"unknown LSTM head {self.head!r}; choose 'tanh' or 'hidden'")
+        if self.head not in ("tanh", "logit", "hidden"):
+            raise ConfigError(f"unknown LSTM head {self.head!r}; choose 'tanh', 'logit' or 'hidden'")
 
         def one_direction(stop_gradient_step: int | None) -> list[LSTMLayer]:
             return [
@@ -256,7 +256,7 @@ class LSTMStack(nn.Module):
         if self.bidirectional:
             self.backward = one_direction(None)
         self.drop = BitDropout(self.dropout, broadcast_dims=(1,) if self.variational else ())
-        if self.head == "tanh":
+        if self.head != "hidden":
             self.readout = nn.Dense(self.num_outputs, kernel_init=symmetric_uniform(self.init_range))
 
     def _units(self) -> list[int]:
@@ -318,16 +318,17 @@ class LSTMStack(nn.Module):
           train: whether dropout is on (needs a "dropout" key).
 
         Returns:
-          scores [B, T, num_outputs] in [-1, 1] (> 0: present) and the carry after the last step (None if
-          bidirectional).
+          scores [B, T, num_outputs], in [-1, 1] but for the head "logit" (> 0: present), and the carry after the last step
+          (None if bidirectional).
 
         Raises:
           ConfigError: an unknown head or kernel.
           ValueError: a carry given to a bidirectional LSTM or with a wrong number of layers.
         """
         hidden, new_carry = self.hidden_states(features, reset, carry, train)
-        if self.head == "tanh":
-            return jnp.tanh(self.readout(self.drop(hidden, deterministic=not train))), new_carry
+        if self.head != "hidden":
+            logits = self.readout(self.drop(hidden, deterministic=not train))
+            return jnp.tanh(logits) if self.head == "tanh" else logits, new_carry
         if self.bidirectional:
             hidden = 0.5 * (hidden[..., : self.num_outputs] + hidden[..., self.num_outputs :])
         return hidden, new_carry

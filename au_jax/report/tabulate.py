@@ -19,6 +19,7 @@ DESCRIPTIONS: dict[str, str] = {
     "cpm": "linear classifiers on HOG that adapt to each test person's frames, without that person's labels",
     "jpml": "linear classifiers on HOG that choose facial patches and heed which AUs go together",
     "anet": "a convolutional network on single frames",
+    "anet_filter": "the convolutional network, its scores filtered over time",
     "hybrid": "the convolutional network, LSTMs on its features over time, and a network that merges both",
 }
 """What the systems are, in a few words."""

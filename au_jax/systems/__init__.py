@@ -26,8 +26,8 @@ ENTRY_POINTS = "au_jax.systems"
 """Group of entry points by which other packages add systems."""
 
 # The palette of Okabe and Ito (2008), which colour-blind readers can tell apart.
-BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION = (
-    "#0072B2", "#009E73", "#767676", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00",
+BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION = (
+    "#000000", "#0072B2", "#009E73", "#767676", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00",
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ BUILT_IN: dict[str, Entry] = {
     "jpml": Entry("au_jax.systems.jpml:Jpml", Look("JPML", PURPLE, "v", "--")),
     "anet_transfer": Entry("au_jax.systems.anet_transfer:AnetTransfer", Look("ANet-T", SKY, "P", ":")),
     "anet": Entry("au_jax.systems.anet:ANet", Look("ANet", VERMILLION, "^", "--")),
+    "anet_filter": Entry("au_jax.systems.anet_filter:AnetFilter", Look("ANet + filter", BLACK, "d", "-.")),
     "hybrid": Entry("au_jax.systems.hybrid:Hybrid", Look("Hybrid", BLUE, "o", "-")),
 }
 """The built-in systems, in the order of the tables."""
@@ -84,8 +85,8 @@ def system_names() -> tuple[str, ...]:
       ConfigError: another package's system has the name of another one, or no name that a file can have.
 
     Example:
-      >>> system_names()[:6]
-      ('hog_svm', 'cpm', 'jpml', 'anet_transfer', 'anet', 'hybrid')
+      >>> system_names()[:7]
+      ('hog_svm', 'cpm', 'jpml', 'anet_transfer', 'anet', 'anet_filter', 'hybrid')
     """
     return (*BUILT_IN, *sorted(_plugins()))
 

@@ -64,16 +64,11 @@ class Hybrid(System):
             check_enough(cls.name, index, faces)
             ANet.check_fold(config, index, faces, validation, further)
             check_optimizer(config, "lstm", lstm_trainer.steps_per_epoch(config.lstm, len(faces)), config.lstm.epochs)
-        labels = train.labels
         if config.fusion.train_on == "validation":
-            chooses = _chooses_epoch(config, fold_seed(config, index, 8), validation)
-            labels = validation.labels[~chooses]
-            if not (labels != 0).any():
-                raise ConfigError(
-                    f"{fold_name(index)}: no validation frame that fusion learns from has a label; raise "
-                    "config.protocol.validation, lower config.fusion.holdout, or take config.fusion.train_on=out_of_fold"
-                )
-        check_optimizer(config, "fusion", fusion_trainer.steps_per_epoch(config.fusion, labels), config.fusion.epochs)
+            fusion_trainer.check_validation(config, index, validation)
+            return
+        steps = fusion_trainer.steps_per_epoch(config.fusion, train.labels)
+        check_optimizer(config, "fusion", steps, config.fusion.epochs)
 
     @classmethod
     def plan_line(cls, config: Config, train: FaceSet) -> str:
@@ -87,11 +82,13 @@ class Hybrid(System):
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
         width = config.lstm.pca_components
-        widths = (aus, aus)
+        shapes: tuple[tuple[int, ...], ...] = ((aus,), (aus,))
         if config.fusion.variant == "features":
-            widths = (width, config.lstm.hidden * (1 + config.lstm.bidirectional))
+            shapes = ((width,), (config.lstm.hidden * (1 + config.lstm.bidirectional),))
+        if config.fusion.variant == "temporal":
+            shapes = (fusion_trainer.temporal_shape(config.fusion, aus),) * 2
         lstm = make_lstm(config.lstm, aus), width
-        fusion = make_fusion(config.fusion, aus), *widths
+        fusion = make_fusion(config.fusion, aus), *shapes
         features = 4.0 * frames * (1 - 1 / folds) * (width + aus)
         networks = checkpoint_bytes(lstm_trainer.initial_params, lstm, config.lstm.optimizer)
         networks += checkpoint_bytes(fusion_trainer.initial_params, fusion, config.fusion.optimizer)
@@ -112,15 +109,7 @@ class Hybrid(System):
         self._cnn_lstm.fit(train, validation)
         choice = self._context.config.fusion.train_on
         if choice == "validation":
-            branches, labels = self._cnn_lstm.branches(validation), validation.labels
-            chooses = _chooses_epoch(self._context.config, self._context.seed(8), validation)
-            learns = ~chooses
-            if not chooses.any():
-                chooses = learns
-            cnn, lstm = branches
-            self._fusion.fit(
-                (cnn[learns], lstm[learns]), labels[learns], (cnn[chooses], lstm[chooses]), labels[chooses]
-            )
+            self._fusion.fit_on_validation(self._cnn_lstm.branches(validation), validation)
             return
         if choice == "out_of_fold":
             branches, labels = self._out_of_fold(train, validation)
@@ -155,15 +144,6 @@ def _inner_folds(config: Config, seed: int, subjects: Sequence[str]) -> list[tup
     return folds
 
 
-def _chooses_epoch(config: Config, seed: int, validation: FaceSet) -> np.ndarray:
-    """Marks the frames of validation subjects that only choose the fusion network's best epoch, [N] bool."""
-    count = round(config.fusion.holdout * len(validation.subjects))
-    count = min(count, len(validation.subjects) - 1)
-    order = np.random.default_rng(seed).permutation(len(validation.subjects))
-    choosing = {validation.subjects[index] for index in order[:count]}
-    return np.concatenate([np.full(len(video), video.subject in choosing) for video in validation.videos])
-
-
 class CnnLstm:
     """The two branches of a fold: the CNN (paper section III-A) and, on its PCA-reduced fc7, the LSTMs (III-B).
 
@@ -196,12 +176,19 @@ class CnnLstm:
         )
 
     def branches(self, faces: FaceSet) -> Branches:
-        """The CNN's and the LSTM's rows of every frame: scores, or features for the fusion variant that joins those."""
+        """The CNN's and the LSTM's rows of every frame: scores, or what else the fusion variant joins."""
         rows, cnn = self._features(faces)
         outputs = self._lstm.outputs(faces.by_video(rows)).values()
-        if self._context.config.fusion.variant == "features":
+        fusion = self._context.config.fusion
+        if fusion.variant == "features":
             return rows, np.concatenate([hidden for _, hidden in outputs])
-        return cnn, np.concatenate([scores for scores, _ in outputs])
+        branches = cnn, np.concatenate([scores for scores, _ in outputs])
+        if fusion.variant == "temporal":
+            return tuple(
+                fusion_trainer.temporal_rows(fusion, branch, [len(video) for video in faces.videos])
+                for branch in branches
+            )
+        return branches
 
     def _paths(self, faces: FaceSet) -> list[Path]:
         return [self._context.files.features(subject) for subject in faces.subjects]

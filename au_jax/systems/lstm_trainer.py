@@ -1,4 +1,4 @@
-"""The hybrid's temporal network: stacked LSTMs on frame features, trained with the max-margin loss (paper section III-B)."""
+"""The hybrid's temporal network: stacked LSTMs on frame features, and their training (paper section III-B)."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Key, Shaped
+from jaxtyping import Array, Float, Float32, Int8, Key, Shaped
 
-from au_jax.config import LSTMConfig
+from au_jax.config import LSTMConfig, replace
 from au_jax.data import sequences
-from au_jax.models.hybrid import lstm_forward, make_lstm
+from au_jax.models.hybrid import lstm_forward, lstm_inputs, make_lstm
 from au_jax.models.lstm import LSTMStack
 from au_jax.systems.base import FoldContext, train_spec, validation_metrics
 from au_jax.training import losses, parallel
@@ -50,9 +50,11 @@ class LSTMTrainer:
           rows, labels: those of the validation subjects.
         """
         context, config = self._context, self._context.config.lstm
+        train_rows, rows = self._inputs(train_rows), self._inputs(rows)
         videos = sequences.training_videos(train_rows, train_labels, config.concatenate)
         steps = steps_per_epoch(config, sum(len(video) for video in videos))
         dimension = videos[0].features.shape[1]
+        noise = config.noise * np.std(np.concatenate([video.features for video in videos]), 0)
 
         def batches(epoch: int) -> Iterator[parallel.Batch]:
             subsequences = sequences.subsequence_batches(
@@ -64,6 +66,7 @@ class LSTMTrainer:
                 length=config.sequence_length,
                 burn_in=config.burn_in,
                 min_active=config.min_active,
+                sampling=config.sampling,
             )
             return map(parallel.take_process_rows, subsequences)
 
@@ -71,7 +74,7 @@ class LSTMTrainer:
 
         def validate(params: Any) -> dict[str, float]:
             scores = np.concatenate([scores for scores, _ in self._run(params, rows).values()])
-            loss = partial(losses.max_margin, margin=config.margin, grad_threshold=None)
+            loss = partial(frame_loss, replace(config, grad_threshold=-1.0))
             return validation_metrics(scores, truth, loss, context.aus)
 
         stage = train_spec(
@@ -80,7 +83,8 @@ class LSTMTrainer:
             config,
             directory=context.files.lstm,
             init=partial(initial_params, self._model, dimension),
-            loss=partial(example_loss, self._model, config.margin, grad_threshold(config)),
+            loss=partial(example_loss, self._model, config),
+            constants={"noise": noise} if config.noise else {},
             batches=batches,
             steps_per_epoch=steps,
             validate=validate,
@@ -92,7 +96,17 @@ class LSTMTrainer:
 
     def outputs(self, rows: VideoRows) -> dict[str, tuple[Float32[np.ndarray, "_ A"], Float32[np.ndarray, "_ H"]]]:
         """Per video: scores [T, A] in [-1, 1] and the last layer's hidden output [T, hidden], float32."""
-        return self._run(self._params, rows)
+        return self._run(self._params, self._inputs(rows))
+
+    def _inputs(self, rows: VideoRows) -> VideoRows:
+        """What the LSTM sees of every video's features."""
+        config = self._context.config.lstm
+        if not config.level:
+            return rows
+        stacked, lengths = sequences.whole_videos(rows, config.sequence_length)
+        present = np.arange(stacked.shape[1]) < lengths[:, None]
+        inputs = np.asarray(lstm_inputs(config, stacked, present)[0])
+        return {key: part[:length] for key, part, length in zip(rows, inputs, lengths, strict=True)}
 
     def _run(self, params: Any, rows: VideoRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         config = self._context.config.lstm
@@ -125,14 +139,25 @@ def steps_per_epoch(config: LSTMConfig, frames: int) -> int:
     return config.steps_per_epoch or math.ceil(frames / (config.batch_size * config.sequence_length))
 
 
-def grad_threshold(config: LSTMConfig) -> float | None:
-    """The loss's gradient threshold; a negative one in the config stands for the margin itself.
+def frame_loss(
+    config: LSTMConfig, scores: Float[Array | np.ndarray, "*N A"], labels: Int8[Array | np.ndarray, "*N A"]
+) -> Float[Array, "*N"]:
+    """The loss of every frame that `config.lstm.loss` names.
+
+    Args:
+      config: `config.lstm`; a negative `grad_threshold` stands for the margin itself.
+      scores: [.., A] float32, of the LSTM.
+      labels: [.., A] in {-1, 0, +1}.
 
     Example:
-      >>> grad_threshold(LSTMConfig(grad_threshold=1.0)), grad_threshold(LSTMConfig(grad_threshold=-1.0))
-      (1.0, None)
+      >>> labels = np.array([[1, -1]], np.int8)
+      >>> frame_loss(LSTMConfig(loss="cross_entropy"), np.zeros((1, 2), np.float32), labels).round(2).tolist()
+      [0.6899999976158142]
     """
-    return None if config.grad_threshold < 0 else config.grad_threshold
+    if config.loss == "cross_entropy":
+        return losses.cross_entropy(scores, labels, "mean_labelled")
+    threshold = None if config.grad_threshold < 0 else config.grad_threshold
+    return losses.max_margin(scores, labels, config.margin, threshold)
 
 
 def initial_params(model: LSTMStack, dimension: int, key: Key[Array, ""]) -> Any:
@@ -153,40 +178,42 @@ def initial_params(model: LSTMStack, dimension: int, key: Key[Array, ""]) -> Any
 
 def example_loss(
     model: LSTMStack,
-    margin: float,
-    threshold: float | None,
+    config: LSTMConfig,
     params: Any,
     constants: parallel.Example,
     example: parallel.Example,
     key: Key[Array, ""],
 ) -> parallel.LossAndCount:
-    """Max-margin loss of one subsequence, summed over frames, and how many count (`parallel.ExampleLoss`).
+    """Loss of one subsequence, summed over frames, and how many count (`parallel.ExampleLoss`).
 
     Args:
       model: of `make_lstm`.
-      margin, threshold: of `losses.max_margin`.
+      config: `config.lstm`; its loss and noise.
       params: of the model.
-      constants: none.
+      constants: `noise` [D] float32, the deviation of each feature's noise, where `config.lstm.noise` is not 0.
       example: `features` [T, D] float32; `reset` [T] bool; `labels` [T, A] int8; `mask` [T] float32, 0 where burnt in or
         filled up.
-      key: of dropout.
+      key: of dropout and noise.
 
     Example:
-      >>> model, key = make_lstm(LSTMConfig(hidden=4), 12), jax.random.key(0)
+      >>> model, key, config = make_lstm(LSTMConfig(hidden=4), 12), jax.random.key(0), LSTMConfig(hidden=4)
       >>> example = {"features": jnp.zeros((5, 3)), "reset": jnp.zeros(5, bool), "labels": jnp.ones((5, 12), jnp.int8)}
       >>> example |= {"mask": jnp.array([0.0, 0.0, 1.0, 1.0, 1.0])}
       >>> params = jax.eval_shape(partial(initial_params, model, 3), key)
-      >>> loss, counted = jax.eval_shape(partial(example_loss, model, 0.5, None), params, {}, example, key)
+      >>> loss, counted = jax.eval_shape(partial(example_loss, model, config), params, {}, example, key)
       >>> loss.shape, counted.shape
       ((), ())
     """
-    del constants
+    features = example["features"]
+    if config.noise:
+        noise = constants["noise"]
+        # Dropout must not share its key.
+        features = features + (noise * jax.random.normal(jax.random.fold_in(key, 1), noise.shape))[None]
     scores, _ = model.apply(
-        {"params": params}, example["features"][None], example["reset"][None], train=True, rngs={"dropout": key}
+        {"params": params}, features[None], example["reset"][None], train=True, rngs={"dropout": key}
     )
     counted = losses.labelled(example["labels"]) * example["mask"]
-    loss = losses.max_margin(scores[0], example["labels"], margin, threshold)
-    return (loss * counted).sum(), counted.sum()
+    return (frame_loss(config, scores[0], example["labels"]) * counted).sum(), counted.sum()
 
 
 def forward(

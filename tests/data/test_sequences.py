@@ -86,3 +86,15 @@ def test_whole_videos_are_padded_at_the_end():
     assert stacked.shape == (2, 8, 2)
     assert lengths.tolist() == [3, 5]
     assert stacked[0, 3:].sum() == 0
+
+
+def test_even_sampling_takes_every_video_before_any_comes_again():
+    videos = [video(6, offset=100 * number) for number in range(5)]
+    (batch, again) = list(
+        sequences.subsequence_batches(
+            videos, seed=0, epoch=0, steps=2, batch_size=5, length=4, burn_in=0, min_active=1.5, sampling="even"
+        )
+    )
+    for part in (batch, again):
+        assert sorted(part["features"][:, 0, 0] // 100) == [0, 1, 2, 3, 4]
+    assert not np.array_equal(batch["features"], again["features"])

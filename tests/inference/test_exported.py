@@ -8,6 +8,7 @@ import textwrap
 import zipfile
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from au_jax.errors import DataError
 from au_jax.inference import exported
 from au_jax.inference.detector import Detector
 from au_jax.inference.exported import export
+from au_jax.models import hybrid
 
 pytestmark = pytest.mark.optax
 
@@ -192,3 +194,33 @@ def test_every_flip_and_cut_of_a_detector_is_one_line_or_changes_nothing(written
         for one, other in zip(jax.tree.leaves(again._folds), jax.tree.leaves(whole._folds), strict=True):
             np.testing.assert_array_equal(one, other)
     assert refused > 50
+
+
+def test_a_detector_of_the_former_format_is_still_read(finished, faces, tmp_path, monkeypatch):
+    def former_program(detector):
+        """As version 0.2.0 wrote it: without the end of a video."""
+        (count,) = jax.export.symbolic_shape("frames")
+        variables = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), detector.folds[0])
+        program = jax.jit(
+            lambda variables, carry, faces: hybrid.apply(detector.config, ("anet",), variables, carry, faces)
+        )
+        pictures = jax.ShapeDtypeStruct((count, 40, 40, 3), np.uint8)
+        return bytes(jax.export.export(program)(variables, {}, pictures).serialize())
+
+    monkeypatch.setattr(exported, "export_program", former_program)
+    monkeypatch.setattr(exported, "FORMAT", exported.FORMER)
+    manifest = export(finished, tmp_path / "old.zip", folds=[0], systems=["anet"])
+    monkeypatch.undo()
+    assert manifest["format"] == "au_jax detector 1"
+    found = exported.load(tmp_path / "old.zip").score(faces[:5])
+    expected = Detector.from_run(finished, [0], ["anet"]).score(faces[:5])
+    np.testing.assert_allclose(found["anet"], expected["anet"], atol=1e-5, rtol=0)
+
+
+def test_a_video_shorter_than_the_delay_has_a_row_per_frame(finished, written, faces):
+    detector = exported.load(written)
+    assert detector.delay == 2
+    parts = list(detector.stream([faces[:1]]))
+    joined = np.concatenate([part["hybrid"] for part in parts])
+    assert joined.shape == (1, 12)
+    np.testing.assert_allclose(joined, Detector.from_run(finished).score(faces[:1])["hybrid"], atol=1e-5, rtol=0)

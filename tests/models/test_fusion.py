@@ -9,17 +9,20 @@ import pytest
 
 from au_jax.models.fusion import VARIANTS, Fusion
 
-# By hand: (24 or 12) x 64 + 64 + 64 x 12 + 12; features: (4096 + 256) x 64 + ..; mean: a scale and an offset, twice 12.
-PARAMETERS = {"stacked": 2_380, "siamese": 1_612, "features": 279_372, "mean": 48}
+WINDOW = 5
+
+# By hand: (24 or 12) x 64 + 64 + 64 x 12 + 12; features: (4096 + 256) x 64 + ..; mean: a scale and an offset, twice 12;
+# temporal: twice the filter's weights more.
+PARAMETERS = {"stacked": 2_380, "siamese": 1_612, "features": 279_372, "mean": 48, "temporal": 48 + 2 * WINDOW}
 
 
-def _widths(variant):
-    return (4096, 256) if variant == "features" else (12, 12)
+def _shapes(variant):
+    return {"features": ((4096,), (256,)), "temporal": ((WINDOW, 12),) * 2}.get(variant, ((12,), (12,)))
 
 
 @pytest.mark.parametrize("variant", PARAMETERS)
 def test_number_of_parameters(variant):
-    cnn, lstm = (jnp.zeros((1, width)) for width in _widths(variant))
+    cnn, lstm = (jnp.zeros((1, *shape)) for shape in _shapes(variant))
     shapes = jax.eval_shape(Fusion(variant).init, jax.random.key(0), cnn, lstm)
     assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes["params"])) == PARAMETERS[variant]
 
@@ -83,10 +86,11 @@ def test_zero_scores_have_finite_gradients(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_any_leading_axes_give_the_same_logits(variant):
-    cnn, lstm = _scores((2, 3, 12))
+    row = (WINDOW, 12) if variant == "temporal" else (12,)
+    cnn, lstm = _scores((2, 3, *row))
     model = Fusion(variant)
     params = model.init(jax.random.key(0), cnn, lstm)
-    flat = model.apply(params, cnn.reshape(6, 12), lstm.reshape(6, 12))
+    flat = model.apply(params, cnn.reshape(6, *row), lstm.reshape(6, *row))
     np.testing.assert_allclose(model.apply(params, cnn, lstm).reshape(6, 12), flat, rtol=1e-5, atol=1e-6)
 
 
@@ -95,3 +99,29 @@ def test_mistakes_are_named():
         Fusion("late").init(jax.random.key(0), *_scores())
     with pytest.raises(ValueError, match="needs scores of one width, got 12 from the CNN and 8 from the LSTM"):
         Fusion("siamese").init(jax.random.key(0), jnp.zeros((1, 12)), jnp.zeros((1, 8)))
+
+
+def test_temporal_starts_as_the_mean_of_gaussian_averages_without_a_level():
+    cnn, lstm = _scores((5, WINDOW, 12))
+    model = Fusion("temporal", present=2, level=True)
+    params = model.init(jax.random.key(0), cnn, lstm)
+    gaussian = np.exp(-np.array([4.0, 1.0, 0.0, 1.0]) / (2 * 1.5**2))
+    gaussian /= gaussian.sum()
+    averages = [np.einsum("nwa,w->na", rows[:, :4], gaussian) for rows in (cnn, lstm)]
+    np.testing.assert_allclose(model.apply(params, cnn, lstm), 0.5 * sum(averages), rtol=1e-4, atol=1e-5)
+    alone = model.apply(model.init(jax.random.key(0), cnn, None), cnn, None)
+    np.testing.assert_allclose(alone, averages[0], rtol=1e-4, atol=1e-5)
+
+
+def test_temporal_weighs_the_window_for_all_aus_alike():
+    cnn, _ = _scores((5, WINDOW, 12))
+    model = Fusion("temporal", present=2)
+    params = model.init(jax.random.key(0), cnn, None)
+    params["params"]["cnn"]["taps"] = jnp.array([0.5, 0.0, 0.0, 1.0, -2.0])
+    expected = 0.5 * cnn[:, 0] + cnn[:, 3] - 2.0 * cnn[:, 4]
+    np.testing.assert_allclose(model.apply(params, cnn, None), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_only_temporal_does_without_the_lstm():
+    with pytest.raises(ValueError, match="'mean' needs the LSTM's scores"):
+        Fusion("mean").init(jax.random.key(0), jnp.zeros((1, 12)), None)

@@ -18,6 +18,7 @@ from au_jax.evaluation import tables
 from au_jax.inference.detector import read_variables
 from au_jax.models import hybrid
 from au_jax.run_dir import RunDir
+from au_jax.systems.fusion_trainer import temporal_shape
 
 pytestmark = pytest.mark.optax
 
@@ -38,6 +39,12 @@ def video(finished):
 def test_a_video_in_parts_scores_as_the_run_did(finished, video, lengths):
     config = RunDir(finished).config()
     faces, expected = video
+    late = hybrid.delay(config, hybrid.SYSTEMS)
+    assert late == config.fusion.lookahead == 2
+    count = len(faces)
+    # Behind the video's end stands anything.
+    faces = np.concatenate([faces, np.full((late, *faces.shape[1:]), 99, np.uint8)])
+    present = np.arange(len(faces)) < count
     variables = read_variables(config, finished / "fold_00", hybrid.SYSTEMS)
     step, carry = (
         jax.jit(partial(hybrid.apply, config, hybrid.SYSTEMS)),
@@ -46,29 +53,30 @@ def test_a_video_in_parts_scores_as_the_run_did(finished, video, lengths):
     parts, start = [], 0
     while start < len(faces):
         length = lengths[len(parts) % len(lengths)]
-        carry, scores = step(variables, carry, faces[start : start + length])
+        part = slice(start, start + length)
+        carry, scores = step(variables, carry, faces[part], present[part])
         parts.append(scores)
         start += length
     for name in hybrid.SYSTEMS:
-        np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), expected[name], atol=2e-5)
+        np.testing.assert_allclose(np.concatenate([part[name] for part in parts])[late:], expected[name], atol=2e-5)
 
 
 def test_the_cnn_alone_needs_no_other_variables(finished, video):
     config = RunDir(finished).config()
     variables = read_variables(config, finished / "fold_00", ("anet",))
-    assert set(variables) == {"cnn", "thresholds"} and hybrid.initial_carry(config, ("anet",)) == ()
-    _, scores = hybrid.apply(config, ("anet",), variables, (), video[0])
+    assert set(variables) == {"cnn", "thresholds"} and hybrid.initial_carry(config, ("anet",)) == {}
+    _, scores = hybrid.apply(config, ("anet",), variables, {}, video[0])
     np.testing.assert_allclose(scores["anet"], video[1]["anet"], atol=2e-5)
 
 
-def _random_variables(config, features):
+def _random_variables(config, variant):
     """Variables of the whole network, by shapes alone and then zero."""
     cnn = hybrid.make_cnn(config.cnn, 2)
     lstm = hybrid.make_lstm(config.lstm, 2)
     fusion = hybrid.make_fusion(config.fusion, 2)
     key, crop = jax.random.key(0), np.zeros((1, config.data.crop_size, config.data.crop_size, 3), np.float32)
-    rows = np.zeros((1, 2), np.float32) if not features else np.zeros((1, 5), np.float32)
-    hidden = np.zeros((1, config.lstm.hidden), np.float32) if features else rows
+    shapes = {"features": ((5,), (config.lstm.hidden,)), "temporal": (temporal_shape(config.fusion, 2),) * 2}
+    rows, hidden = (np.zeros((1, *shape), np.float32) for shape in shapes.get(variant, ((2,), (2,))))
     return {
         "cnn": {"params": cnn.init(key, jax.numpy.asarray(crop))["params"], "mean": np.zeros((40, 40, 3), np.float32)},
         "pca": {"mean": np.zeros(256, np.float32), "components": np.eye(5, 256, dtype=np.float32)},
@@ -78,11 +86,12 @@ def _random_variables(config, features):
     }
 
 
-@pytest.mark.parametrize("variant", ["mean", "features"])
+@pytest.mark.parametrize("variant", ["mean", "features", "temporal"])
 def test_any_number_of_aus_and_each_kind_of_fusion(config, variant):
     config.data.aus = (6, 12)
     config.fusion.variant = variant
-    variables = _random_variables(config, variant == "features")
+    config.lstm.pca_components = 5
+    variables = _random_variables(config, variant)
     faces = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
     carry = hybrid.initial_carry(config, ("hybrid",))
     new_carry, scores = hybrid.apply(config, ("hybrid",), variables, carry, faces)

@@ -14,6 +14,7 @@ from au_jax.systems import GREY, display
         ("jpml", ("JPML", "#CC79A7", "v", "--")),
         ("anet_transfer", ("ANet-T", "#56B4E9", "P", ":")),
         ("anet", ("ANet", "#D55E00", "^", "--")),
+        ("anet_filter", ("ANet + filter", "#000000", "d", "-.")),
         ("hybrid", ("Hybrid", "#0072B2", "o", "-")),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from au_jax.data.dataset import FaceSet
 from au_jax.logs import Costs, RunLog
 from au_jax.systems import hybrid
+from au_jax.systems.anet_filter import AnetFilter
 from au_jax.systems.base import FoldContext
-from au_jax.systems.fusion_trainer import FusionTrainer
+from au_jax.systems.fusion_trainer import FusionTrainer, temporal_rows, temporal_shape
 
 pytestmark = pytest.mark.optax
 
@@ -74,3 +75,32 @@ def test_fusion_can_be_shown_its_own_training_scores(context, quick, dataset, mo
     train, validation, (_, labels, _, other_labels) = fit_hybrid(context, dataset, monkeypatch)
     np.testing.assert_array_equal(labels, train.labels)
     np.testing.assert_array_equal(other_labels, validation.labels)
+
+
+def test_anet_with_a_filter_gets_what_the_hybrid_gets(context, quick, dataset, monkeypatch):
+    quick.fusion.variant = "temporal"
+    _, validation, (branches, labels, _, other_labels) = fit_hybrid(context, dataset, monkeypatch)
+    given = []
+    monkeypatch.setattr(FusionTrainer, "fit", lambda self, *arguments: given.extend(arguments))
+    filtered = AnetFilter(context)
+    filtered.fit(FaceSet(dataset, ("S001", "S002", "S003")), validation)
+    ((cnn,), filter_labels, _, filter_others) = given
+    # The same CNN, windows, people to learn from and people that choose the epoch.
+    np.testing.assert_array_equal(cnn, branches[0])
+    np.testing.assert_array_equal(filter_labels, labels)
+    np.testing.assert_array_equal(filter_others, other_labels)
+    assert cnn.shape[1:] == temporal_shape(quick.fusion, 12)
+
+
+def test_the_causal_hybrid_does_not_look_ahead(quick):
+    config = quick.fusion
+    config.lookahead = 0
+    rows = np.random.default_rng(0).normal(size=(9, 12)).astype(np.float32)
+    later = rows.copy()
+    later[6:] += 1.0
+    one, other = (temporal_rows(config, scores, [9]) for scores in (rows, later))
+    np.testing.assert_array_equal(one[:6], other[:6])
+    config.lookahead = 2
+    one, other = (temporal_rows(config, scores, [9]) for scores in (rows, later))
+    np.testing.assert_array_equal(one[:4], other[:4])
+    assert np.abs(one[4:6] - other[4:6]).max() > 0.5
