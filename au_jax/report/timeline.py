@@ -207,8 +207,9 @@ def draw_detections(detections: Detections, title: str) -> style.Drawing:
     Example:
       >>> rows = np.full((6, 12), -1, np.float32)
       >>> rows[3:, 5] = 1.0
-      >>> box, marks = np.zeros((6, 4), np.float32), np.zeros((6, 49, 2), np.float32)
-      >>> table = Detections(np.arange(6), np.arange(6) / 25, np.ones(6, bool), np.ones(6), box, marks, {"anet": rows})
+      >>> box, marks, found = np.zeros((6, 4), np.float32), np.zeros((6, 68, 2), np.float32), np.ones(6, bool)
+      >>> aus = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+      >>> table = Detections(aus, np.arange(6), np.arange(6) / 25, found, np.ones(6), box, marks, {"anet": rows})
       >>> draw_detections(table, "clip.mp4").alt
       'Timeline of the 12 AUs in clip.mp4. Share of the frames with a face: AU 10 50%.'
     """

@@ -187,7 +187,7 @@ def draw_patches(workdir: Path, folds: Sequence[int], aus: Sequence[int]) -> sty
       >>> import tempfile
       >>> folder = Path(tempfile.mkdtemp())
       >>> files.write_npz(folder / "fold_00/jpml/model.npz", {"patch_norms": np.eye(49, 1, dtype=np.float32)})
-      >>> draw_patches(folder, (0,), aus=(12,)).alt[-20:]
+      >>> draw_patches(folder, (0,), aus=(12,)).alt[-19:]
       'AU 12 uses 1 of 49.'
     """
     models = [files.read_npz(FoldDir(RunDir(workdir).fold(fold)).model("jpml")) for fold in folds]
