@@ -51,7 +51,8 @@ def test_out_of_fold_fusion_learns_from_networks_that_have_not_seen_the_subject(
     train, validation, (branches, labels, others_rows, other_labels) = fit_hybrid(context, dataset, monkeypatch)
     assert trained_on[0] == train.subjects
     assert sorted(trained_on[1:]) == [("S001", "S002"), ("S001", "S003"), ("S002", "S003")]
-    assert branches[0].shape == branches[1].shape == (len(train), 12) == labels.shape
+    # The demo's fusion sees a window of frames of each branch.
+    assert branches[0].shape == branches[1].shape == (len(train), 10, 12) and labels.shape == (len(train), 12)
     # The rows of a subject stand together, in the order in which the parts were held out.
     order = [(set(train.subjects) - set(others)).pop() for others in trained_on[1:]]
     np.testing.assert_array_equal(labels, np.concatenate([dataset.records(subject).labels for subject in order]))

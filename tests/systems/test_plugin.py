@@ -3,13 +3,15 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from au_jax import config, files
+from au_jax import config as configuration
+from au_jax import files
 from au_jax.run_dir import RunDir
 from au_jax.systems import display, get_system, system_names
 
@@ -39,16 +41,20 @@ def arguments(main_command, prepared, tmp_path):
     return lambda *options: main_command(tmp_path / "run", prepared, systems, *options)
 
 
-def _forget():
-    get_system.cache_clear()
-    config._defaults.cache_clear()
+@pytest.fixture
+def in_process(installed, monkeypatch):
+    """The package is on this process's path, for a while."""
 
+    def forget():
+        get_system.cache_clear()
+        configuration._defaults.cache_clear()
 
-@pytest.fixture(autouse=True)
-def forget():
-    """What is known of other packages' systems is found anew, here and in the tests that follow."""
-    yield
-    _forget()
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(installed)
+        forget()
+        yield
+    sys.modules.pop("au_base_rate", None)
+    forget()
 
 
 def _cells(line):
@@ -86,17 +92,13 @@ def test_a_system_of_another_package_runs_from_the_plan_to_the_figures(arguments
     assert "base rate" in figure and "#882255" in figure
 
 
-def test_its_own_checks_are_made_before_any_work(command, arguments, installed, monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(installed)
-    _forget()
+def test_its_own_checks_are_made_before_any_work(in_process, command, arguments, tmp_path):
     done = command(*arguments("--config.base_rate.present_from=2.0")[2:])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: config.base_rate.present_from is 2.0; give 0 to 1"
     assert not (tmp_path / "run").exists()
 
 
-def test_it_stands_behind_the_six_and_looks_as_its_class_says(installed, monkeypatch):
-    monkeypatch.syspath_prepend(installed)
-    _forget()
-    assert system_names()[6:] == ("base_rate",)
+def test_it_stands_behind_the_built_in_ones_and_looks_as_its_class_says(in_process):
+    assert system_names()[-1] == "base_rate"
     assert display.look("base_rate") == ("base rate", "#882255", "h", ":")
