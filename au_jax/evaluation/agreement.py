@@ -47,6 +47,12 @@ class AgreementCounts:
         product, and of their absolute difference.
       first_events, second_events: events; paired: pairs; matched: pairs whose onsets lie within the tolerance.
       onset, offset, onset_away, offset_away: sums over pairs of the errors in frames, and of their absolute values.
+
+    Example:
+      >>> first, second = np.array([[1, 1, -1, -1]], np.int8).T, np.array([[1, -1, 1, -1]], np.int8).T
+      >>> counts = agreement_counts(first, second)
+      >>> counts.both, counts.first_only, (counts + counts).both
+      (array([1]), array([1]), array([2]))
     """
 
     both: Shaped[np.ndarray, "*R A"]
@@ -129,6 +135,11 @@ def summed(parts: Sequence[AgreementCounts]) -> AgreementCounts:
 
     Raises:
       ValueError: there are none.
+
+    Example:
+      >>> codes = np.array([[1, 1, -1]], np.int8).T
+      >>> summed([agreement_counts(codes, codes)] * 3).both.tolist()
+      [6]
     """
     if not parts:
         raise ValueError("no counts to sum: the list of recordings is empty")
@@ -158,7 +169,13 @@ def kappa(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndar
 
 
 def ac1(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
-    """Gwet's AC1; see `kappa` for the arguments."""
+    """Gwet's AC1; see `kappa` for the arguments.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> ac1(agreement_counts(first, second)).round(3).tolist()
+      [0.406]
+    """
     a, b, c, d = _frames(counts, tolerant)
     n = a + b + c + d
     share = _ratio(2 * a + b + c, 2 * n)
@@ -167,31 +184,61 @@ def ac1(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarra
 
 
 def pabak(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
-    """Prevalence-adjusted and bias-adjusted kappa; see `kappa` for the arguments."""
+    """Prevalence-adjusted and bias-adjusted kappa; see `kappa` for the arguments.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> pabak(agreement_counts(first, second)).round(3).tolist()
+      [0.4]
+    """
     a, b, c, d = _frames(counts, tolerant)
     return 2 * _ratio(a + d, a + b + c + d) - 1
 
 
 def f1(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
-    """F1 of either coding against the other, which is their positive agreement; NaN without a present frame."""
+    """F1 of either coding against the other, which is their positive agreement; NaN without a present frame.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> f1(agreement_counts(first, second)).round(3).tolist()
+      [0.727]
+    """
     a, b, c, _ = _frames(counts, tolerant)
     return _ratio(2 * a, 2 * a + b + c)
 
 
 def negative_agreement(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
-    """Agreement on absence; NaN without an absent frame."""
+    """Agreement on absence; NaN without an absent frame.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> negative_agreement(agreement_counts(first, second)).round(3).tolist()
+      [0.667]
+    """
     _, b, c, d = _frames(counts, tolerant)
     return _ratio(2 * d, 2 * d + b + c)
 
 
 def prevalence(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Share of frames in which the AU is present, the mean of both codings."""
+    """Share of frames in which the AU is present, the mean of both codings.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> prevalence(agreement_counts(first, second)).round(3).tolist()
+      [0.55]
+    """
     a, b, c, d = _frames(counts, False)
     return _ratio(2 * a + b + c, 2 * (a + b + c + d))
 
 
 def bias(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Share of frames present in the second coding less that in the first."""
+    """Share of frames present in the second coding less that in the first.
+
+    Example:
+      >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
+      >>> bias(agreement_counts(first, second)).round(3).tolist()
+      [0.1]
+    """
     a, b, c, d = _frames(counts, False)
     return _ratio(c - b, a + b + c + d)
 
@@ -200,6 +247,13 @@ def icc(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
     """ICC(3,1) of intensities, with k = 2 raters: (BMS - EMS) / (BMS + (k - 1) EMS).
 
     BMS and EMS are the mean squares between frames and of the residual. NaN with fewer than two frames, or without variance.
+
+    Example:
+      >>> codes = np.ones((3, 1), np.int8)
+      >>> first, second = np.array([[1, 2, 3]], np.int8).T, np.array([[2, 3, 4]], np.int8).T
+      >>> counts = agreement_counts(codes, codes, first_intensities=first, second_intensities=second)
+      >>> icc(counts).tolist()
+      [1.0]
     """
     n, x, y = (np.asarray(value, np.float64) for value in (counts.graded, counts.first_sum, counts.second_sum))
     squares = np.asarray(counts.first_squares + counts.second_squares, np.float64)
@@ -214,27 +268,63 @@ def icc(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
 
 
 def mean_difference(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Mean absolute difference of intensities."""
+    """Mean absolute difference of intensities.
+
+    Example:
+      >>> codes = np.ones((3, 1), np.int8)
+      >>> first, second = np.array([[1, 2, 3]], np.int8).T, np.array([[1, 2, 5]], np.int8).T
+      >>> counts = agreement_counts(codes, codes, first_intensities=first, second_intensities=second)
+      >>> mean_difference(counts).round(3).tolist()
+      [0.667]
+    """
     return _ratio(counts.differences, counts.graded)
 
 
 def event_agreement(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Twice the pairs of events whose onsets lie within the tolerance, over all events; NaN without any."""
+    """Twice the pairs of events whose onsets lie within the tolerance, over all events; NaN without any.
+
+    Example:
+      >>> first = np.array([[-1, 1, 1, 1, -1, -1]], np.int8).T
+      >>> second = np.array([[-1, -1, 1, 1, 1, 1]], np.int8).T
+      >>> event_agreement(agreement_counts(first, second, tolerance=1)).tolist()
+      [1.0]
+    """
     return _ratio(2 * counts.matched, counts.first_events + counts.second_events)
 
 
 def onset_error(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Mean absolute difference of the onsets of paired events, in frames; NaN without pairs."""
+    """Mean absolute difference of the onsets of paired events, in frames; NaN without pairs.
+
+    Example:
+      >>> first = np.array([[-1, 1, 1, 1, -1, -1]], np.int8).T
+      >>> second = np.array([[-1, -1, 1, 1, 1, 1]], np.int8).T
+      >>> onset_error(agreement_counts(first, second)).tolist()
+      [1.0]
+    """
     return _ratio(counts.onset_away, counts.paired)
 
 
 def offset_error(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """Mean absolute difference of the offsets of paired events, in frames; NaN without pairs."""
+    """Mean absolute difference of the offsets of paired events, in frames; NaN without pairs.
+
+    Example:
+      >>> first = np.array([[-1, 1, 1, 1, -1, -1]], np.int8).T
+      >>> second = np.array([[-1, -1, 1, 1, 1, 1]], np.int8).T
+      >>> offset_error(agreement_counts(first, second)).tolist()
+      [2.0]
+    """
     return _ratio(counts.offset_away, counts.paired)
 
 
 def onset_shift(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
-    """By how many frames the second coding's onsets are later, the mean of paired events; NaN without pairs."""
+    """By how many frames the second coding's onsets are later, the mean of paired events; NaN without pairs.
+
+    Example:
+      >>> first = np.array([[-1, 1, 1, 1, -1, -1]], np.int8).T
+      >>> second = np.array([[-1, -1, 1, 1, 1, 1]], np.int8).T
+      >>> onset_shift(agreement_counts(first, second)).tolist()
+      [1.0]
+    """
     return _ratio(counts.onset, counts.paired)
 
 
@@ -267,6 +357,12 @@ class AUAgreement:
       recordings: with a frame that both coded; frames: those frames.
       first_events, second_events: events in them.
       sentence: how good, on how much.
+
+    Example:
+      >>> row = AUAgreement(12, {"kappa": (0.85, 0.8, 0.9)}, 3, 90, 9, 10, "AU 12: very good agreement.")
+      >>> value, lower, upper = row.values["kappa"]
+      >>> lower <= value <= upper, row.first_events, row.second_events
+      (True, 9, 10)
     """
 
     au: int

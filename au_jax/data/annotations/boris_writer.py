@@ -42,6 +42,13 @@ def write_boris(
 
     Raises:
       DataError: events in frame numbers.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 0.5, 2.0, intensity="C"),), aus=(12,))
+      >>> write_boris(folder / "clip.boris", codes, media="clip.mp4", fps=25, duration=4)
+      >>> from au_jax.data.annotations.boris import read_boris
+      >>> [(event.au, event.onset, event.offset, event.intensity) for event in read_boris(folder / "clip.boris").events]
+      [(12, 0.5, 2.0, 'C')]
     """
     if codes.unit != "seconds":
         raise DataError(

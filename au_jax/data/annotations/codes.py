@@ -18,6 +18,11 @@ class Facts:
       offset: seconds that are added to its times.
       begin, end: first and last frame with a code.
       events: how many, of the AUs asked for.
+
+    Example:
+      >>> facts = Facts("ELAN", "seconds of the player", offset=0.0, begin=1, end=250, events=7)
+      >>> f"{facts.kind}: {facts.events} events in frames {facts.begin} to {facts.end}"
+      'ELAN: 7 events in frames 1 to 250'
     """
 
     kind: str

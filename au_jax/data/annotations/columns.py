@@ -61,6 +61,11 @@ class Coding:
       unit: of plain times and of events, where a file does not say: one of `notation.UNITS`, or "".
       offset: seconds that are added to the times of label files.
       coded: AUs that were coded, for files of events, which do not tell of those that never occurred.
+
+    Example:
+      >>> coding = Coding(level=3, aus=(6, 12), columns={12: "smile"})
+      >>> coding.level, coding.aus, coding.unmarked
+      (3, (6, 12), 'occurrence')
     """
 
     level: int = 1
@@ -88,6 +93,12 @@ class Columns:
       long: (column of the AU's number, column of the code, what that holds) of a table with a row per frame and AU.
       success, face: columns of a tracker, or None.
       first: number of the first frame, where the program is known to count from there.
+
+    Example:
+      >>> columns = Columns("frame table", place=0, unit=FRAMES, used={12: (2, OCCURRENCE)}, unused=("au30",))
+      >>> names = ["frame", "AU30", "AU12_c"]
+      >>> names[columns.place], names[columns.used[12][0]]
+      ('frame', 'AU12_c')
     """
 
     kind: str
@@ -121,12 +132,22 @@ def au_of(name: str) -> tuple[int, str] | None:
 
 
 def plain(name: str) -> str:
-    """A column's name in lower case, with single spaces for what is neither letter nor digit."""
+    """A column's name in lower case, with single spaces for what is neither letter nor digit.
+
+    Example:
+      >>> plain("Action_Unit 12 - Lip Corner Puller"), plain(" AU04_r ")
+      ('action unit 12 lip corner puller', 'au04 r')
+    """
     return " ".join(re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()).lower()))
 
 
 def is_header(cells: Sequence[str], coding: Coding) -> bool:
-    """Whether cells can be the header of a frame table: a frame's or a time's column, and one of an AU."""
+    """Whether cells can be the header of a frame table: a frame's or a time's column, and one of an AU.
+
+    Example:
+      >>> is_header(["frame", "AU12"], Coding()), is_header(["Session 3", ""], Coding()), is_header(["1", "0"], Coding())
+      (True, False, False)
+    """
     try:
         found = _positions(Path(), cells, coding)
     except DataError:
@@ -151,6 +172,12 @@ def find_columns(path: Path, names: Sequence[str], above: str, coding: Coding) -
 
     Raises:
       DataError: no column of frames or times, or of any of the AUs; two for one; a name that is told and is not there.
+
+    Example:
+      >>> names = ["frame", "AU04_r", "AU12_c", "AU30_c"]
+      >>> columns = find_columns(Path("clip.csv"), names, "", Coding(aus=(4, 12)))
+      >>> columns.place, columns.used, columns.unused
+      (0, {4: (1, 'intensity'), 12: (2, 'occurrence')}, ('au30_c',))
     """
     lower = [name.strip().lower() for name in names]
     for name in coding.columns.values():

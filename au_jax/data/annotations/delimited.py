@@ -29,6 +29,11 @@ class Delimited:
       rows: cells of the rows below it that hold anything, each with the number of its line.
       comma: whether numbers may have a decimal comma, which a table split at commas cannot have.
       above: text of the lines above the header.
+
+    Example:
+      >>> table = Delimited(["frame", "AU12"], iter([(2, ["1", "0"]), (3, ["2", "1"])]), comma=False)
+      >>> [(line, dict(zip(table.header, cells))) for line, cells in table.rows]
+      [(2, {'frame': '1', 'AU12': '0'}), (3, {'frame': '2', 'AU12': '1'})]
     """
 
     header: list[str]

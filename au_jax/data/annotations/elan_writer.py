@@ -48,6 +48,13 @@ def write_elan(
 
     Raises:
       DataError: events in frame numbers, times before 0, or an open end without a duration.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 0.5, 2.0, side="L", intensity="C"),), aus=(12,))
+      >>> write_elan(folder / "clip.eaf", codes, media="clip.mp4")
+      >>> from au_jax.data.annotations.elan import read_elan
+      >>> [(event.au, event.onset, event.offset, event.side, event.intensity) for event in read_elan(folder / "clip.eaf").events]
+      [(12, 0.5, 2.0, 'L', 'C')]
     """
     if codes.unit != "seconds":
         raise DataError(f"{path}: ELAN files hold times; give events in seconds, by the video's frame times")

@@ -237,6 +237,13 @@ def write_event_table(
 
     Raises:
       DataError: timecode without a rate, or frames as seconds.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 1.5, 2.25, intensity="C"),), aus=(12,))
+      >>> write_event_table(folder / "events.csv", codes, delimiter=";")
+      >>> print((folder / "events.csv").read_text())
+      person;au;side;onset_s;apex_s;offset_s;intensity;coding;comment
+      ;12;;1,5;;2,25;C;;
     """
     unit = unit or codes.unit
     if (unit == FRAMES) != (codes.unit == FRAMES) or (unit == TIMECODE and fps is None):
@@ -370,5 +377,13 @@ def _units(
 
 
 def with_coded(codes: EventCodes, aus: Sequence[int]) -> EventCodes:
-    """The same events, with further AUs told to be coded: where they have no event they are absent, not missing."""
+    """The same events, with further AUs told to be coded: where they have no event they are absent, not missing.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 0.0, 0.04),), aus=(12,))
+      >>> codes.frame_codes([0.0, 0.04], aus=[12, 6]).labels.tolist()
+      [[1, 0], [-1, 0]]
+      >>> with_coded(codes, [6]).frame_codes([0.0, 0.04], aus=[12, 6]).labels.tolist()
+      [[1, -1], [-1, -1]]
+    """
     return replace(codes, aus=tuple(sorted({*codes.aus, *aus})))

@@ -42,6 +42,11 @@ class Event:
       label: PRESENT; ABSENT for a stretch explicitly coded so; MISSING where the AU could not be coded.
       person: whose face, or "".
       comment: free text.
+
+    Example:
+      >>> smile = Event(au=12, onset=1.5, offset=2.25, apex=1.75, side="L", intensity="C")
+      >>> smile.offset - smile.onset, smile.label == PRESENT
+      (0.75, True)
     """
 
     au: int
@@ -64,6 +69,11 @@ class FrameCodes:
       intensities: [T, A] int8; 0 absent, 1 to 5, -1 missing or not said.
       aus: the A AUs.
       problems: events that met no frame.
+
+    Example:
+      >>> codes = FrameCodes(np.array([[-1, 1], [0, 1]], np.int8), np.array([[0, 3], [-1, 5]], np.int8), aus=(6, 12))
+      >>> codes.labels[:, codes.aus.index(12)].tolist(), codes.intensities[:, 1].tolist()
+      ([1, 1], [3, 5])
     """
 
     labels: Int8[np.ndarray, "T A"]
@@ -84,6 +94,12 @@ class EventCodes:
       media: names of the videos that the file links.
       path: the file, for messages.
       problems: what was not understood in it.
+
+    Example:
+      >>> events = (Event(12, 1.0, 2.0, person="anna"), Event(4, 3.0, None, person="ben"))
+      >>> codes = EventCodes(events, aus=(4, 12))
+      >>> codes.persons, codes.of_person("ben").events[0].au, codes.shifted(0.5).events[0].onset
+      (('anna', 'ben'), 4, 1.5)
     """
 
     events: tuple[Event, ...]
@@ -342,6 +358,12 @@ def in_frames(codes: EventCodes, times: Float[np.ndarray, " T"], first: int = 1)
 
     Args:
       codes: in seconds; times: [T] seconds of the frames; first: number of the first frame.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 0.04, 0.12),), aus=(12,))
+      >>> frames = in_frames(codes, np.arange(5) / 25)
+      >>> frames.unit, frames.events[0].onset, frames.events[0].offset
+      ('frames', 2.0, 3.0)
     """
     edges = frame_edges(np.asarray(times, np.float64))
 

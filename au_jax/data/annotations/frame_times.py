@@ -30,6 +30,11 @@ class FrameClock:
       numbers: [T] int32, increasing: from 1 in a video, the files' own in a folder of frames.
       times: [T] float64 seconds since the first frame.
       start: seconds on the player's clock at which the first frame is shown; above 0 where the sound begins earlier.
+
+    Example:
+      >>> clock = FrameClock(np.array([1, 2, 3], np.int32), np.array([0.0, 0.04, 0.08]))
+      >>> round(clock.fps, 6), clock.start
+      (25.0, 0.0)
     """
 
     numbers: Int32[np.ndarray, " T"]
@@ -99,6 +104,11 @@ def covered_frames(
 
     Args:
       edges: from `frame_edges`; onset, offset: seconds; offset None: to the last frame.
+
+    Example:
+      >>> edges = frame_edges(np.arange(5) / 25)
+      >>> covered_frames(edges, 0.04, 0.12), covered_frames(edges, 0.12, None), covered_frames(edges, 9.0, 9.5)
+      ((1, 3), (3, 5), (5, 5))
     """
     lower, upper = edges
     start = int(np.searchsorted(upper + SLACK, onset, side="left"))
@@ -110,7 +120,12 @@ def covered_frames(
 
 
 def frame_ends(times: Float[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
-    """When each frame leaves the screen: at the next one's time; before a pause and at the end, after a usual frame."""
+    """When each frame leaves the screen: at the next one's time; before a pause and at the end, after a usual frame.
+
+    Example:
+      >>> frame_ends(np.array([0.0, 0.04, 0.08, 2.0])).round(3).tolist()
+      [0.04, 0.08, 0.12, 2.04]
+    """
     frame_edges(times)  # checks them
     gaps = np.diff(times)
     usual = float(np.median(gaps)) if len(gaps) else _ALONE

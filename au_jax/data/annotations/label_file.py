@@ -41,7 +41,12 @@ _LINES = 200
 
 
 def is_label_file(name: str) -> bool:
-    """Whether a file can be one of labels by its name."""
+    """Whether a file can be one of labels by its name.
+
+    Example:
+      >>> [is_label_file(name) for name in ("clip.EAF", "clip.boris.gz", "clip.mp4")]
+      [True, True, False]
+    """
     return name.lower().endswith(SUFFIXES)
 
 
@@ -159,6 +164,13 @@ def read_events(
 
     Raises:
       DataError: it cannot be read, or has several people of whom none is called `person`.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("AU,onset_s,offset_s\\n12,1.5,2.25\\n")
+      >>> codes = read_events(path, Coding(coded=(6,)))
+      >>> codes.events[0].onset, codes.events[0].offset, codes.aus
+      (1.5, 2.25, (6, 12))
     """
     kind = kind_of(path)
 
@@ -209,6 +221,14 @@ def codes_of_events(codes: EventCodes, coding: Coding, clock: FrameClock, kind: 
 
     Raises:
       DataError: no event of the AUs asked for; most events, or all spans, meet no frame.
+
+    Example:
+      >>> from au_jax.data.annotations.events import Event
+      >>> from au_jax.data.annotations.frame_times import regular_clock
+      >>> events = EventCodes((Event(12, 0.04, 0.12),), aus=(12,))
+      >>> codes = codes_of_events(events, Coding(aus=(12,)), regular_clock(5, 25))
+      >>> codes.frames.tolist(), codes.labels[:, 0].tolist()
+      ([1, 2, 3, 4, 5], [-1, 1, 1, -1, -1])
     """
     aus = tuple(au for au in coding.aus if au in codes.aus)
     if not aus:
@@ -249,7 +269,16 @@ def codes_of_events(codes: EventCodes, coding: Coding, clock: FrameClock, kind: 
 
 
 def codes_of_table(table: FrameTable, coding: Coding, first: int, clock: Callable[[], FrameClock] | None) -> Codes:
-    """Codes per frame of a frame table, with its facts; see `read_codes`."""
+    """Codes per frame of a frame table, with its facts; see `read_codes`.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("frame,AU12\\n1,0\\n2,1\\n3,1\\n")
+      >>> coding = Coding(aus=(12,))
+      >>> codes = codes_of_table(parse_table(path, coding), coding, first=1, clock=None)
+      >>> codes.labels[:, 0].tolist(), codes.facts.kind, codes.facts.events
+      ([-1, 1, 1], 'frame table', 1)
+    """
     numbered = table.unit == FRAMES
     codes = frame_codes(table, coding, first, None if numbered or clock is None else clock())
     coded = codes.frames[codes.labels.any(1)]
@@ -274,6 +303,12 @@ def last_moment(path: Path, coding: Coding, fps: float) -> float:
     Args:
       path, coding: as for `read_codes`.
       fps: frames a second.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("AU,onset_s,offset_s\\n12,1.5,2.25\\n4,3,3.5\\n")
+      >>> last_moment(path, Coding(aus=(4, 12)), fps=25)
+      3.5
     """
     if kind_of(path) == FRAME_TABLE:
         table = parse_table(path, coding)

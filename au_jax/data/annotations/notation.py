@@ -65,6 +65,11 @@ class Code:
       intensity: 1 to 5; 0 where nothing is said.
       person: what stands before the AU, or behind an `@`.
       rest: words behind the AU that are none of these, lower case.
+
+    Example:
+      >>> code = Code(12, side="L", intensity=2)
+      >>> f"AU {code.au}, side {code.side}, intensity {LETTERS[code.intensity - 1]}"
+      'AU 12, side L, intensity B'
     """
 
     au: int
@@ -315,6 +320,11 @@ def read_text(path: Path, limit: int = _LIMIT) -> str:
 
     Raises:
       DataError: it cannot be opened, is longer than `limit` bytes, or is not text.
+
+    Example:
+      >>> _ = (folder / "note.txt").write_bytes("Jörg: AU12".encode("cp1252"))
+      >>> read_text(folder / "note.txt")
+      'Jörg: AU12'
     """
     try:
         with open(path, "rb") as stream:

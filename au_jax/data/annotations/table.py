@@ -62,6 +62,13 @@ class FrameTable:
       aus, unused, graded, problems: see `Codes`.
       first: number of the first frame, where the program counts from there; None: not known.
       kind, path: of the file.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("frame,AU12\\n1,0\\n2,1\\n")
+      >>> table = parse_table(path, Coding(aus=(12,)))
+      >>> table.at.tolist(), table.unit, table.codes().labels.tolist()
+      ([1.0, 2.0], 'frames', [[-1], [1]])
     """
 
     at: Float64[np.ndarray, " N"]
@@ -114,7 +121,15 @@ def read_table(path: Path, coding: Coding) -> Codes:
 
 
 def parse_table(path: Path, coding: Coding) -> FrameTable:
-    """Reads a table of frames or times; see `read_table`."""
+    """Reads a table of frames or times; see `read_table`.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("time_ms,AU12_int\\n0,0\\n40,3\\n")
+      >>> table = parse_table(path, Coding(level=2, aus=(12,)))
+      >>> table.at.tolist(), table.unit, table.labels.tolist(), table.intensities.tolist()
+      ([0.0, 0.04], 'seconds', [[-1], [1]], [[0], [3]])
+    """
     table = open_table(path, lambda cells: is_header(cells, coding))
     if not table.header:
         raise DataError(
@@ -193,6 +208,14 @@ def frame_codes(table: FrameTable, coding: Coding, own_first: int, clock: FrameC
 
     Raises:
       DataError: most rows of times meet no frame.
+
+    Example:
+      >>> path = folder / "clip.csv"
+      >>> _ = path.write_text("time_ms,AU12\\n0,0\\n40,1\\n80,1\\n")
+      >>> clock = FrameClock(np.array([1, 2, 3], np.int32), np.array([0.0, 0.04, 0.08]))
+      >>> codes = frame_codes(parse_table(path, Coding(aus=(12,))), Coding(aus=(12,)), own_first=1, clock=clock)
+      >>> codes.frames.tolist(), codes.labels[:, 0].tolist()
+      ([1, 2, 3], [-1, 1, 1])
     """
     problems = list(table.problems)
     if table.unit == FRAMES:

@@ -89,6 +89,12 @@ def write_textgrid(
 
     Raises:
       DataError: events in frame numbers, or an open end without a duration.
+
+    Example:
+      >>> codes = EventCodes((Event(12, 0.5, 2.0, intensity="C"),), aus=(12,))
+      >>> write_textgrid(folder / "clip.TextGrid", codes, duration=4)
+      >>> [(event.au, event.onset, event.offset, event.intensity) for event in read_textgrid(folder / "clip.TextGrid").events]
+      [(12, 0.5, 2.0, 'C')]
     """
     if codes.unit != "seconds":
         raise DataError(f"{path}: TextGrids hold times; give events in seconds, by the video's frame times")

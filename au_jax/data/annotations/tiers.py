@@ -41,6 +41,11 @@ class Annotation:
       value: its text, stripped.
       begin, end: seconds; equal for a point.
       parent: identifier of the annotation that it refers to, or "".
+
+    Example:
+      >>> smile = Annotation("a1", "C", begin=1.0, end=2.5)
+      >>> smile.value, smile.end - smile.begin
+      ('C', 1.5)
     """
 
     name: str
@@ -61,6 +66,11 @@ class Tier:
       kind: its linguistic type.
       vocabulary: value -> description of its controlled vocabulary.
       annotations: in any order.
+
+    Example:
+      >>> tier = Tier("AU12 left", person="anna", annotations=[Annotation("a1", "C", 1.0, 2.5)])
+      >>> [event.person for event in events_of_tiers(Path("clip.eaf"), [tier], [])[0]]
+      ['anna']
     """
 
     name: str
@@ -205,7 +215,12 @@ def with_value(event: Event, value: str) -> Event:
 
 
 def value_of(event: Event) -> str:
-    """What an annotation says of an event: its intensity, "0" where it is absent, "?" where it could not be coded."""
+    """What an annotation says of an event: its intensity, "0" where it is absent, "?" where it could not be coded.
+
+    Example:
+      >>> value_of(Event(12, 1.0, 2.0, intensity="C")), value_of(Event(12, 1.0, 2.0, label=ABSENT)), value_of(Event(12, 1.0, 2.0))
+      ('C', '0', '')
+    """
     return {ABSENT: "0", MISSING: "?"}.get(event.label, event.intensity or "")
 
 
@@ -238,7 +253,12 @@ def tiers_of_events(codes: EventCodes) -> dict[str, tuple[str, list[Event]]]:
 
 
 def child_name(name: str, word: str) -> str:
-    """The name of a tier that describes another: `AU12 left@P1`, `apex` -> `AU12 left apex@P1`."""
+    """The name of a tier that describes another: `AU12 left@P1`, `apex` -> `AU12 left apex@P1`.
+
+    Example:
+      >>> child_name("AU12 left@P1", "apex"), child_name("AU12", "apex")
+      ('AU12 left apex@P1', 'AU12 apex')
+    """
     stem, at, person = name.partition("@")
     return f"{stem} {word}{at}{person}"
 

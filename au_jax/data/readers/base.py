@@ -51,7 +51,11 @@ class RawReader(abc.ABC):
     Raises:
       ConfigError: a field of `config.data` has a value that cannot be used.
 
-    Example: see `FolderReader`.
+    Example:
+      >>> from au_jax.data.readers.disfa import DisfaReader
+      >>> reader = DisfaReader(DataConfig(raw="disfa", aus=(12,), image_size=200))
+      >>> isinstance(reader, RawReader), reader.level, reader.coding.level, reader.name
+      (True, 'B', 2, 'disfa_aus12_200px')
     """
 
     source: ClassVar[str]
@@ -252,6 +256,15 @@ def frame_clock(pictures: Path, fps: float) -> FrameClock:
 
     Raises:
       DataError: it cannot be opened, or has no frames.
+
+    Example:
+      >>> import tempfile
+      >>> frames = Path(tempfile.mkdtemp())
+      >>> for number in (5, 6, 8):
+      ...     _ = (frames / f"{number}.png").write_bytes(b"")
+      >>> clock = frame_clock(frames, fps=25)
+      >>> clock.numbers.tolist(), clock.times.tolist()
+      ([5, 6, 8], [0.0, 0.04, 0.12])
     """
     status = pictures.stat()
     return _frame_clock(pictures, fps, status.st_mtime_ns, status.st_size)
@@ -316,6 +329,14 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
 
     Raises:
       DataError: no frame has codes.
+
+    Example:
+      >>> from au_jax.faces.decoding import VideoFrame
+      >>> frames = [VideoFrame(number, number / 25, np.zeros((60, 60, 3), np.uint8)) for number in (1, 2, 3)]
+      >>> codes = Codes(np.array([2, 3], np.int32), np.array([[1], [-1]], np.int8), aus=(12,))
+      >>> faces = list(coded_faces(frames, codes, 40, Path("clip")))[-1]
+      >>> faces.frame_numbers.tolist(), faces.labels.tolist()  # a black picture shows no face
+      ([2, 3], [[0], [0]])
     """
     from au_jax.faces.tracking import register_pictures
 

@@ -25,7 +25,13 @@ _DEPTH = 2  # folders between the root and the subjects
 class Bp4dReader(RawReader):
     """Sequences of frames of a subject in a task; subjects and labels lie at the root or one or two folders below.
 
-    Example: see `FolderReader`.
+    Example:
+      >>> import tempfile
+      >>> root = Path(tempfile.mkdtemp())
+      >>> _ = (root / "F001" / "T1").mkdir(parents=True), (root / "AU_OCC").mkdir()
+      >>> _ = (root / "AU_OCC" / "F001_T1.csv").write_text("0,12\\n1,1\\n")
+      >>> [found.recording for found in Bp4dReader(DataConfig(raw=str(root), aus=(12,))).find(Tree(root))]
+      [RecordingId(subject='F001', video='T1')]
     """
 
     source = "bp4d"

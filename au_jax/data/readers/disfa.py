@@ -15,7 +15,13 @@ _LABELS = re.compile(r"(sn[0-9]{3})_au0*([0-9]+)\.txt", re.IGNORECASE)
 class DisfaReader(RawReader):
     """A video of every subject, that of the left camera where it is there; files may lie anywhere below the root.
 
-    Example: see `FolderReader`.
+    Example:
+      >>> import tempfile
+      >>> from au_jax.config import DataConfig
+      >>> root = Path(tempfile.mkdtemp())
+      >>> _ = (root / "LeftVideoSN001_comp.avi").write_bytes(b""), (root / "SN001_au12.txt").write_text("1,3\\n")
+      >>> [(found.recording.subject, [*found.intensities]) for found in DisfaReader(DataConfig(raw=str(root))).find(Tree(root))]
+      [('SN001', [12])]
     """
 
     source = "disfa"

@@ -16,7 +16,14 @@ from au_jax.data.recordings import Problem, RecordingId, safe_name
 class GftReader(RawReader):
     """A video of every participant, whose name is the video's; level B and above is present.
 
-    Example: see `FolderReader`.
+    Example:
+      >>> import tempfile
+      >>> from pathlib import Path
+      >>> from au_jax.config import DataConfig
+      >>> root = Path(tempfile.mkdtemp())
+      >>> _ = (root / "001A.mp4").write_bytes(b""), (root / "001A.csv").write_text("frame,AU12\\n1,3\\n")
+      >>> [(found.recording.subject, found.table.name) for found in GftReader(DataConfig(raw=str(root))).find(Tree(root))]
+      [('001A', '001A.csv')]
     """
 
     source = "gft"

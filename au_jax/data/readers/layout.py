@@ -24,6 +24,11 @@ class OnDisk:
       flaw: why it cannot be used, with the path; "" where nothing speaks against it.
       length: frames of a video by its header, which may err; None where it does not say.
       first: number of the first frame; None: not looked at yet.
+
+    Example:
+      >>> clip = OnDisk(RecordingId("anna", "clip"), pictures=Path("anna/clip.mp4"), intensities={12: Path("anna/au12.txt")})
+      >>> clip.place.name, clip.codes_path.name, clip.flaw
+      ('clip.mp4', 'au12.txt', '')
     """
 
     recording: RecordingId
@@ -53,6 +58,15 @@ class Tree:
 
     Attributes:
       problems: what was refused or left aside.
+
+    Example:
+      >>> import tempfile
+      >>> root = Path(tempfile.mkdtemp())
+      >>> (root / "anna").mkdir()
+      >>> _ = (root / "anna" / "1.png").write_bytes(b""), (root / ".hidden").write_bytes(b"")
+      >>> tree = Tree(root)
+      >>> [path.name for path in tree.folders(root)], [path.name for path in tree.files(root)], tree.has_pictures(root / "anna")
+      (['anna'], ['1.png'], True)
     """
 
     def __init__(self, root: Path):
@@ -97,15 +111,30 @@ class Tree:
 
 
 def is_video(name: str) -> bool:
-    """Whether a file is a video by its name."""
+    """Whether a file is a video by its name.
+
+    Example:
+      >>> [is_video(name) for name in ("clip.MP4", "clip.csv")]
+      [True, False]
+    """
     return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is a picture by its name."""
+    """Whether a file is a picture by its name.
+
+    Example:
+      >>> [is_picture(name) for name in ("0001.JPG", ".hidden.png", "clip.mp4")]
+      [True, False, False]
+    """
     return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Key that sorts names with their numbers as numbers: T2 before T10."""
+    """Key that sorts names with their numbers as numbers: T2 before T10.
+
+    Example:
+      >>> sorted(["T10", "T2", "T1"], key=natural)
+      ['T1', 'T2', 'T10']
+    """
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]

@@ -61,6 +61,13 @@ class Survey:
       problems: what was refused or left aside, and what concerns the dataset as a whole.
       unmarked: what AU columns hold that do not say it: "occurrence" or "intensity".
       aus: those of `config.data.aus` that any recording has codes for.
+
+    Example:
+      >>> clip = OnDisk(RecordingId("anna", "clip"), Path("clip.mp4"), Path("clip.csv"))
+      >>> lone = Problem(UNUSABLE, "ben.mp4", "ben.mp4 stands alone")
+      >>> survey = Survey({clip.recording: clip}, unusable=(lone,), problems=(), unmarked=OCCURRENCE, aus=(12,))
+      >>> [recording.subject for recording in survey.usable], [problem.path for problem in survey.unusable]
+      (['anna'], ['ben.mp4'])
     """
 
     usable: dict[RecordingId, OnDisk]
@@ -89,6 +96,12 @@ def take_survey(
     Raises:
       DataError: two recordings have one name.
       UserError: there are videos and nothing to decode them.
+
+    Example:
+      >>> lone = OnDisk(RecordingId("anna", "clip"), table=folder / "clip.csv", lacks="video called clip.mp4")
+      >>> survey = take_survey("folder", Tree(folder), [lone], Coding(aus=(12,)), read_codes=lambda on_disk, coding: None)
+      >>> survey.usable, survey.unusable[0].kind
+      ({}, 'recording that cannot be used')
     """
     from au_jax.faces.decoding import pyav
 
@@ -203,6 +216,11 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
     Args:
       on_disk: a usable recording.
       coded: [N] frame numbers with codes, sorted.
+
+    Example:
+      >>> clip = OnDisk(RecordingId("anna", "clip"), Path("clip.mp4"), Path("clip.csv"), length=5)
+      >>> [(problem.kind, problem.count) for problem in frame_problems(clip, np.arange(2, 8))]
+      [('label without frame', 2), ('frame outside the codes', 1)]
     """
     from au_jax.faces.decoding import frame_files
 
@@ -233,7 +251,15 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
 
 
 def picture_flaw(path: Path) -> str:
-    """Says why a JPEG or PNG file cannot be read, as far as its ends show; "" where they are in order."""
+    """Says why a JPEG or PNG file cannot be read, as far as its ends show; "" where they are in order.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "1.jpg"
+      >>> _ = path.write_bytes(b"\\xff\\xd8\\xff cut off")
+      >>> picture_flaw(path)
+      'ends too early (a JPEG without end marker)'
+    """
     try:
         with open(path, "rb") as stream:
             head = stream.read(8)
@@ -269,6 +295,12 @@ class FileFacts:
       facts: kind, clock, offset, coded span and events.
       aus: those that it has codes for.
       not_understood: rows, tiers or codes that were left out or taken as missing.
+
+    Example:
+      >>> facts = Facts("ELAN", "seconds of the player", 0.0, 1, 250, 7)
+      >>> file = FileFacts("anna/clip", "raw/anna/clip.eaf", facts, aus=(6, 12), not_understood=0)
+      >>> file.recording, file.facts.kind, file.aus
+      ('anna/clip', 'ELAN', (6, 12))
     """
 
     recording: str
@@ -294,6 +326,13 @@ class Check:
       unusable: recordings that cannot be used.
       problems: what else was found, without decoding whole videos.
       label_files: of sources whose label files may be of several kinds.
+
+    Example:
+      >>> counts = {"subjects": 1, "sequences": 2, "coded frames": 100}
+      >>> present, absent = np.array([25]), np.array([75])
+      >>> found = Check("folder in raw", "occurrence", counts, (12,), present, absent, None, None, (), ())
+      >>> found.base_rates.tolist(), found.always_present.tolist()
+      ([0.25], [0.4])
     """
 
     title: str
