@@ -24,7 +24,13 @@ _HELP = ("--help", "-help", "--helpshort", "-helpshort", "-h", "-?")
 
 
 def define_config_flag() -> flags.FlagHolder:
-    """Defines the flags --config and --config.<field>; the value is a ConfigDict whose fields are fixed."""
+    """Defines the flags --config and --config.<field>; the value is a ConfigDict whose fields are fixed.
+
+    Example:
+      >>> config = define_config_flag()  # doctest: +SKIP
+      >>> run_command(lambda: print(config.value.cnn.epochs))  # with --config=demo --config.cnn.epochs=3  # doctest: +SKIP
+      3
+    """
     config = config_flags.DEFINE_config_file(
         "config",
         None,
@@ -44,6 +50,11 @@ def run_command(command: Callable[[], object], tensorflow: bool = False, resumes
       command: called after the flags have been parsed; the docstring of its module is the command's help.
       tensorflow: whether the command uses TensorFlow, which then must not take the accelerators' memory.
       resumes: whether the command, started again, goes on where it stopped.
+
+    Example:
+      >>> seed = flags.DEFINE_integer("seed", 0, "Seed of the faces.")  # doctest: +SKIP
+      >>> run_command(lambda: print(seed.value + 1))  # with --seed=4  # doctest: +SKIP
+      5
     """
 
     def main(argv: Sequence[str]) -> None:
@@ -73,7 +84,12 @@ def run_command(command: Callable[[], object], tensorflow: bool = False, resumes
 
 
 def optional_path(text: str | None) -> Path | None:
-    """The path that a flag names, None where it is not given."""
+    """The path that a flag names, None where it is not given.
+
+    Example:
+      >>> optional_path("runs/demo").name, optional_path(None), optional_path("")
+      ('demo', None, None)
+    """
     return Path(text) if text else None
 
 

@@ -41,7 +41,13 @@ SEED = Interval(0, 2**32 - 1)
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Block):
-    """Where the faces come from, and how they are prepared and fed."""
+    """Where the faces come from, and how they are prepared and fed.
+
+    Example:
+      >>> data = DataConfig(source="disfa", aus=(6, 12))
+      >>> data.source, data.aus, data.image_size, data.crop_size
+      ('disfa', (6, 12), 200, 176)
+    """
 
     source: str = option(
         "synthfacs",
@@ -141,6 +147,11 @@ class TransferConfig(Block):
     """The other dataset of the cross-dataset protocol: system anet_transfer trains its CNN there, on all subjects.
 
     Its fields mean what those of `data` mean; the other fields of `data`, such as image_size, hold for it too.
+
+    Example:
+      >>> config = Config(data=DataConfig(preset="bp4d_like"))
+      >>> config.data.preset, config.transfer.preset
+      ('bp4d_like', 'gft_like')
     """
 
     source: str = option("synthfacs", "As data.source, for the other dataset.", SOURCES)
@@ -156,7 +167,13 @@ class TransferConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolConfig(Block):
-    """Who trains, who validates, who is tested (paper, IV-B)."""
+    """Who trains, who validates, who is tested (paper, IV-B).
+
+    Example:
+      >>> protocol = ProtocolConfig(folds=10)
+      >>> protocol.folds, protocol.split, protocol.validation, protocol.threshold
+      (10, 'random', 0.2, 'zero')
+    """
 
     folds: int = option(3, "Number of folds; a subject is tested in one only (paper: 3 and 10).", Interval(2))
     split: str = option(
@@ -181,7 +198,12 @@ class ProtocolConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig(Block):
-    """A learning-rate schedule."""
+    """A learning-rate schedule.
+
+    Example:
+      >>> ScheduleConfig(name="per_epoch", arguments="factor=0.5")
+      ScheduleConfig(name='per_epoch', arguments='factor=0.5')
+    """
 
     name: str = option("constant", "constant, per_epoch (a factor per epoch) or any optax schedule by its name.")
     arguments: str = option("", "Arguments of the schedule, such as 'factor=0.97'.")
@@ -189,7 +211,13 @@ class ScheduleConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Block):
-    """An optimizer with its schedule; names and arguments are checked by au_jax.training.optimizers."""
+    """An optimizer with its schedule; names and arguments are checked by au_jax.training.optimizers.
+
+    Example:
+      >>> optimizer = OptimizerConfig(name="adamw", arguments="weight_decay=0.01")
+      >>> optimizer.learning_rate, optimizer.schedule.name
+      (0.001, 'constant')
+    """
 
     name: str = option("adam", "caffe_sgd, torch_rmsprop or any optax optimizer by its name (adamw, lion, ...).")
     learning_rate: float = option(
@@ -204,7 +232,12 @@ class OptimizerConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class CaffeSGDConfig(Block):
-    """Arguments of the optimizer caffe_sgd; used under that name only."""
+    """Arguments of the optimizer caffe_sgd; used under that name only.
+
+    Example:
+      >>> CaffeSGDConfig(momentum=0.5)
+      CaffeSGDConfig(momentum=0.5, weight_decay=0.0005, bias_multiplier=2.0)
+    """
 
     momentum: float = option(0.9, "caffe_sgd: momentum (paper: 0.9).", RATE)
     weight_decay: float = option(5e-4, "caffe_sgd: weight decay (paper: 5e-4).", NOT_NEGATIVE)
@@ -213,7 +246,13 @@ class CaffeSGDConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class CNNOptimizerConfig(OptimizerConfig):
-    """The CNN's optimizer (paper, IV-B)."""
+    """The CNN's optimizer (paper, IV-B).
+
+    Example:
+      >>> optimizer = CNNOptimizerConfig()
+      >>> optimizer.name, optimizer.caffe_sgd.momentum
+      ('caffe_sgd', 0.9)
+    """
 
     name: str = option(
         "caffe_sgd", "caffe_sgd (paper), torch_rmsprop or any optax optimizer by its name (adamw, lion, ...)."
@@ -223,7 +262,12 @@ class CNNOptimizerConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TorchRMSPropConfig(Block):
-    """Arguments of the optimizer torch_rmsprop; used under that name only."""
+    """Arguments of the optimizer torch_rmsprop; used under that name only.
+
+    Example:
+      >>> TorchRMSPropConfig(decay=0.99)
+      TorchRMSPropConfig(decay=0.99, momentum=0.9, eps=1e-08)
+    """
 
     decay: float = option(0.95, "torch_rmsprop: decay of the mean squared gradient.", RATE)
     momentum: float = option(0.9, "torch_rmsprop: momentum (paper: 0.9).", RATE)
@@ -233,7 +277,13 @@ class TorchRMSPropConfig(Block):
 @dataclass(frozen=True, kw_only=True)
 class LSTMOptimizerConfig(OptimizerConfig):
     """The LSTM's optimizer (paper, IV-B: RMSProp, 1e-3). Its "weight decay 0.97" is read as the rate's factor per "
-    "epoch."""
+    "epoch.
+
+    Example:
+      >>> optimizer = LSTMOptimizerConfig()
+      >>> optimizer.name, optimizer.clip, optimizer.schedule.arguments
+      ('torch_rmsprop', 5.0, 'factor=0.97')
+    """
 
     name: str = option(
         "torch_rmsprop", "torch_rmsprop (paper), caffe_sgd or any optax optimizer by its name (adamw, lion, ...)."
@@ -245,7 +295,12 @@ class LSTMOptimizerConfig(OptimizerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PlateauConfig(Block):
-    """Reduces the learning rate where the monitored value stops improving; factor 1 turns it off."""
+    """Reduces the learning rate where the monitored value stops improving; factor 1 turns it off.
+
+    Example:
+      >>> PlateauConfig(factor=0.1, patience=3, min_scale=0.01)  # after 3 epochs without gain a tenth, then a hundredth
+      PlateauConfig(factor=0.1, patience=3, min_scale=0.01)
+    """
 
     factor: float = option(
         1.0,
@@ -264,7 +319,13 @@ PATIENCE = "Stop after this many epochs without a better one; 0 is never."
 
 @dataclass(frozen=True, kw_only=True)
 class CNNConfig(Block):
-    """The spatial branch (paper, III-A) and its training."""
+    """The spatial branch (paper, III-A) and its training.
+
+    Example:
+      >>> cnn = CNNConfig(variant="demo", epochs=3)
+      >>> cnn.batch_size, cnn.epochs, cnn.optimizer.name
+      (196, 3, 'caffe_sgd')
+    """
 
     variant: str = option(
         "drml_alexnet",
@@ -321,7 +382,12 @@ class CNNConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class HogSvmConfig(Block):
-    """Linear SVMs after PCA: on HOG (6272 dimensions), and on fc7 in anet_transfer."""
+    """Linear SVMs after PCA: on HOG (6272 dimensions), and on fc7 in anet_transfer.
+
+    Example:
+      >>> HogSvmConfig(costs=(0.1, 1.0))
+      HogSvmConfig(pca_energy=0.98, pca_components=1000, frame_step=2, costs=(0.1, 1.0))
+    """
 
     pca_energy: float = option(0.98, "Share of the energy that PCA keeps.", Interval(0, 1, closed="high"))
     pca_components: int = option(1000, "Largest number of components that PCA keeps.", COUNT)
@@ -337,7 +403,13 @@ class HogSvmConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class CPMConfig(Block):
-    """Confidence Preserving Machine. "The authors" are its own; see au_jax.systems.cpm."""
+    """Confidence Preserving Machine. "The authors" are its own; see au_jax.systems.cpm.
+
+    Example:
+      >>> cpm = CPMConfig(relabelling="holistic")
+      >>> cpm.relabelling, cpm.gamma_s, cpm.iterations
+      ('holistic', 0.08, 20)
+    """
 
     pca_energy: float = option(
         0.98,
@@ -397,7 +469,13 @@ WEIGHTS = Each(NOT_NEGATIVE, least=1)
 
 @dataclass(frozen=True, kw_only=True)
 class JPMLConfig(Block):
-    """Joint Patch and Multi-label Learning; see au_jax.systems.jpml."""
+    """Joint Patch and Multi-label Learning; see au_jax.systems.jpml.
+
+    Example:
+      >>> jpml = JPMLConfig(alphas=(1e-3, 1e-4))
+      >>> len(jpml.alphas) * len(jpml.betas_together) * len(jpml.betas_compete)  # combinations that are tried
+      18
+    """
 
     frame_step: int = option(20, "Use every n-th frame of a video of training and validation subjects.", COUNT)
     alphas: tuple[float, ...] = option(
@@ -425,7 +503,13 @@ class JPMLConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig(Block):
-    """The temporal branch (paper, III-B) and its training."""
+    """The temporal branch (paper, III-B) and its training.
+
+    Example:
+      >>> lstm = LSTMConfig(hidden=32)
+      >>> lstm.layers, lstm.hidden, lstm.sequence_length - lstm.burn_in
+      (3, 32, 1290)
+    """
 
     pca_components: int = option(
         1024,
@@ -514,7 +598,13 @@ class LSTMConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig(Block):
-    """The fusion network (paper, III-C) and its training."""
+    """The fusion network (paper, III-C) and its training.
+
+    Example:
+      >>> fusion = FusionConfig(train_on="out_of_fold")
+      >>> fusion.variant, fusion.train_on, fusion.inner_folds
+      ('stacked', 'out_of_fold', 3)
+    """
 
     variant: str = option(
         "stacked",
@@ -561,7 +651,12 @@ class FusionConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig(Block):
-    """Metrics and their intervals (paper, IV-B)."""
+    """Metrics and their intervals (paper, IV-B).
+
+    Example:
+      >>> EvaluationConfig(bootstrap=20)
+      EvaluationConfig(bootstrap=20, level=0.95, f1_norm='jeni')
+    """
 
     bootstrap: int = option(1000, "Resamplings of subjects behind every confidence interval.", Interval(1, 1_000_000))
     level: float = option(0.95, "Level of the confidence intervals.", SHARE)
@@ -572,7 +667,13 @@ class EvaluationConfig(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Block):
-    """The whole configuration of a run."""
+    """The whole configuration of a run.
+
+    Example:
+      >>> config = Config(systems=("hog_svm",))
+      >>> config.systems, config.protocol.folds, replace(config, **{"protocol.folds": 10}).protocol.folds
+      (('hog_svm',), 3, 10)
+    """
 
     seed: int = option(
         0, "Every random number of a run follows from it: folds, initial weights, sampling, dropout, bootstrap.", SEED
@@ -626,6 +727,10 @@ def defaults() -> Config:
 
     Raises:
       ConfigError: a system of another package cannot be loaded.
+
+    Example:
+      >>> defaults().systems
+      ('hog_svm', 'anet', 'hybrid')
     """
     return _defaults()
 
@@ -706,6 +811,10 @@ def find_file(name_or_path: str) -> str:
 
     Raises:
       ConfigError: there is no such file.
+
+    Example:
+      >>> Path(find_file("demo:smoke")).name
+      'demo.py:smoke'
     """
     name, colon, variant = name_or_path.partition(":")
     if Path(name).is_file():
@@ -718,7 +827,12 @@ def find_file(name_or_path: str) -> str:
 
 
 def config_names() -> tuple[str, ...]:
-    """Names of the config files that come with the package."""
+    """Names of the config files that come with the package.
+
+    Example:
+      >>> "demo" in config_names()
+      True
+    """
     return tuple(sorted(path.stem for path in _folder().glob("*.py") if not path.stem.startswith("_")))
 
 
@@ -730,7 +844,13 @@ def _folder() -> Path:
 
 @dataclass(frozen=True)
 class Field:
-    """A field as the command line names it, such as "cnn.epochs"; `allowed` is its range or its choices in words, or ""."""
+    """A field as the command line names it, such as "cnn.epochs"; `allowed` is its range or its choices in words, or "".
+
+    Example:
+      >>> field = next(field for field in fields({**to_dict(Config()), "seed": 3}) if field.name == "seed")
+      >>> field.value, field.default, field.changed
+      (3, 0, True)
+    """
 
     name: str
     value: Any
@@ -761,7 +881,12 @@ def fields(config: Config | ConfigDict | Mapping[str, Any]) -> Iterator[Field]:
 
 
 def describe(config: Config | ConfigDict | Mapping[str, Any]) -> str:
-    """The fields as text: meaning and range, then the field with its value, as the command line takes it."""
+    """The fields as text: meaning and range, then the field with its value, as the command line takes it.
+
+    Example:
+      >>> print(describe(replace(Config(), **{"cnn.epochs": 3})).partition("cnn.epochs=")[2].splitlines()[0])
+      3    (default: 15)
+    """
     lines = []
     for field in fields(config):
         text = f"{field.meaning} ({field.allowed})" if field.allowed else field.meaning
@@ -874,6 +999,13 @@ def check_optimizer(config: Config | ConfigDict, stage: str, steps_per_epoch: in
 
     Raises:
       ConfigError: names the section, and says what make_optimizer says.
+
+    Example:
+      >>> check_optimizer(Config(), "cnn", steps_per_epoch=10, epochs=2)
+      >>> wrong = replace(Config(), **{"cnn.optimizer.name": "adamm"})
+      >>> check_optimizer(wrong, "cnn", steps_per_epoch=10, epochs=2)  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.cnn.optimizer: ...
     """
     view = typed(config) if isinstance(config, ConfigDict) else config
     _check_optimizer(stage, getattr(view, stage).optimizer, steps_per_epoch, steps_per_epoch * epochs)

@@ -104,7 +104,14 @@ class _Keeper(logging.Handler):
 
 @contextlib.contextmanager
 def kept() -> Iterator[list[logging.LogRecord]]:
-    """Keeps what is said in the block, for a log file that cannot be written yet; the list is filled meanwhile."""
+    """Keeps what is said in the block, for a log file that cannot be written yet; the list is filled meanwhile.
+
+    Example:
+      >>> with kept() as said:
+      ...     note("before the run's folder is there")
+      >>> [record.getMessage() for record in said]
+      ["before the run's folder is there"]
+    """
     handler = _Keeper()
     with _listening(handler):
         yield handler.records

@@ -43,7 +43,12 @@ def _run_and_out() -> tuple[flags.FlagHolder, flags.FlagHolder]:
 
 
 def fig2() -> None:
-    """Runs the command line of Fig. 2: the filters of a CNN's first layer, and how much of them is colour."""
+    """Runs the command line of Fig. 2: the filters of a CNN's first layer, and how much of them is colour.
+
+    Example:
+      >>> sys.argv = ["figures", "--run=runs/demo", "--fold=1"]  # doctest: +SKIP
+      >>> fig2()  # writes runs/demo/figures/fig2.png, .svg and .csv  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset, shown beside it.")
     fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
@@ -51,7 +56,12 @@ def fig2() -> None:
 
 
 def fig3() -> None:
-    """Runs the command line of Fig. 3: t-SNE of frames by HOG, VGG-Face and fc7, by AU 12 and by subject."""
+    """Runs the command line of Fig. 3: t-SNE of frames by HOG, VGG-Face and fc7, by AU 12 and by subject.
+
+    Example:
+      >>> sys.argv = ["figures", "--run=runs/demo", "--people=10", "--au=6"]  # doctest: +SKIP
+      >>> fig3()  # writes runs/demo/figures/fig3.png, .svg and .csv  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset, whose CNN gives fc7.")
     vgg_face = flags.DEFINE_string("vgg_face", None, f"The file vgg_face.mat, from {embedding_figure.SOURCE}.")
@@ -119,7 +129,12 @@ def precision_recall() -> None:
 
 
 def cooccurrence() -> None:
-    """Runs the command line of AU co-occurrence, by labels and by predictions."""
+    """Runs the command line of AU co-occurrence, by labels and by predictions.
+
+    Example:
+      >>> sys.argv = ["figures", "--run=runs/demo", "--system=anet"]  # doctest: +SKIP
+      >>> cooccurrence()  # writes runs/demo/figures/cooccurrence.png, .svg and .csv  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     system = flags.DEFINE_string("system", None, "System whose predictions are shown; the best unless given.")
     _run_checked(run, out, lambda of, to: page.save_cooccurrence(of, system.value, to))

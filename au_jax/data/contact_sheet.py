@@ -35,6 +35,14 @@ class Confidence:
 
     Attributes:
       values: of each frame; 0 without a face, NaN where a reader does not say.
+
+    Example:
+      >>> arrays = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 12), np.int8), np.zeros((2, 49, 2), np.float32)
+      >>> sure = np.array([0.5, 0.0], np.float32)
+      >>> faces = Faces(*arrays, np.array([1, 2], np.int32), np.array([True, False]), confidence=sure)
+      >>> confidence = Confidence()
+      >>> len(list(confidence.watch(iter([faces, faces])))), confidence.values
+      (2, [0.5, 0.0, 0.5, 0.0])
     """
 
     values: list[float] = dataclasses.field(default_factory=list)
@@ -86,6 +94,15 @@ def write_strip(
       recording: its names.
       confidence: of each frame, as `Confidence` collects it.
       aus: the AUs of the labels.
+
+    Example:
+      >>> from au_jax.data.recordings import encode_jpeg, write_encoded
+      >>> clip, jpeg = RecordingId("anna", "strip"), encode_jpeg(np.zeros((8, 8, 3), np.uint8), 95)
+      >>> row = {"labels": np.ones(1, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": jpeg, **row}], [], None)
+      >>> write_strip(folder / "strips", folder, clip, [0.5], aus=(12,))
+      >>> Image.open(folder / "strips" / "anna" / "strip.png").size  # room for eight faces of 96 pixels
+      (768, 145)
     """
     rows = list(read_recording(folder, recording))
     sure = np.asarray(confidence, np.float64) if len(confidence) == len(rows) else np.full(len(rows), np.nan)
@@ -123,6 +140,15 @@ def write_sheet(path: Path, strips: Path, recordings: Sequence[RecordingId]) -> 
 
     Returns:
       How many are shown; without any, no file is written.
+
+    Example:
+      >>> from au_jax.data.recordings import encode_jpeg, write_encoded
+      >>> clip, jpeg = RecordingId("anna", "sheet"), encode_jpeg(np.zeros((8, 8, 3), np.uint8), 95)
+      >>> row = {"labels": np.ones(1, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": jpeg, **row}], [], None)
+      >>> write_strip(folder / "strips", folder, clip, [0.5], aus=(12,))
+      >>> write_sheet(folder / "sheet.png", folder / "strips", [clip, RecordingId("anna", "without_a_strip")])
+      1
     """
     found = []
     for recording in recordings:

@@ -51,6 +51,12 @@ class Records:
       frame_numbers: [N] int32 frame numbers in their videos.
       face_detected: [N] bool, False where no face was detected; the labels are then missing.
       videos: in order.
+
+    Example:
+      >>> arrays = np.zeros((3, 12), np.int8), np.zeros((3, 49, 2), np.float32), np.array([1, 2, 1], np.int32)
+      >>> records = Records(*arrays, np.ones(3, bool), (Video("F001", "T1", 0, 2), Video("F001", "T2", 2, 3)))
+      >>> {video.key: records.frame_numbers[video.start : video.stop].tolist() for video in records.videos}
+      {'F001/T1': [1, 2], 'F001/T2': [1]}
     """
 
     labels: Int8[np.ndarray, "N A"]
@@ -200,7 +206,15 @@ class FaceSet:
       subjects: whose faces these are, in order.
       has_labels: False for the view of test subjects that systems score.
 
-    Example: see `FaceDataset`.
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> dataset = load_dataset(load_run(run_folder).config.data)
+      >>> faces = FaceSet(dataset, ("S001", "S002"))
+      >>> faces.labels.shape == (len(faces), len(faces.aus)), faces.select(("S002",)).videos[0].key
+      (True, 'S002/T1')
+      >>> faces.without_labels().has_labels
+      False
     """
 
     dataset: FaceDataset

@@ -247,7 +247,12 @@ def collect_frames(count: int, size: int, batches: Iterator[Batch]) -> UInt8[np.
 
 
 def free_on_host() -> int:
-    """Bytes of memory that can be taken without swapping."""
+    """Bytes of memory that can be taken without swapping.
+
+    Example:
+      >>> free_on_host() > 2**20  # more than a megabyte
+      True
+    """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) * 1024
@@ -257,6 +262,12 @@ def free_on_host() -> int:
 
 
 def free_on_device() -> int | None:
-    """Bytes that can be allocated on the fullest local device; None where devices do not tell, as CPUs."""
+    """Bytes that can be allocated on the fullest local device; None where devices do not tell, as CPUs.
+
+    Example:
+      >>> free = free_on_device()
+      >>> free is None or free >= 0
+      True
+    """
     stats = [device.memory_stats() for device in jax.local_devices()]
     return min(one["bytes_limit"] - one["bytes_in_use"] for one in stats) if all(stats) else None

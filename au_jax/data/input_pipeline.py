@@ -42,6 +42,14 @@ def make_input_pipeline(faces: FaceSet, config: Config, seed: int) -> "HostInput
 
     Raises:
       ConfigError: in the first epoch, where the frames do not fit into the memory that `config.data.cache` names.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> config = load_run(run_folder).config
+      >>> pipeline = make_input_pipeline(FaceSet(load_dataset(config.data), ("S001",)), config, seed=0)
+      >>> len(list(pipeline.batches(0))) == pipeline.steps_per_epoch
+      True
     """
     if config.data.cache == "device":
         step = config.cnn.frame_step
@@ -59,6 +67,14 @@ def steps_per_epoch(faces: FaceSet, config: CNNConfig) -> int:
 
     Returns:
       0 where an epoch would have no frame with a label.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> labelled = (faces.labels != 0).any(-1).sum()
+      >>> steps_per_epoch(faces, CNNConfig(batch_size=4)) == math.ceil(labelled / 4)
+      True
     """
     if config.frame_step > max(faces.lengths):
         # An epoch that starts behind the last frame has none; the steps may be too many to count.
@@ -72,6 +88,14 @@ class HostInputPipeline:
 
     Attributes:
       steps_per_epoch: batches in an epoch; with a frame_step, epochs have as many as the shortest.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> config = load_run(run_folder).config
+      >>> pipeline = HostInputPipeline(FaceSet(load_dataset(config.data), ("S001",)), config, seed=0)
+      >>> next(pipeline.batches(0))["image"].shape == (config.cnn.batch_size, *[config.data.crop_size] * 2, 3)
+      True
     """
 
     def __init__(self, faces: FaceSet, config: Config, seed: int):
@@ -116,6 +140,14 @@ def training_rows(faces: FaceSet, frame_step: int, epoch: int) -> Bool[np.ndarra
       faces: training subjects.
       frame_step: n; an epoch starts at frame `epoch` % n of each subject.
       epoch: number of the epoch.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> rows = np.flatnonzero(training_rows(faces, frame_step=2, epoch=1))
+      >>> set((rows % 2).tolist())  # the second epoch has the frames in between
+      {1}
     """
     numbers = np.concatenate([np.arange(length) for length in faces.lengths])
     return (numbers % frame_step == epoch % frame_step) & (faces.labels != 0).any(-1)
@@ -158,6 +190,14 @@ def training_batches(
 
     Raises:
       DataError: while iterating, a record is damaged; names the file.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> batches = training_batches(faces, seed=0, epoch=0, batch_size=4, crop_size=32, frame_step=1, shuffle_buffer=100)
+      >>> next(batches)["image"].shape
+      (4, 32, 32, 3)
     """
     generator = np.random.default_rng([seed, epoch])
     crop_seed, shuffle_seed = (int(value) for value in generator.integers(2**31 - 1, size=2))
@@ -292,6 +332,14 @@ def ordered_batches(faces: FaceSet, *, batch_size: int, crop_size: int | None, f
 
     Raises:
       DataError: while iterating, a record is damaged; names the file.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> batch = next(ordered_batches(faces, batch_size=4, crop_size=32))
+      >>> batch["image"].shape, batch["offset"][0].tolist()  # the middle of 40 pixels
+      ((4, 32, 32, 3), [4, 4])
     """
     size = faces.dataset.image_size
     crop_size = crop_size or size
@@ -325,6 +373,13 @@ def read_frames(faces: FaceSet, rows: Sequence[int]) -> Iterator[UInt8[np.ndarra
 
     Raises:
       DataError: a file is damaged; names it.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> [frame.shape for frame in read_frames(faces, [5, 0])]
+      [(40, 40, 3), (40, 40, 3)]
     """
 
     def decode(record: tf.Tensor) -> tf.Tensor:
@@ -339,6 +394,13 @@ def decode_all(faces: FaceSet, cache: str) -> UInt8[np.ndarray, "N S S 3"]:
     Raises:
       ConfigError: they do not fit into the memory of that cache.
       DataError: a file is damaged; names it.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> decode_all(faces, "host").shape == (len(faces), 40, 40, 3)
+      True
     """
     size = faces.dataset.image_size
     device_cache.check_room(cache, len(faces), size, jax.local_device_count())
@@ -350,6 +412,13 @@ def mean_image(faces: FaceSet) -> Float32[np.ndarray, "S S 3"]:
 
     Raises:
       DataError: a file is damaged; names it.
+
+    Example:
+      >>> from au_jax.data.preparation import load_dataset
+      >>> from au_jax.run_dir import load_run
+      >>> faces = FaceSet(load_dataset(load_run(run_folder).config.data), ("S001",))
+      >>> bool(np.allclose(mean_image(faces), decode_all(faces, "host").mean(0), atol=1e-3))
+      True
     """
     total = np.zeros((faces.dataset.image_size, faces.dataset.image_size, 3), np.float64)
     for batch in ordered_batches(faces, batch_size=256, crop_size=None):

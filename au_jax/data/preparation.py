@@ -121,6 +121,12 @@ def prepare(data: DataConfig, *, again: bool = False, renew: bool = False) -> tf
       ConfigError: unknown source or preset.
       DataError: recordings that cannot be used; a finished dataset of this name that was made from another folder; one that
         was made with other fields or is damaged, where the config names no recordings; another process prepares or reads it.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> builder = prepare(load_run(run_folder).config.data)  # finished already: it is opened
+      >>> builder.name, sorted(builder.info.splits)[0]
+      ('au_faces', 'S001')
     """
     reader = make_reader(data)
     site = _Site(reader, Path(data.directory).absolute())
@@ -145,6 +151,10 @@ def subjects_of(data: DataConfig) -> tuple[str, ...]:
     Raises:
       ConfigError: unknown source or preset.
       DataError: there are no recordings, or none that can be used.
+
+    Example:
+      >>> subjects_of(DataConfig(preset="tiny", subjects=2, directory=str(folder)))  # nothing is rendered
+      ('S001', 'S002')
     """
     reader = make_reader(data)
     site = _Site(reader, Path(data.directory).absolute())
@@ -160,6 +170,11 @@ def check_copy(data: DataConfig) -> Check:
     Raises:
       ConfigError: the source has no raw recordings.
       DataError: none are there.
+
+    Example:
+      >>> check_copy(DataConfig(source="synthfacs", directory=str(folder)))  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.data.source is synthfacs, which needs no recordings; ...
     """
     reader = make_reader(data)
     if not isinstance(reader, RawReader):
@@ -177,6 +192,14 @@ def refuse_stand_in(data: DataConfig) -> None:
 
     Raises:
       ConfigError: names both choices.
+
+    Example:
+      >>> stand_in = DataConfig(stands_for="bp4d", directory=str(folder))
+      >>> refuse_stand_in(stand_in)  # no recordings of BP4D have been prepared here
+      >>> (folder / "tfds" / "au_faces" / "bp4d_200px" / str(AuFaces.VERSION)).mkdir(parents=True)
+      >>> refuse_stand_in(stand_in)  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: ... holds prepared recordings, and the config asks for synthetic faces: add ...
     """
     if data.source != "synthfacs" or not data.stands_for:
         return
@@ -590,12 +613,22 @@ def _quoted(value: Any) -> str:
 
 
 def report_path(data: DataConfig) -> Path:
-    """Where the problems of a dataset's recordings are listed; rendered faces have no such file."""
+    """Where the problems of a dataset's recordings are listed; rendered faces have no such file.
+
+    Example:
+      >>> report_path(DataConfig(source="bp4d", raw="BP4D", name="mine", directory=str(folder))).name
+      'mine_200px.json'
+    """
     return _Site(make_reader(data), Path(data.directory)).report
 
 
 def sheet_path(data: DataConfig) -> Path:
-    """Where faces of a dataset's recordings are shown with their codes; rendered faces have no such picture."""
+    """Where faces of a dataset's recordings are shown with their codes; rendered faces have no such picture.
+
+    Example:
+      >>> sheet_path(DataConfig(source="bp4d", raw="BP4D", name="mine", directory=str(folder))).name
+      'mine_200px_codes.png'
+    """
     return _Site(make_reader(data), Path(data.directory).absolute()).sheet
 
 
@@ -604,5 +637,11 @@ def load_dataset(data: DataConfig) -> FaceDataset:
 
     Raises:
       ConfigError, DataError: as `prepare`.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> dataset = load_dataset(load_run(run_folder).config.data)
+      >>> dataset.subjects[0], dataset.image_size
+      ('S001', 40)
     """
     return FaceDataset(prepare(data))

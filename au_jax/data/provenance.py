@@ -53,6 +53,12 @@ class Fingerprint:
       versions: programs that change pixels or labels, by name.
       reading: what AU columns hold that do not say it, which the label files of all recordings decide; "" where rendered.
       origin: the recording's own files (`origin_of`), or its preset.
+
+    Example:
+      >>> codes = {"clip.csv": "the SHA-256 of its content"}
+      >>> made = Fingerprint({"level": "B"}, {"Pillow": "12"}, "intensity", {"pictures": None, "codes": codes})
+      >>> made.fields["level"], list(made.origin["codes"])
+      ('B', ['clip.csv'])
     """
 
     fields: dict[str, Any]
@@ -157,13 +163,25 @@ def difference(made: Fingerprint | None, wanted: Fingerprint, *, versions: bool 
 
 
 def changed_fields(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Field -> its value when the dataset was made, and now; a field that is younger than the dataset had its default."""
+    """Field -> its value when the dataset was made, and now; a field that is younger than the dataset had its default.
+
+    Example:
+      >>> changed_fields({"level": "B", "fps": 25.0}, {"level": "C", "fps": 25.0})
+      {'level': ('B', 'C')}
+      >>> changed_fields({}, {"jpeg_quality": 90})  # the default was 95
+      {'jpeg_quality': (95, 90)}
+    """
     before = {name: made.get(name, _defaults().get(name)) for name in wanted}
     return {name: (before[name], value) for name, value in wanted.items() if before[name] != value}
 
 
 def changed_versions(made: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    """Programs of another version than when the dataset was made, as a text; "" where there are none."""
+    """Programs of another version than when the dataset was made, as a text; "" where there are none.
+
+    Example:
+      >>> changed_versions({"Pillow": "12"}, {"Pillow": "13", "dlib": "19"})
+      'Pillow was 12 and is 13, dlib was missing and is 19'
+    """
     changed = {name: (made.get(name, ""), version) for name, version in wanted.items() if made.get(name, "") != version}
     return ", ".join(f"{name} was {old or 'missing'} and is {new or 'missing'}" for name, (old, new) in changed.items())
 

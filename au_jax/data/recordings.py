@@ -45,6 +45,10 @@ class Problem:
       path: the file or folder.
       text: what was found there.
       count: how many frames, rows or files it concerns.
+
+    Example:
+      >>> Problem("label without frame", "anna/clip.csv", "rows 101 to 103", count=3).count
+      3
     """
 
     kind: str
@@ -65,6 +69,12 @@ class Faces:
       face_detected: [T] bool; False where no face was detected.
       problems: what was found out while these frames were read.
       confidence: [T] float32 of the face detector, 0 without a face; None: not known.
+
+    Example:
+      >>> pixels, codes = np.zeros((2, 8, 8, 3), np.uint8), np.array([[1], [-1]], np.int8)
+      >>> faces = Faces(pixels, codes, np.zeros((2, 49, 2), np.float32), np.array([1, 2], np.int32), np.ones(2, bool))
+      >>> faces.frame_numbers.tolist(), faces.labels[:, 0].tolist(), faces.confidence
+      ([1, 2], [1, -1], None)
     """
 
     images: UInt8[np.ndarray, "T S S 3"]
@@ -78,7 +88,12 @@ class Faces:
 
 @dataclass(frozen=True)
 class RecordingId:
-    """Names a recording: subject and video; the subject decides the fold."""
+    """Names a recording: subject and video; the subject decides the fold.
+
+    Example:
+      >>> RecordingId("anna", "clip") in {RecordingId("anna", "clip"): "a fingerprint"}
+      True
+    """
 
     subject: str
     video: str
@@ -89,6 +104,13 @@ class Reader(Protocol):
     """One raw layout.
 
     A reader is also a name for what it reads: two readers with the same `name` yield the same faces with the same labels.
+
+    Example:
+      >>> from au_jax.config import DataConfig
+      >>> from au_jax.data.readers import make_reader
+      >>> reader = make_reader(DataConfig(preset="tiny", aus=(6, 12), image_size=40))
+      >>> isinstance(reader, Reader), reader.aus, reader.recordings()[0]
+      (True, (6, 12), RecordingId(subject='S001', video='T1'))
     """
 
     name: str
@@ -173,7 +195,16 @@ def encode_jpeg(image: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
 
 
 def is_finished(folder: Path, recording: RecordingId) -> bool:
-    """Whether a recording has been prepared."""
+    """Whether a recording has been prepared.
+
+    Example:
+      >>> clip = RecordingId("anna", "clip")
+      >>> before = is_finished(folder, clip)
+      >>> row = {"labels": np.zeros(12, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": b"a face", **row}], [], None)
+      >>> before, is_finished(folder, clip)
+      (False, True)
+    """
     return _file(folder, recording, "npz").exists()
 
 
@@ -296,7 +327,12 @@ def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, A
       DataError: the pictures break off or have changed.
       UserError: the index is damaged.
 
-    Example: see `write_recording`.
+    Example:
+      >>> clip = RecordingId("anna", "read")
+      >>> row = {"labels": np.zeros(12, np.int8), "landmarks": np.zeros((49, 2), np.float32), "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": b"a face", "frame": number, **row} for number in (7, 8)], [], None)
+      >>> [(row["frame"], row["jpeg"], row["found"]) for row in read_recording(folder, clip)]
+      [(7, b'a face', True), (8, b'a face', True)]
     """
     place = _file(folder, recording, "npz")
     index = files.read_npz(place)
@@ -320,7 +356,13 @@ def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, A
 def read_notes(folder: Path, recording: RecordingId) -> tuple[int, int, list[Problem]]:
     """The number of frames, that of frames in which a face was detected, and the problems met.
 
-    Example: see `write_recording`.
+    Example:
+      >>> clip = RecordingId("anna", "notes")
+      >>> row = {"labels": np.zeros(12, np.int8), "landmarks": np.zeros((49, 2), np.float32)}
+      >>> rows = [{"jpeg": b"a face", "frame": number, "found": number > 7, **row} for number in (7, 8)]
+      >>> write_encoded(folder, clip, rows, [], None)
+      >>> read_notes(folder, clip)  # two frames, a face in one of them
+      (2, 1, [])
     """
     detected = files.read_npz(_file(folder, recording, "npz"))["found"]
     notes = files.read_json(_file(folder, recording, "json"))
@@ -332,7 +374,12 @@ def read_notes(folder: Path, recording: RecordingId) -> tuple[int, int, list[Pro
 def read_fingerprint(folder: Path, recording: RecordingId) -> dict[str, Any] | None:
     """What a recording was made from; None where it does not say, or says it in a way that cannot be read.
 
-    Example: see `write_recording`.
+    Example:
+      >>> clip = RecordingId("anna", "origin")
+      >>> row = {"labels": np.zeros(12, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": b"a face", **row}], [], {"reading": "occurrence"})
+      >>> read_fingerprint(folder, clip), read_fingerprint(folder, RecordingId("anna", "missing"))
+      ({'reading': 'occurrence'}, None)
     """
     try:
         notes = files.read_json(_file(folder, recording, "json"))

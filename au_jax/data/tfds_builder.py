@@ -25,6 +25,11 @@ class AuFacesConfig(tfds.core.BuilderConfig):
       aus: AUs of the labels, in order of their columns; the dataset keeps them in its metadata.
       recordings: folder of prepared recordings (`au_jax.data.recordings`); needed to build, not to read.
       ids: the recordings in order; needed to build, not to read.
+
+    Example:
+      >>> config = AuFacesConfig(name="mine", image_size=64, aus=(6, 12))
+      >>> config.name, config.image_size, config.aus, config.ids
+      ('mine', 64, (6, 12), ())
     """
 
     image_size: int = 200

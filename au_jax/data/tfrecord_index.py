@@ -68,6 +68,15 @@ def record_frames(path: str) -> list[tuple[int, int, bytes]]:
 
     Raises:
       DataError: the file breaks off.
+
+    Example:
+      >>> import tempfile
+      >>> path = tempfile.mkdtemp() + "/two.tfrecord"
+      >>> with tf.io.TFRecordWriter(path) as writer:
+      ...     for record in (b"first", b"second"):
+      ...         writer.write(record)
+      >>> [(offset, length, len(frame)) for offset, length, frame in record_frames(path)]
+      [(12, 5, 16), (33, 6, 16)]
     """
     frames = []
     with open(path, "rb", buffering=0) as file:
