@@ -42,7 +42,14 @@ _AGAIN = "delete it to have it made again"
 
 @contextlib.contextmanager
 def named(path: str | Path) -> Iterator[None]:
-    """Puts the path into an error of writing to an open file, where the system leaves it out."""
+    """Puts the path into an error of writing to an open file, where the system leaves it out.
+
+    Example:
+      >>> with named("run/config.json"):
+      ...     raise OSError(28, "No space left on device")
+      Traceback (most recent call last):
+      OSError: [Errno 28] No space left on device: 'run/config.json'
+    """
     try:
         yield
     except OSError as error:
@@ -176,13 +183,24 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
     Raises:
       OSError: with the path in its text, where the disk is full or not writable; no partial file stays.
+
+    Example:
+      >>> write_bytes(folder / "deep" / "a.bin", b"abc")  # makes the folder too
+      >>> (folder / "deep" / "a.bin").read_bytes()
+      b'abc'
     """
     with opened(path) as stream:
         stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
+    """Writes UTF-8 text atomically.
+
+    Example:
+      >>> write_text(folder / "a.txt", "naïve")
+      >>> (folder / "a.txt").stat().st_size  # ï has two bytes
+      6
+    """
     write_bytes(path, text.encode())
 
 
@@ -191,6 +209,12 @@ def append_line(path: Path, line: str) -> None:
 
     Raises:
       OSError: with the path in its text.
+
+    Example:
+      >>> write_text(folder / "log.txt", "cut sho")
+      >>> append_line(folder / "log.txt", "next")
+      >>> (folder / "log.txt").read_text().splitlines()
+      ['cut sho', 'next']
     """
     with named(path), open(path, "ab+") as stream:
         size = stream.seek(0, io.SEEK_END)
@@ -207,6 +231,11 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
       value: of JSON, NumPy's numbers and arrays included.
       seal: of a dict: adds "sha256", a checksum over the others and the file's place in its fold. `read_json` checks it and
         takes it away.
+
+    Example:
+      >>> write_json(folder / "result.json", {"f1": np.float32(0.5), "auc": math.nan})
+      >>> json.loads((folder / "result.json").read_text())
+      {'f1': 0.5, 'auc': None}
     """
     value = _finite(value)
     if seal:
@@ -224,6 +253,16 @@ def read_json(path: Path, sealed: bool = False) -> Any:
     Raises:
       DataError: the file is not JSON, larger than any that is written, or has another content than it was sealed with; with
         its path.
+
+    Example:
+      >>> path = folder / "sealed.json"
+      >>> write_json(path, {"epochs": 3}, seal=True)
+      >>> read_json(path, sealed=True)
+      {'epochs': 3}
+      >>> write_text(path, path.read_text().replace("epochs", "steps"))
+      >>> read_json(path)  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.DataError: .../sealed.json is damaged (its content or its place has changed); delete it to have it made again
     """
     try:
         with open(path, "rb") as stream:
@@ -244,12 +283,23 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
     The archive's comment is the file's place in its fold, such as fold_00/anet/mean.npz, and the SHA-256 of all that stands
     before it: zip's own checksums do not cover its directory.
+
+    Example:
+      >>> for name in ("a.npz", "b.npz"):
+      ...     write_npz(folder / name, {"mean": np.zeros(3)})
+      >>> (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
+      True
     """
     write_bytes(path, npz_bytes(arrays, place_of(path)))
 
 
 def npz_bytes(arrays: dict[str, np.ndarray], place: str = "") -> bytes | memoryview:
-    """What `write_npz` writes."""
+    """What `write_npz` writes.
+
+    Example:
+      >>> zipfile.ZipFile(io.BytesIO(npz_bytes({"mean": np.arange(3)}))).namelist()
+      ['mean.npy']
+    """
     buffer = io.BytesIO()
     # numpy.savez stamps the entries with the time of day; a fixed stamp keeps equal runs equal to the byte.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -269,6 +319,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
       DataError: the file is truncated, changed, no npz of this package or NumPy's `savez`, or that of another place; with
         its path.
+
+    Example:
+      >>> write_npz(folder / "mean.npz", {"mean": np.arange(3)})
+      >>> read_npz(folder / "mean.npz")
+      {'mean': array([0, 1, 2])}
     """
     try:
         with open(path, "rb") as stream:
@@ -287,11 +342,24 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 class MisplacedError(DataError):
-    """A whole file of a run that lies where another belongs."""
+    """A whole file of a run that lies where another belongs.
+
+    Example:
+      >>> write_npz(folder / "fold_00" / "pca.npz", {"mean": np.zeros(3)})
+      >>> write_bytes(folder / "fold_01" / "pca.npz", (folder / "fold_00" / "pca.npz").read_bytes())
+      >>> read_npz(folder / "fold_01" / "pca.npz")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.files.MisplacedError: .../fold_01/pca.npz is the file fold_00/pca.npz of a run; put it back, or delete it ...
+    """
 
 
 def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an npz in memory; raises what `DAMAGE` lists."""
+    """The arrays of an npz in memory; raises what `DAMAGE` lists.
+
+    Example:
+      >>> npz_arrays(bytes(npz_bytes({"mean": np.arange(3)})))
+      {'mean': array([0, 1, 2])}
+    """
     if not _is_unchanged(io.BytesIO(content)):
         raise ValueError("its content has changed")
     return _read_arrays(io.BytesIO(content))[0]
@@ -312,6 +380,13 @@ def stored_entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
     Raises:
       ValueError: an entry is compressed, has a size that is not its own, or comes twice.
+
+    Example:
+      >>> with zipfile.ZipFile(folder / "small.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+      ...     archive.writestr("a.txt", "a" * 1000)
+      >>> stored_entries(zipfile.ZipFile(folder / "small.zip"))
+      Traceback (most recent call last):
+      ValueError: a.txt is compressed, which none is that au_jax writes
     """
     entries = archive.infolist()
     if len({entry.filename for entry in entries}) < len(entries):
@@ -357,6 +432,11 @@ def is_whole_npz(path: Path) -> bool:
 
     Raises:
       DataError: it is whole and belongs elsewhere.
+
+    Example:
+      >>> write_bytes(folder / "cut.npz", npz_bytes({"mean": np.arange(3)})[:50])
+      >>> is_whole_npz(folder / "cut.npz"), (folder / "cut.npz").exists()
+      (False, False)
     """
     try:
         read_npz(path)
@@ -372,19 +452,34 @@ def is_whole_npz(path: Path) -> bool:
 
 
 def checksum(value: Any) -> str:
-    """The SHA-256 of a JSON value in its canonical form."""
+    """The SHA-256 of a JSON value in its canonical form.
+
+    Example:
+      >>> checksum({"a": 1, "b": 2}) == checksum({"b": 2, "a": 1}), len(checksum(0))
+      (True, 64)
+    """
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def place_of(path: Path) -> str:
-    """A file's place in a run from its fold on, such as fold_00/anet/mean.npz; "" outside folds."""
+    """A file's place in a run from its fold on, such as fold_00/anet/mean.npz; "" outside folds.
+
+    Example:
+      >>> place_of(Path("runs/demo/fold_00/anet/mean.npz")), place_of(Path("runs/demo/split.json"))
+      ('fold_00/anet/mean.npz', '')
+    """
     parts = path.absolute().parts
     folds = [index for index, part in enumerate(parts) if _FOLD.fullmatch(part)]
     return "/".join(parts[folds[-1] :]) if folds else ""
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, for the middle of a line."""
+    """What an error says, for the middle of a line.
+
+    Example:
+      >>> one_line(ValueError("not a   number")), one_line(EOFError())
+      ('not a number', 'EOFError')
+    """
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -398,6 +493,12 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
       UserError: another process holds it.
+
+    Example:
+      >>> with locked(folder / "run"), locked(folder / "run"):  # as a second process would
+      ...     pass
+      Traceback (most recent call last):
+      au_jax.errors.UserError: .../run is in use by another process; wait for it or choose another folder
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as stream:

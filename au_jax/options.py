@@ -27,7 +27,12 @@ T = TypeVar("T")
 
 
 class Block(abc.ABC):  # noqa: B024
-    """Base of a dataclass of options. A ConfigDict passes for an instance of every block, as its fields are read alike."""
+    """Base of a dataclass of options. A ConfigDict passes for an instance of every block, as its fields are read alike.
+
+    Example:
+      >>> isinstance(ConfigDict({"neighbours": 5}), Block), isinstance({"neighbours": 5}, Block)
+      (True, False)
+    """
 
     @classmethod
     def __subclasshook__(cls, other: type) -> Any:
@@ -36,7 +41,12 @@ class Block(abc.ABC):  # noqa: B024
 
 @typing.runtime_checkable
 class Constraint(typing.Protocol):
-    """What a value must satisfy; `words` says it after the type, such as "at least 1"."""
+    """What a value must satisfy; `words` says it after the type, such as "at least 1".
+
+    Example:
+      >>> isinstance(Interval(1), Constraint), Interval(1).words, Interval(1).allows(0)
+      (True, 'at least 1', False)
+    """
 
     @property
     def words(self) -> str: ...
@@ -74,7 +84,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choices:
-    """One of a few values."""
+    """One of a few values.
+
+    Example:
+      >>> Choices("adam", "sgd").words, Choices("adam", "sgd").allows("lamb")
+      ('one of adam, sgd', False)
+    """
 
     values: tuple[Any, ...]
 
@@ -93,7 +108,15 @@ class Choices:
 
 @dataclass(frozen=True)
 class Each:
-    """A tuple with at least `least` elements, all of which satisfy a constraint; `unique` forbids equal ones."""
+    """A tuple with at least `least` elements, all of which satisfy a constraint; `unique` forbids equal ones.
+
+    Example:
+      >>> each = Each(Interval(0), least=1, unique=True)
+      >>> each.words
+      'each at least 0, none twice, at least 1 of them'
+      >>> each.allows((1, 2)), each.allows((1, 1)), each.allows(())
+      (True, False, False)
+    """
 
     of: Constraint | None = None
     least: int = 0
@@ -117,7 +140,13 @@ class Each:
 
 @dataclass(frozen=True)
 class Where:
-    """Whatever a predicate holds for; `words` says it."""
+    """Whatever a predicate holds for; `words` says it.
+
+    Example:
+      >>> even = Where(lambda number: number % 2 == 0, "even")
+      >>> even.allows(4), even.allows(3), even.words
+      (True, False, 'even')
+    """
 
     predicate: Callable[[Any], bool]
     words: str
@@ -134,13 +163,29 @@ def option(default: T, meaning: str, constraint: Constraint | None = None) -> T:
       default: of the field's type.
       meaning: what it decides, its unit and the paper's value; one or more sentences.
       constraint: what a value must satisfy beyond its type.
+
+    Example:
+      >>> @dataclass(frozen=True)
+      ... class Mine(Block):
+      ...     neighbours: int = option(5, "Nearest neighbours that vote.", Interval(1))
+      >>> Mine().neighbours, declared(Mine())["neighbours"].meaning
+      (5, 'Nearest neighbours that vote.')
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, "constraint": constraint})
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """A declared field: its dotted name, type, default, meaning and constraint."""
+    """A declared field: its dotted name, type, default, meaning and constraint.
+
+    Example:
+      >>> rate = Declaration("rate", float, 0.1, "Step size.", Interval(0, closed="neither"))
+      >>> rate.allowed
+      'a number, above 0'
+      >>> rate.check(-1.0)
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.rate is -1.0; give a number, above 0
+    """
 
     name: str
     type: Any
@@ -205,6 +250,14 @@ def leaves(default: Any, values: Any, prefix: str = "") -> Iterator[tuple[str, A
 
     Raises:
       ConfigError: a field is missing or unknown, or a section is none.
+
+    Example:
+      >>> @dataclass(frozen=True)
+      ... class Mine(Block):
+      ...     near: Interval = Interval(0, 5)
+      ...     seed: int = 0
+      >>> list(leaves(Mine(), {"seed": 3, "near": Interval(1, 2)}))
+      [('near.low', 1), ('near.high', 2), ('near.closed', 'both'), ('seed', 3)]
     """
     given = items(values)
     if given is None:
@@ -228,6 +281,14 @@ def build(default: T, values: Any, prefix: str = "") -> T:
 
     Raises:
       ConfigError: a field is unknown or missing, or a value is of another type.
+
+    Example:
+      >>> @dataclass(frozen=True)
+      ... class Mine(Block):
+      ...     rate: float = 0.1
+      ...     sizes: tuple[int, ...] = ()
+      >>> build(Mine(), {"rate": 1, "sizes": [4, 2]})
+      Mine(rate=1.0, sizes=(4, 2))
     """
     own, flat = declared(default), dict(leaves(default, values, prefix))
 
@@ -250,7 +311,15 @@ def build(default: T, values: Any, prefix: str = "") -> T:
 
 
 def mutable(block: Any) -> ConfigDict:
-    """A block as a ConfigDict with the same fields; tuples stay tuples."""
+    """A block as a ConfigDict with the same fields; tuples stay tuples.
+
+    Example:
+      >>> from au_jax.config import Config
+      >>> config = mutable(Config())
+      >>> config.data.raw = "recordings"
+      >>> config.data.raw, Config().data.raw
+      ('recordings', '')
+    """
     return ConfigDict(
         {name: mutable(value) if dataclasses.is_dataclass(value) else value for name, value in _required(block).items()}
     )
@@ -284,7 +353,12 @@ def replace(block: T, **changes: Any) -> T:
 
 
 def to_dict(block: Any) -> dict[str, Any]:
-    """A block, ConfigDict or mapping as JSON has it: nested dictionaries, and lists for tuples."""
+    """A block, ConfigDict or mapping as JSON has it: nested dictionaries, and lists for tuples.
+
+    Example:
+      >>> to_dict({"sizes": (4, 2), "range": Interval(0, 1)})
+      {'sizes': [4, 2], 'range': {'low': 0, 'high': 1, 'closed': 'both'}}
+    """
     return {
         name: to_dict(value) if items(value) is not None else list(value) if isinstance(value, tuple) else value
         for name, value in _required(block).items()
@@ -292,7 +366,12 @@ def to_dict(block: Any) -> dict[str, Any]:
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """The values below a block, ConfigDict or mapping by their dotted names."""
+    """The values below a block, ConfigDict or mapping by their dotted names.
+
+    Example:
+      >>> flat({"data": {"raw": "recordings"}, "seed": 3})
+      {'data.raw': 'recordings', 'seed': 3}
+    """
     below = {}
     for name, value in _required(tree).items():
         below |= {f"{prefix}{name}": value} if items(value) is None else flat(value, f"{prefix}{name}.")
@@ -307,7 +386,12 @@ def _required(block: Any) -> dict[str, Any]:
 
 
 def items(values: Any) -> dict[str, Any] | None:
-    """The fields of a block, ConfigDict or mapping with their values; None for anything else."""
+    """The fields of a block, ConfigDict or mapping with their values; None for anything else.
+
+    Example:
+      >>> items(Interval(0, 1)), items(3)
+      ({'low': 0, 'high': 1, 'closed': 'both'}, None)
+    """
     if isinstance(values, ConfigDict | Mapping):
         return {str(name): value for name, value in values.items()}
     if dataclasses.is_dataclass(values) and not isinstance(values, type):

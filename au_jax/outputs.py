@@ -71,6 +71,14 @@ def check_dataset_place(directory: str, raw: str, workdir: str | Path | None = N
 
     Raises:
       CommandError: names the field.
+
+    Example:
+      >>> raw = folder / "raw"
+      >>> raw.mkdir()
+      >>> check_dataset_place(str(folder / "dataset"), str(raw))
+      >>> check_dataset_place(str(raw / "dataset"), str(raw))  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: config.data.directory=.../raw/dataset lies in .../raw, which config.data.raw reads; choose ...
     """
     if not raw:
         return
@@ -116,7 +124,12 @@ def _status(path: str | Path) -> os.stat_result | None:
 
 
 def is_standard_output(path: str | Path | None) -> bool:
-    """Whether a file to write is where `print` goes: what else there is to say belongs elsewhere then."""
+    """Whether a file to write is where `print` goes: what else there is to say belongs elsewhere then.
+
+    Example:
+      >>> is_standard_output("/dev/stdout"), is_standard_output("clip.csv")
+      (True, False)
+    """
     status = _status(path) if path else None
     try:
         return status is not None and os.path.samestat(status, os.fstat(1))
