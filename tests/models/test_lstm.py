@@ -221,7 +221,7 @@ def test_scores_stay_within_minus_one_and_one(head, bidirectional):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="unknown LSTM head 'softmax'; choose 'tanh' or 'hidden'"):
+    with pytest.raises(ValueError, match="unknown LSTM head 'softmax'; choose 'tanh', 'logit' or 'hidden'"):
         LSTMStack(head="softmax").init(jax.random.key(0), jnp.zeros((1, 2, 3)))
     model, params, _ = _model()
     with pytest.raises(ValueError, match="carry has 1 layers where the LSTM has 2"):

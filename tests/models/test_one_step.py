@@ -73,7 +73,9 @@ def test_one_step_moves_every_parameter_of_the_lstm(options):
 @pytest.mark.parametrize("variant", fusion.VARIANTS)
 def test_one_step_moves_every_parameter_of_the_fusion_network(variant):
     model = Fusion(variant)
-    cnn, lstm = jax.random.normal(jax.random.key(2), (2, 4, 12))
+    # Of a window of three frames, where the network sees one.
+    shape = (4, 3, 12) if variant == "temporal" else (4, 12)
+    cnn, lstm = jax.random.normal(jax.random.key(2), (2, *shape))
     params = model.init(jax.random.key(0), cnn, lstm)["params"]
 
     def loss(params):
