@@ -63,7 +63,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.lstm.init_range = 0.1
     # Few and large updates, and a memory that starts short: both keep the stack from learning the clips by heart.
     config.lstm.forget_bias = -1.0
-    # A readout without tanh ranks frames better here than the margin loss; see the page on the hybrid.
+    # A readout without tanh ranks frames better here than the margin loss; see "What time gives" in docs/results/demo.md.
     config.lstm.loss = "cross_entropy"
     # People look as if they showed AUs that they do not: clips begin at rest, and their first frames tell.
     config.lstm.level = 0.5
