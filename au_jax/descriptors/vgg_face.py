@@ -38,6 +38,10 @@ class Weights:
     Attributes:
       params: layer -> {"kernel" [H, W, in, out], "bias" [out]} float32; fc6 and fc7 are convolutions too.
       average: what is subtracted from RGB 0..255, [3] or [S, S, 3] float32.
+
+    Example:
+      >>> Weights({"fc6": {"kernel": np.zeros((7, 7, 1, 1))}}, average=np.zeros(3)).side  # 7 * 2 ** 5
+      224
     """
 
     params: dict[str, Any]
@@ -55,6 +59,13 @@ class VggFace(nn.Module):
     Attributes:
       widths: output channels of `LAYERS`.
       window: side of fc6's kernel in pixels of its input.
+
+    Example:
+      >>> network, faces = VggFace(widths=(8,) * 13 + (6, 4), window=7), jnp.zeros((1, 224, 224, 3))
+      >>> variables = jax.eval_shape(network.init, jax.random.key(0), faces)
+      >>> descriptors, out = jax.eval_shape(network.apply, variables, faces)
+      >>> descriptors.shape, out["conv5_3"].shape, out["fc6"].shape
+      ((1, 4), (1, 14, 14, 8), (1, 1, 1, 6))
     """
 
     widths: tuple[int, ...]
@@ -83,7 +94,14 @@ class VggFace(nn.Module):
 
 
 def make_vgg_face(weights: Weights) -> VggFace:
-    """The network whose layers are as wide as the file's."""
+    """The network whose layers are as wide as the file's.
+
+    Example:
+      >>> params = {name: {"kernel": np.zeros((1, 1, 3, 8))} for name in LAYERS}
+      >>> network = make_vgg_face(Weights(params, average=np.zeros(3)))
+      >>> network.window, network.widths
+      (1, (8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8))
+    """
     widths = tuple(weights.params[name]["kernel"].shape[-1] for name in LAYERS)
     return VggFace(widths, window=weights.params["fc6"]["kernel"].shape[0])
 
@@ -99,6 +117,13 @@ def vgg_face(weights: Weights, images: UInt8[Array, "B H W 3"]) -> Float32[Array
 
     Returns:
       [B, D] float32, L2-normalised.
+
+    Example:
+      >>> shapes = dict.fromkeys(LAYERS, (3, 3, 2, 2)) | {"conv1_1": (3, 3, 3, 2), "fc6": (1, 1, 2, 2), "fc7": (1, 1, 2, 2)}
+      >>> params = {name: {"kernel": jnp.full(shape, 0.1), "bias": jnp.zeros(2)} for name, shape in shapes.items()}
+      >>> faces = jnp.full((1, 40, 40, 3), 100, jnp.uint8)
+      >>> jax.eval_shape(vgg_face, Weights(params, jnp.zeros(3)), faces).shape  # fc7 has two units here, not 4096
+      (1, 2)
     """
     side = weights.side
     faces = jax.image.resize(images.astype(jnp.float32), (images.shape[0], side, side, 3), "bilinear")
@@ -112,6 +137,13 @@ def read_vgg_face(path: str | Path) -> Weights:
 
     Raises:
       DataError: the file is missing, not of MatConvNet's layout, or not a VGG-16.
+
+    Example:
+      >>> read_vgg_face("vgg_face.mat").side  # doctest: +SKIP
+      224
+      >>> read_vgg_face("none.mat")
+      Traceback (most recent call last):
+      au_jax.errors.DataError: none.mat does not exist; get vgg_face.mat (archive vgg_face_matconvnet) from https://...
     """
     path = Path(path)
     if not path.exists():

@@ -40,6 +40,11 @@ class VideoFrame:
       number: videos and cameras: 1, 2, ... in order of presentation; frame folders: the number in the file's name.
       timestamp: seconds since the first frame; folders: (number - first number) / fps.
       image: [H, W, 3] uint8 RGB, upright; None where the frame could not be read.
+
+    Example:
+      >>> frame = VideoFrame(3, 0.08, np.zeros((2, 4, 3), np.uint8))
+      >>> frame.number, frame.timestamp, frame.image.shape
+      (3, 0.08, (2, 4, 3))
     """
 
     number: int
@@ -58,6 +63,11 @@ class VideoFacts:
       seconds: duration; None where the header does not say.
       rotation: degrees by which the stored frames are turned counter-clockwise to be upright (and then mirrored, where
         the header says so): 0, 90, 180 or 270.
+
+    Example:
+      >>> facts = VideoFacts(frames=50, width=64, height=48, fps=25.0, seconds=2.0, rotation=0)
+      >>> facts.frames == facts.fps * facts.seconds
+      True
     """
 
     frames: int | None
@@ -103,6 +113,14 @@ def read_video(path: str | Path) -> Iterator[VideoFrame]:
 
     Raises:
       DataError: no such file, not a video, too large, or not one frame can be decoded; at the first or last frame.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(folder / "read.mp4", 25, 64, 48) as video:
+      ...     for _ in range(2):
+      ...         video.write(np.zeros((48, 64, 3), np.uint8))
+      >>> [(frame.number, frame.timestamp, frame.image.shape) for frame in read_video(folder / "read.mp4")]
+      [(1, 0.0, (48, 64, 3)), (2, 0.04, (48, 64, 3))]
     """
     with opened(path) as (container, stream):
         good = 0
@@ -122,6 +140,14 @@ def read_folder(path: str | Path, fps: float = 25.0) -> Iterator[VideoFrame]:
 
     Raises:
       DataError: no such folder, no frames in it, two frames of one number, an image too large, or none readable.
+
+    Example:
+      >>> place = folder / "frames"
+      >>> place.mkdir()
+      >>> for number in (3, 5):
+      ...     Image.new("RGB", (4, 2)).save(place / f"{number}.png")
+      >>> [(frame.number, frame.timestamp) for frame in read_folder(place, fps=20.0)]
+      [(3, 0.0), (5, 0.1)]
     """
     if not fps > 0:
         raise DataError(f"{path} cannot be read at {fps} frames per second; give a positive rate")
@@ -142,6 +168,10 @@ def read_camera(index: int) -> Iterator[VideoFrame]:
 
     Raises:
       DataError: there is no such camera, or it may not be opened; at the first frame.
+
+    Example:
+      >>> for frame in read_camera(0):  # doctest: +SKIP
+      ...     print(frame.number, frame.image.shape)
     """
     av = pyav()
     mac = sys.platform == "darwin"
@@ -161,6 +191,13 @@ def probe(path: str | Path) -> VideoFacts:
 
     Raises:
       DataError: no such file, empty, not a video, no video stream, larger than `MAX_PIXELS`, or nothing decodes.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(folder / "probe.mp4", 25, 64, 48) as video:
+      ...     video.write(np.zeros((48, 64, 3), np.uint8))
+      >>> probe(folder / "probe.mp4")
+      VideoFacts(frames=1, width=64, height=48, fps=25.0, seconds=0.04, rotation=0)
     """
     with opened(path) as (container, stream):
         for _, frame in decoded(container, stream):
@@ -222,6 +259,14 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "H W 3"] | None:
 
     Raises:
       DataError: the image is larger than `MAX_PIXELS`, or the file may not be read.
+
+    Example:
+      >>> Image.new("L", (4, 2), 200).save(folder / "grey.png")
+      >>> read_picture(folder / "grey.png")[0, 0].tolist()
+      [200, 200, 200]
+      >>> (folder / "cut.jpg").touch()
+      >>> read_picture(folder / "cut.jpg") is None
+      True
     """
     try:
         # Pillow would open many more by their content, and start another program for some.
@@ -261,6 +306,14 @@ def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
 
     Raises:
       DataError: no such file, empty, not a video, no video stream, a codec unknown here, or larger than `MAX_PIXELS`.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(folder / "opened.mp4", 25, 64, 48) as video:
+      ...     video.write(np.zeros((48, 64, 3), np.uint8))
+      >>> with opened(folder / "opened.mp4") as (container, stream):
+      ...     stream.codec_context.name, stream.codec_context.width
+      ('h264', 64)
     """
     av = pyav()
     file = Path(path)
@@ -316,6 +369,15 @@ def decoded(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
     """Yields presentation time, in units of the stream's time base, and frame, in order of presentation.
 
     The time is None where the file has none; the frame is None in place of one that the decoder gave up.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(folder / "decoded.mp4", 25, 64, 48) as video:
+      ...     for _ in range(2):
+      ...         video.write(np.zeros((48, 64, 3), np.uint8))
+      >>> with opened(folder / "decoded.mp4") as (container, stream):
+      ...     [float(pts * stream.time_base) for pts, frame in decoded(container, stream)]
+      [0.0, 0.04]
     """
     av = pyav()
     lost: list[int] = []
@@ -353,19 +415,42 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def mean_rate(stream: Any) -> Fraction:
-    """The mean frames per second of a stream, 25 where it does not know."""
+    """The mean frames per second of a stream, 25 where it does not know.
+
+    Example:
+      >>> from types import SimpleNamespace
+      >>> mean_rate(SimpleNamespace(average_rate=None, guessed_rate=Fraction(30)))
+      Fraction(30, 1)
+      >>> mean_rate(SimpleNamespace(average_rate=None, guessed_rate=None))
+      Fraction(25, 1)
+    """
     return stream.average_rate or stream.guessed_rate or Fraction(25)
 
 
 def rotation(frame: Any) -> int:
-    """By how many degrees, 0 to 270, a frame is to be turned counter-clockwise, before any mirroring."""
+    """By how many degrees, 0 to 270, a frame is to be turned counter-clockwise, before any mirroring.
+
+    Example:
+      >>> from types import SimpleNamespace
+      >>> matrix = np.array([-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30], np.int32)  # x and y both change their sign
+      >>> rotation(SimpleNamespace(side_data={"DISPLAYMATRIX": matrix.tobytes()})), rotation(SimpleNamespace(side_data={}))
+      (180, 0)
+    """
     a, b, c, d = _display_matrix(frame)
     mirrored = a * d < b * c
     return round(math.degrees(math.atan2(-b, -a if mirrored else a)) / 90) % 4 * 90
 
 
 def upright(image: UInt8[np.ndarray, "H W 3"], frame: Any) -> UInt8[np.ndarray, "h w 3"]:
-    """Turns and mirrors an image as its frame's display matrix says, to the nearest quarter turn."""
+    """Turns and mirrors an image as its frame's display matrix says, to the nearest quarter turn.
+
+    Example:
+      >>> from types import SimpleNamespace
+      >>> matrix = np.array([-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30], np.int32)  # upside down
+      >>> image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1).repeat(3, axis=2)
+      >>> upright(image, SimpleNamespace(side_data={"DISPLAYMATRIX": matrix.tobytes()}))[..., 0].tolist()
+      [[3, 2], [1, 0]]
+    """
     a, b, c, d = _display_matrix(frame)
     if abs(b) > abs(a):
         image, a, d = image.swapaxes(0, 1), c, b
@@ -390,6 +475,10 @@ def pyav() -> Any:
 
     Raises:
       UserError: it is not installed.
+
+    Example:
+      >>> pyav().__name__
+      'av'
     """
     try:
         import av
@@ -401,5 +490,10 @@ def pyav() -> Any:
 
 
 def reason(error: Exception) -> str:
-    """What FFmpeg or the system says of an error, without its number."""
+    """What FFmpeg or the system says of an error, without its number.
+
+    Example:
+      >>> reason(FileNotFoundError(2, "No such file or directory")), reason(ValueError("bad size"))
+      ('No such file or directory', 'bad size')
+    """
     return getattr(error, "strerror", None) or str(error)

@@ -42,6 +42,10 @@ def detect(image: UInt8[np.ndarray, "H W 3"], window: Box, scale: float, thresho
 
     Raises:
       UserError: dlib is not installed.
+
+    Example:
+      >>> detect(np.zeros((100, 100, 3), np.uint8), (0, 0, 100, 100), scale=1.0, threshold=0.0)  # nobody is there
+      []
     """
     x, y, width, height = window
     left, top = max(0, int(x)), max(0, int(y))
@@ -70,6 +74,11 @@ def find_landmarks(image: UInt8[np.ndarray, "H W 3"], box: Box) -> Float32[np.nd
 
     Raises:
       UserError: dlib or the landmark model is not installed.
+
+    Example:
+      >>> landmarks = find_landmarks(np.zeros((100, 100, 3), np.uint8), (10, 10, 80, 80))  # it does not ask for a face
+      >>> landmarks.shape, landmarks.dtype
+      ((68, 2), dtype('float32'))
     """
     x, y, width, height = (round(value) for value in box)
     rectangle = _dlib().rectangle(x, y, x + width - 1, y + height - 1)

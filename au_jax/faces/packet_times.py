@@ -13,6 +13,13 @@ def player_start(path: str | Path) -> float:
 
     Raises:
       DataError: as `read_video`.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(folder / "silent.mp4", 25, 64, 48) as video:
+      ...     video.write(np.zeros((48, 64, 3), np.uint8))
+      >>> player_start(folder / "silent.mp4")  # no sound that could begin earlier
+      0.0
     """
     with opened(path) as (container, stream):
         if container.start_time is None or stream.start_time is None:
@@ -32,6 +39,15 @@ def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
 
     Raises:
       DataError: as `read_video`.
+
+    Example:
+      >>> from au_jax.faces.video_writer import VideoWriter
+      >>> with VideoWriter(Path("three.mp4"), 25, 64, 48) as video:
+      ...     for moment in (0.0, 0.04, 0.5):  # the last frame comes late
+      ...         video.write(np.zeros((48, 64, 3), np.uint8), moment)
+      >>> times, start = packet_times("three.mp4")
+      >>> times.tolist(), start
+      ([0.0, 0.04, 0.5], 0.0)
     """
     with opened(path) as (container, stream):
         base, step = stream.time_base, 1 / mean_rate(stream)

@@ -45,6 +45,11 @@ class Face:
       confidence: 0..1, the logistic function of twice the detector's score at its last check: 0.5 at its own threshold.
       landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the frame.
       seen: faces that the detector saw in the whole frame; 1 where only the face's surroundings were looked at.
+
+    Example:
+      >>> face = Face((10.0, 20.0, 80.0, 80.0), 0.5, np.zeros((68, 2), np.float32))
+      >>> face.box[2:], face.seen
+      ((80.0, 80.0), 1)
     """
 
     box: Box
@@ -63,6 +68,11 @@ class RegisteredFace:
       image: [size, size, 3] uint8 RGB; where no face was found the last registered face again, black before the first.
       landmarks: [49, 2] float32, x then y, in `image`; the template before the first face.
       face: where it is in `picture`; None where no face was found.
+
+    Example:
+      >>> (row,) = register_pictures([VideoFrame(7, 0.24, None)], size=40)  # a frame that could not be read
+      >>> row.number, row.image.shape, row.landmarks.shape, row.face
+      (7, (40, 40, 3), (49, 2), None)
     """
 
     number: int
@@ -91,6 +101,11 @@ class FaceTracker:
     the known face only, on few frames; a lost face is sought in the frame shrunk to at most 480 pixels, and at every
     fifth frame in more detail, at most 1280 pixels. Faces narrower than 72 pixels there are not found. The longer a
     face is lost the further away it may reappear, so that a neighbour is not taken for a person hidden for a moment.
+
+    Example:
+      >>> tracker = FaceTracker()
+      >>> tracker.find(np.zeros((120, 160, 3), np.uint8)) is None  # nobody has come yet
+      True
     """
 
     def __init__(self):

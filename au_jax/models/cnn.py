@@ -20,7 +20,12 @@ from au_jax.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Conv:
-    """A convolution and its ReLU. `std` is that of the normal initialisation; None means He (fan-in) scaling."""
+    """A convolution and its ReLU. `std` is that of the normal initialisation; None means He (fan-in) scaling.
+
+    Example:
+      >>> VARIANTS["drml_alexnet"].layers[0]
+      Conv(name='conv1', channels=96, kernel=11, stride=4, padding=0, grouped=False, std=0.01, bias=0.0)
+    """
 
     name: str
     channels: int
@@ -34,7 +39,12 @@ class Conv:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """A maximum over windows of `window` x `window` pixels."""
+    """A maximum over windows of `window` x `window` pixels.
+
+    Example:
+      >>> VARIANTS["drml_alexnet"].layers[1]
+      Pool(name='pool1', window=3, stride=2)
+    """
 
     name: str
     window: int
@@ -43,7 +53,12 @@ class Pool:
 
 @dataclasses.dataclass(frozen=True)
 class Norm:
-    """Caffe's local response normalisation across channels."""
+    """Caffe's local response normalisation across channels.
+
+    Example:
+      >>> VARIANTS["drml_alexnet"].layers[2]
+      Norm(name='norm1', size=5, alpha=0.0001, beta=0.75, k=1.0)
+    """
 
     name: str
     size: int
@@ -54,7 +69,12 @@ class Norm:
 
 @dataclasses.dataclass(frozen=True)
 class Dense:
-    """A fully connected layer, its ReLU and its dropout; `std` as in `Conv`."""
+    """A fully connected layer, its ReLU and its dropout; `std` as in `Conv`.
+
+    Example:
+      >>> VARIANTS["drml_alexnet"].layers[-1]
+      Dense(name='fc7', features=4096, std=0.005, bias=1.0)
+    """
 
     name: str
     features: int
@@ -74,6 +94,11 @@ class Variant:
 
     `input_scale` multiplies the input (0..255 minus the mean). `crop_size` is the side of the crops, in pixels, that
     the variant is meant for; it is information for configs and tables, other sizes work.
+
+    Example:
+      >>> demo = VARIANTS["demo"]
+      >>> demo.crop_size, [layer.name for layer in demo.layers]
+      (68, ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7'])
     """
 
     layers: tuple[Layer, ...]
@@ -221,6 +246,13 @@ class GroupedConv(nn.Module):
 
     XLA's CPU backward pass of a grouped convolution is catastrophically slow; two plain ones are not. The kernel has
     the shape of Flax's own `nn.Conv(feature_group_count=groups)`: [kernel, kernel, C_in / groups, C_out].
+
+    Example:
+      >>> x = jnp.ones((1, 8, 8, 4))
+      >>> conv = GroupedConv(channels=6, kernel=3, stride=2, padding=1, groups=2, std=0.01, bias=0.0, dtype=jnp.float32)
+      >>> variables = jax.eval_shape(conv.init, jax.random.key(0), x)
+      >>> variables["params"]["kernel"].shape, jax.eval_shape(conv.apply, variables, x).shape
+      ((3, 3, 2, 6), (1, 4, 4, 6))
     """
 
     channels: int

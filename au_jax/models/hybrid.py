@@ -311,6 +311,15 @@ def check_streamable(config: Config, systems: Sequence[str]) -> None:
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
+
+    Example:
+      >>> from au_jax.config import get_config
+      >>> config = get_config()
+      >>> config.lstm.bidirectional = True
+      >>> check_streamable(config, ("anet",))  # the CNN needs no other frames
+      >>> check_streamable(config, ("anet", "hybrid"))
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: the hybrid of this run cannot score new videos: its LSTM is bidirectional ...
     """
     if "hybrid" in systems and config.lstm.bidirectional:
         raise ConfigError(
@@ -379,6 +388,16 @@ def apply(
 
     Raises:
       ConfigError: as `check_streamable`.
+
+    Example:
+      >>> from au_jax.config import get_config
+      >>> config, count = get_config(), len(get_config().data.aus)
+      >>> params = jax.eval_shape(make_cnn(config.cnn, count).init, jax.random.key(0), jnp.zeros((1, 176, 176, 3)))["params"]
+      >>> variables = {"cnn": {"params": params, "mean": jnp.zeros((200, 200, 3))}, "thresholds": {"anet": jnp.zeros(count)}}
+      >>> faces = jnp.zeros((4, 200, 200, 3), jnp.uint8)
+      >>> carry, scores = jax.eval_shape(lambda v: apply(config, ("anet",), v, (), faces), variables)
+      >>> carry, scores["anet"].shape
+      ((), (4, 12))
     """
     check_streamable(config, systems)
     num_outputs, count = len(config.data.aus), faces.shape[0]

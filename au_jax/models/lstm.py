@@ -26,7 +26,13 @@ Carry = tuple[tuple[jax.Array, jax.Array], ...]
 
 
 def symmetric_uniform(init_range: float):
-    """Initialiser uniform in [-init_range, init_range]."""
+    """Initialiser uniform in [-init_range, init_range].
+
+    Example:
+      >>> weights = symmetric_uniform(0.08)(jax.random.key(0), (1000,))
+      >>> bool(weights.min() < -0.07), bool(abs(weights).max() <= 0.08)
+      (True, True)
+    """
 
     def initialise(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -init_range, init_range)
@@ -81,7 +87,16 @@ class BitDropout(nn.Module):
 
 
 class LSTMCell(nn.Module):
-    """One step of an LSTM layer, given the input's share of the gates (`W x_t + b`, computed for all steps at once)."""
+    """One step of an LSTM layer, given the input's share of the gates (`W x_t + b`, computed for all steps at once).
+
+    Example:
+      >>> state = jnp.ones((1, 1)), jnp.zeros((1, 1))
+      >>> step = jnp.zeros((1, 4)), jnp.zeros(1, bool), jnp.array(False), jnp.array(False)  # gates 0, that is half open
+      >>> variables = {"params": {"kernel": jnp.zeros((1, 4))}}
+      >>> (c, h), _ = LSTMCell(hidden=1, init_range=0.08).apply(variables, state, step)
+      >>> float(c[0, 0]), round(float(h[0, 0]), 3)  # half of 1, and half of tanh(0.5)
+      (0.5, 0.231)
+    """
 
     hidden: int
     init_range: float
@@ -101,7 +116,16 @@ class LSTMCell(nn.Module):
 
 
 class LSTMChunk(nn.Module):
-    """A scan of the cell over some steps, time first."""
+    """A scan of the cell over some steps, time first.
+
+    Example:
+      >>> state = jnp.ones((1, 1)), jnp.zeros((1, 1))
+      >>> steps = jnp.zeros((3, 1, 4)), jnp.zeros((3, 1), bool), jnp.zeros(3, bool), jnp.zeros(3, bool)
+      >>> variables = {"params": {"cell": {"kernel": jnp.zeros((1, 4))}}}
+      >>> (c, h), outputs = LSTMChunk(hidden=1, init_range=0.08).apply(variables, state, steps)
+      >>> c.tolist(), outputs.shape  # half-open forget gates halve the state three times
+      ([[0.125]], (3, 1, 1))
+    """
 
     hidden: int
     init_range: float
@@ -113,7 +137,12 @@ class LSTMChunk(nn.Module):
 
 
 class LSTMWeights(nn.Module):
-    """The recurrent weights, under the name that they have in `LSTMChunk`."""
+    """The recurrent weights, under the name that they have in `LSTMChunk`.
+
+    Example:
+      >>> LSTMWeights(hidden=2, init_range=0.08).init_with_output(jax.random.key(0))[0].shape
+      (2, 8)
+    """
 
     hidden: int
     init_range: float
@@ -133,7 +162,14 @@ class _RecurrentWeights(nn.Module):
 
 
 class InputWeights(nn.Module):
-    """Kernel [D, 4 hidden] and biases of the input's share of the gates, as `nn.Dense` names them."""
+    """Kernel [D, 4 hidden] and biases of the input's share of the gates, as `nn.Dense` names them.
+
+    Example:
+      >>> layer = InputWeights(hidden=2, init_range=0.08, forget_bias=1.0)
+      >>> (kernel, bias), _ = layer.init_with_output(jax.random.key(0), 3)
+      >>> kernel.shape, bias.tolist()
+      ((3, 8), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    """
 
     hidden: int
     init_range: float
@@ -146,7 +182,16 @@ class InputWeights(nn.Module):
 
 
 class LSTMLayer(nn.Module):
-    """One LSTM layer in one direction; see `LSTMStack` for the attributes."""
+    """One LSTM layer in one direction; see `LSTMStack` for the attributes.
+
+    Example:
+      >>> layer = LSTMLayer(hidden=4, init_range=0.08, forget_bias=0.0, stop_gradient_step=None, remat_chunk=None, kernel="scan")
+      >>> state = jnp.zeros((2, 4)), jnp.zeros((2, 4))
+      >>> run = lambda key: layer.init_with_output(key, jnp.zeros((2, 5, 3)), jnp.zeros((2, 5), bool), state)[0]
+      >>> outputs, (c, h) = jax.eval_shape(run, jax.random.key(0))
+      >>> outputs.shape, h.shape
+      ((2, 5, 4), (2, 4))
+    """
 
     hidden: int
     init_range: float

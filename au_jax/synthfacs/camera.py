@@ -90,7 +90,16 @@ def tone(channel, gain):
 
 
 def color(rgb, camera):
-    """Applies a camera's saturation, contrast and black level to three [S, S] arrays of display values: [S, S, 3]."""
+    """Applies a camera's saturation, contrast and black level to three [S, S] arrays of display values: [S, S, 3].
+
+    Example:
+      >>> rgb = [jnp.full((1, 1), value) for value in (0.2, 0.4, 0.6)]
+      >>> [round(float(value), 3) for value in color(rgb, camera_vector("lab"))[0, 0]]  # changes nothing
+      [0.2, 0.4, 0.6]
+      >>> grey = color(rgb, jnp.array([1.0, 1.0, 1.0, 0.0, 1.0, 0.0]))  # saturation 0
+      >>> [round(float(value), 3) for value in grey[0, 0]]  # 0.3 * 0.2 + 0.59 * 0.4 + 0.11 * 0.6
+      [0.362, 0.362, 0.362]
+    """
     image = jnp.stack(rgb, axis=-1)
     grey = (image * jnp.array([[[0.3, 0.59, 0.11]]], jnp.float32)).sum(axis=-1, keepdims=True)
     image = grey + (image - grey) * camera[5]

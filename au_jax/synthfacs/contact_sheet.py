@@ -36,14 +36,26 @@ def _sheet(tiles: list[np.ndarray]) -> np.ndarray:
 
 
 def expressions(identity: int, size: int, intensity: float) -> list[np.ndarray]:
-    """Returns captioned pictures of a person: neutral, and each AU alone, [size + caption, size, 3] uint8."""
+    """Returns captioned pictures of a person: neutral, and each AU alone, [size + caption, size, 3] uint8.
+
+    Example:
+      >>> pictures = expressions(5, size=100, intensity=4.5)  # compiles the renderer first  # doctest: +SKIP
+      >>> len(pictures), pictures[0].shape  # neutral and 12 AUs  # doctest: +SKIP
+      (13, (115, 100, 3))
+    """
     pictures, _ = draw_faces(identity, [{}, *({au: intensity} for au in AUS)], size, steady=True)
     captions = ["neutral", *(f"{au} {AU_NAMES[au]}" for au in AUS)]
     return [_tile(picture, caption) for picture, caption in zip(pictures, captions, strict=True)]
 
 
 def random_frames(preset_name: str, view: str, size: int, count: int, seed: int) -> list[np.ndarray]:
-    """Returns one captioned frame, some way into its video, of each of `count` people of a preset."""
+    """Returns one captioned frame, some way into its video, of each of `count` people of a preset.
+
+    Example:
+      >>> pictures = random_frames("tiny", "scene", size=100, count=3, seed=0)  # compiles the renderer first  # doctest: +SKIP
+      >>> len(pictures), pictures[0].shape  # doctest: +SKIP
+      (3, (115, 100, 3))
+    """
     preset = dataclasses.replace(
         get_preset(preset_name), frames_per_video=48, length_spread=0.0, rest_seconds=(0.1, 0.3)
     )
@@ -58,7 +70,12 @@ def random_frames(preset_name: str, view: str, size: int, count: int, seed: int)
 
 
 def contact_sheet(identities: list[int], size: int = 168, intensity: float = 4.5, seed: int = 0) -> np.ndarray:
-    """Returns the contact sheet as [H, 7 * size, 3] uint8."""
+    """Returns the contact sheet as [H, 7 * size, 3] uint8.
+
+    Example:
+      >>> contact_sheet([5], size=100).shape  # 4 rows of 100 + 15 pixels; compiles the renderer first  # doctest: +SKIP
+      (460, 700, 3)
+    """
     rows = []
     for identity in identities:
         tiles = expressions(identity, size, intensity)
@@ -70,7 +87,12 @@ def contact_sheet(identities: list[int], size: int = 168, intensity: float = 4.5
 
 
 def write_contact_sheet(out: str, people: list[str], size: int, intensity: float, seed: int) -> None:
-    """Draws the sheet of `contact_sheet` into a file, .png or .jpg."""
+    """Draws the sheet of `contact_sheet` into a file, .png or .jpg.
+
+    Example:
+      >>> out = str(folder / "sheet.png")
+      >>> write_contact_sheet(out, people=["5", "17"], size=168, intensity=4.5, seed=0)  # doctest: +SKIP
+    """
     picture = contact_sheet([int(person) for person in people], size, intensity, seed)
     jpeg = out.lower().endswith((".jpg", ".jpeg"))
     options: dict[str, Any] = {"format": "JPEG", "quality": 88} if jpeg else {"format": "PNG"}

@@ -39,7 +39,15 @@ _STRETCH = np.array([0.88, 0.95, 0.88, 0.85, 0.74, 0.71, 1.08, 0.68, 0.72, 0.58,
 
 def latent_correlation() -> np.ndarray:
     """Returns the [A, A] float64 correlation matrix of the latent processes (positive definite, ones on the
-    diagonal)."""
+    diagonal).
+
+    Example:
+      >>> matrix = latent_correlation()
+      >>> round(float(matrix[AUS.index(6), AUS.index(12)]), 1)  # a smile raises the cheeks
+      0.7
+      >>> round(float(matrix[AUS.index(12), AUS.index(24)]), 1)  # and does not go with pressed lips
+      -0.3
+    """
     matrix = np.eye(len(AUS))
     for (a, b), value in _PAIRS.items():
         i, j = AUS.index(a), AUS.index(b)
@@ -109,7 +117,14 @@ def _latents(
 
 
 def correlated(normal: np.ndarray) -> np.ndarray:
-    """Gives independent [..., A] normal numbers the correlations of `latent_correlation`."""
+    """Gives independent [..., A] normal numbers the correlations of `latent_correlation`.
+
+    Example:
+      >>> normal = np.random.default_rng(0).standard_normal((100_000, len(AUS)))
+      >>> found = np.corrcoef(correlated(normal).T)
+      >>> bool(abs(found - latent_correlation()).max() < 0.02)
+      True
+    """
     return normal @ np.linalg.cholesky(latent_correlation()).T
 
 
@@ -121,6 +136,14 @@ def people_effects(rng: np.random.Generator, preset: Preset) -> tuple[np.ndarray
 
     Returns:
       [subjects, A] latent shifts (standard normal, correlated) and [subjects, A] strengths (about 1).
+
+    Example:
+      >>> from au_jax.synthfacs.presets import get_preset
+      >>> shift, strength = people_effects(np.random.default_rng(0), get_preset("tiny"))
+      >>> shift.shape, strength.shape
+      ((6, 12), (6, 12))
+      >>> (shift > 0).sum(axis=0).tolist()  # half of the six people show an AU more often than the median person
+      [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
     """
     shape = (preset.subjects, len(AUS))
     order = correlated(rng.standard_normal(shape)).argsort(axis=0).argsort(axis=0)
@@ -167,7 +190,14 @@ def _calibrated(
 
 
 def thresholds_for(preset: Preset) -> np.ndarray:
-    """Returns the [A] float64 latent thresholds of a preset (found once per process, about a second)."""
+    """Returns the [A] float64 latent thresholds of a preset (found once per process, about a second).
+
+    Example:
+      >>> from au_jax.synthfacs.presets import get_preset
+      >>> thresholds = thresholds_for(get_preset("tiny"))
+      >>> bool(thresholds[AUS.index(24)] > thresholds[AUS.index(12)])  # AU 24 is the rarer one
+      True
+    """
     return _calibrated(
         preset.rates,
         preset.event_seconds,
@@ -202,6 +232,14 @@ def simulate(
 
     Returns:
       [length, A] float32 in 0..5: 0 none, 1 to 5 the FACS intensities A to E. The first frames are at rest.
+
+    Example:
+      >>> from au_jax.synthfacs.presets import get_preset
+      >>> rng, preset = np.random.default_rng(0), get_preset("tiny")
+      >>> shift, strength = people_effects(rng, preset)
+      >>> intensities = simulate(rng, 24, preset, shift[0], strength[0], np.zeros(len(AUS)))
+      >>> intensities.shape, float(intensities[0].max())  # the first frame is at rest
+      ((24, 12), 0.0)
     """
     latent = _latents(rng, length, preset, person_shift, video_shift)
     opening = _opening(rng, preset)
@@ -211,7 +249,15 @@ def simulate(
 
 def missing_frames(rng: np.random.Generator, length: int, share: float) -> np.ndarray:
     """Draws [length] bool: frames that the coder left out, in bursts of 4 to 50 frames, `share` of all frames on
-    average."""
+    average.
+
+    Example:
+      >>> rng = np.random.default_rng(0)
+      >>> bool(0.04 < missing_frames(rng, 100_000, share=0.05).mean() < 0.06)
+      True
+      >>> missing_frames(rng, 3, share=0.0).tolist()
+      [False, False, False]
+    """
     out = np.zeros(length, bool)
     if share <= 0:
         return out
@@ -237,6 +283,13 @@ def to_labels(intensities: np.ndarray, level: str, missing: np.ndarray | None = 
 
     Raises:
       ValueError: the level is not a FACS intensity letter.
+
+    Example:
+      >>> intensities = np.array([[0.5, 1.0], [2.0, 0.0], [3.0, 3.0]])
+      >>> to_labels(intensities, "A", missing=np.array([False, False, True])).tolist()
+      [[-1, 1], [1, -1], [0, 0]]
+      >>> to_labels(intensities, "B").tolist()
+      [[-1, -1], [1, -1], [1, 1]]
     """
     if level not in LEVELS:
         raise ValueError(f"AU intensity level {level!r} is none of {', '.join(LEVELS)}")

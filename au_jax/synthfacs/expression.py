@@ -60,6 +60,13 @@ def movement_basis(points: np.ndarray) -> np.ndarray:
 
     Returns:
       [len(DRIVERS), 2, N, 2] float64: displacement in canonical units per unit of (driver, side).
+
+    Example:
+      >>> moves = movement_basis(np.array([[73.0, 132.0]]))  # a mouth corner
+      >>> moves.shape == (len(DRIVERS), 2, 1, 2)
+      True
+      >>> moves[DRIVERS.index("AU12"), 0, 0].round(1).tolist()  # a smile pulls it outwards and up
+      [-9.5, -10.0]
     """
     x, y = points[:, 0], points[:, 1]
     out = np.zeros((len(DRIVERS), 2, len(points), 2))
@@ -109,6 +116,12 @@ def lids(
 
     Returns:
       [T, 2, len(LID_FIELDS)] float64.
+
+    Example:
+      >>> drive, corners, person = np.zeros((2, len(DRIVERS), 2)), np.stack([EYE_CORNERS] * 2), {"lid_open": 1.0, "lid_low": 1.0}
+      >>> eyes = lids(drive, corners, person, blink=np.array([0.0, 1.0]), gaze=np.zeros((2, 2)))
+      >>> (eyes[..., LID_FIELDS.index("up")] + eyes[..., LID_FIELDS.index("low")]).round(1).tolist()  # open, then closed
+      [[10.6, 10.6], [0.3, 0.3]]
     """
     squeeze = 1 - np.exp(-1.5 * (_au(drive, 7) + 0.0))
     raise_cheek = 1 - np.exp(-1.5 * _au(drive, 6))
@@ -136,6 +149,13 @@ def lips(drive: np.ndarray, points: np.ndarray, person: dict[str, float]) -> np.
 
     Returns:
       [T, len(LIP_FIELDS)] float64.
+
+    Example:
+      >>> drive, points = np.zeros((2, len(DRIVERS), 2)), np.stack([MOUTH_POINTS] * 2)
+      >>> drive[1, DRIVERS.index("jaw")] = 1.0
+      >>> mouth = lips(drive, points, {"upper_lip": 1.0, "lower_lip": 1.0, "smile_teeth": 1.0})
+      >>> mouth[:, LIP_FIELDS.index("open_down")].tolist()
+      [0.0, 11.0]
     """
     raise_, pull, chin = _au(drive, 10), _au(drive, 12), _au(drive, 17)
     tighten, press = np.minimum(_au(drive, 23), 1.4), np.minimum(_au(drive, 24), 1.4)
@@ -175,6 +195,13 @@ def lip_curves(mouth, s, xp=np):
 
     Returns:
       five arrays of y, canonical units.
+
+    Example:
+      >>> mouth = (74.0, 132.0, 126.0, 132.0, 0.0, 0.0, 0.0, 2.0, 6.0, 6.0, 8.0, 8.0, 0.0, 0.0, 0.0, 0.0)
+      >>> [round(float(y), 1) for y in lip_curves(mouth, 0.0)]  # all meet in the corner
+      [132.0, 132.0, 132.0, 132.0, 132.0]
+      >>> [round(float(y), 1) for y in lip_curves(mouth, 0.5)]  # open by 2 at the middle
+      [126.6, 131.7, 132.0, 134.3, 142.3]
     """
     _, left_y, _, right_y, bow, up_l, up_r, down, th_ul, th_ur, th_ll, th_lr = mouth[:12]
     s = xp.clip(s, 0.0, 1.0)
@@ -198,6 +225,13 @@ def lid_curves(eye, x, xp=np):
       eye: sequence of len(LID_FIELDS) arrays that broadcast with `x`.
       x: canonical x.
       xp: numpy or jax.numpy.
+
+    Example:
+      >>> eye = (50.0, 65.0, 80.0, 65.0, 6.0, 4.0)  # corners at a height of 65, lids 6 above and 4 below
+      >>> [round(float(value), 2) for value in lid_curves(eye, 63.8)]  # the middle of the slit
+      [59.0, 69.0, 0.5]
+      >>> [round(float(value), 2) for value in lid_curves(eye, 80.0)]  # the inner corner
+      [65.0, 65.0, 1.0]
     """
     outer_x, outer_y, inner_x, inner_y, up, low = eye[:6]
     outer_x = outer_x - OUTER_TIP * (inner_x - outer_x)
@@ -224,6 +258,13 @@ def feature_landmarks(eyes: np.ndarray, mouth: np.ndarray) -> tuple[np.ndarray, 
 
     Returns:
       [T, 12, 2] landmarks 19-30 (eyes) and [T, 18, 2] landmarks 31-48 (lips), canonical units.
+
+    Example:
+      >>> drive, person = np.zeros((1, len(DRIVERS), 2)), dict.fromkeys(("upper_lip", "lower_lip", "smile_teeth"), 1.0)
+      >>> eyes = lids(drive, EYE_CORNERS[None], {"lid_open": 1.0, "lid_low": 1.0}, np.zeros(1), np.zeros((1, 2)))
+      >>> eye_points, lip_points = feature_landmarks(eyes, lips(drive, MOUTH_POINTS[None], person))
+      >>> eye_points[0, 0].tolist(), lip_points[0, 0].tolist()  # an eye's outer corner, a mouth corner
+      ([52.0, 65.2], [74.0, 132.0])
     """
     length = len(mouth)
     eye_points = np.zeros((length, 12, 2))

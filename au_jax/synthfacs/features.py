@@ -9,12 +9,22 @@ from au_jax.synthfacs.expression import LID_FIELDS, LIP_FIELDS, OUTER_TIP, lid_c
 
 
 def soft_step(value, softness):
-    """0 below zero, 1 above, linear-ish over 2 x softness: the antialiased edge of everything drawn."""
+    """0 below zero, 1 above, linear-ish over 2 x softness: the antialiased edge of everything drawn.
+
+    Example:
+      >>> soft_step(jnp.array([-1.0, 0.0, 0.25, 1.0]), softness=0.5).tolist()
+      [0.0, 0.5, 0.75, 1.0]
+    """
     return jnp.clip(0.5 + 0.5 * value / softness, 0.0, 1.0)
 
 
 def layer(below, color, alpha):
-    """Paints a colour (three arrays or scalars) over three arrays."""
+    """Paints a colour (three arrays or scalars) over three arrays.
+
+    Example:
+      >>> layer([0.0, 0.0, 1.0], color=[1.0, 0.5, 0.0], alpha=0.5)
+      [0.5, 0.25, 0.5]
+    """
     return [b + (c - b) * alpha for b, c in zip(below, color, strict=True)]
 
 
@@ -28,6 +38,15 @@ def draw_eyes(rgb, light, x, y, eyes, iris_color, lashes, visible, edge):
       eyes: [2, len(LID_FIELDS)].
       iris_color: [3]; lashes: scalar darkness of the lashes; visible: [S, S] 0 where hair lies over the eye.
       edge: softness of edges, canonical units.
+
+    Example:
+      >>> import jax
+      >>> x, y = jnp.array([[67.5, 67.5]]), jnp.array([[65.0, 120.0]])  # a pupil, and a cheek
+      >>> eyes = jnp.array([[52.0, 65, 83, 65, 6, 4, 67.5, 65], [148.0, 65, 117, 65, 6, 4, 132.5, 65]])
+      >>> skin, one, iris = [jnp.full((1, 2), 0.5)] * 3, jnp.ones((1, 2)), jnp.array([0.1, 0.05, 0.02])
+      >>> red, green, blue = jax.jit(draw_eyes)(skin, one, x, y, eyes, iris, 0.9, one, 0.6)
+      >>> [round(float(value), 2) for value in red[0]]  # the cheek is left as it was
+      [0.01, 0.5]
     """
     left = x < 100.0
     eye = [jnp.where(left, eyes[0, i], eyes[1, i]) for i in range(len(LID_FIELDS))]
@@ -71,6 +90,15 @@ def draw_mouth(rgb, diffuse, x, y, mouth, lip_color, visible, edge):
       diffuse: function of (slope_x, slope_y) -> three [S, S] arrays of light.
       x, y: [S, S] canonical coordinates.
       mouth: [len(LIP_FIELDS)]; lip_color: [3]; visible: [S, S]; edge: softness, canonical units.
+
+    Example:
+      >>> import jax
+      >>> x, y = jnp.array([[100.0, 100.0]]), jnp.array([[140.0, 60.0]])  # the lower lip, and the bridge of the nose
+      >>> mouth = jnp.array([74.0, 132, 126, 132, 0, 0, 0, 0, 8, 8, 13, 13, 0, 0, 0, 0])
+      >>> skin, one, red = [jnp.full((1, 2), 0.5)] * 3, jnp.ones((1, 2)), jnp.array([0.4, 0.1, 0.1])
+      >>> drawn = jax.jit(lambda mouth: draw_mouth(skin, lambda *slope: [one] * 3, x, y, mouth, red, one, 0.6))(mouth)
+      >>> [[round(float(value), 1) for value in channel[0]] for channel in drawn]  # red lip; the nose is left as it was
+      [[0.4, 0.5], [0.1, 0.5], [0.1, 0.5]]
     """
     fields = [mouth[i] for i in range(len(LIP_FIELDS))]
     tighten, press, smile, pout = fields[12:16]
@@ -128,7 +156,18 @@ def draw_mouth(rgb, diffuse, x, y, mouth, lip_color, visible, edge):
 
 
 def draw_glasses(rgb, light, x, y, centres, darkness, edge):
-    """Paints rims, bridge and temples of glasses; `darkness` 0 means none. centres: [2, 2] of the eyes at rest."""
+    """Paints rims, bridge and temples of glasses; `darkness` 0 means none. centres: [2, 2] of the eyes at rest.
+
+    Example:
+      >>> x, y = jnp.array([[46.0, 46.0]]), jnp.array([[67.5, 120.0]])  # on a rim, and on a cheek
+      >>> skin, centres = [jnp.full((1, 2), 0.5)] * 3, jnp.array([[67.0, 65.0], [133.0, 65.0]])
+      >>> red = draw_glasses(skin, jnp.ones((1, 2)), x, y, centres, darkness=0.9, edge=0.6)[0]
+      >>> [round(float(value), 2) for value in red[0]]
+      [0.02, 0.5]
+      >>> red = draw_glasses(skin, jnp.ones((1, 2)), x, y, centres, darkness=0.0, edge=0.6)[0]
+      >>> [round(float(value), 2) for value in red[0]]  # none are drawn
+      [0.5, 0.5]
+    """
     rim = jnp.zeros_like(x)
     lens = jnp.zeros_like(x)
     for side in range(2):
@@ -161,6 +200,13 @@ def draw_occluder(x, y, capsules, edge):
 
     Returns:
       cover: [S, S] 0..1; slope_x, slope_y: [S, S] gradient of its surface; crease: [S, S] 1, lower between its parts.
+
+    Example:
+      >>> import jax
+      >>> capsules = jnp.zeros((6, 6)).at[0].set(jnp.array([0.0, 0.0, 10.0, 0.0, 30.0, 10.0]))  # one finger, the rest absent
+      >>> cover, *_ = jax.jit(draw_occluder)(jnp.array([[0.0, 50.0]]), jnp.array([[15.0, 15.0]]), capsules, 0.6)
+      >>> cover.tolist()
+      [[1.0, 0.0]]
     """
     x0, y0, r0, x1, y1, r1 = (capsules[:, j][:, None, None] for j in range(6))
     x, y = x[None], y[None]

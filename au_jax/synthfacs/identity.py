@@ -38,7 +38,15 @@ _IRIS = np.array(
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One person. Colours are linear RGB, lengths canonical units."""
+    """One person. Colours are linear RGB, lengths canonical units.
+
+    Example:
+      >>> person = draw_identity(np.random.default_rng(0))
+      >>> person.skin.shape, person.au_strength.shape
+      ((3,), (12, 2))
+      >>> dataclasses.replace(person, glasses=0.9).glasses
+      0.9
+    """
 
     shape: np.ndarray  # [len(IDENTITY_DRIVERS), 2 sides] weights of the shape drivers
     relief: np.ndarray  # [len(PARTS), 2] weights of the relief at rest
@@ -73,6 +81,11 @@ def draw_identity(rng: np.random.Generator, spread: float = 1.0, woman: bool | N
       rng: source of chance.
       spread: 0 gives everybody the mean shape at rest, 1 as people differ.
       woman: narrower jaw, fuller lips, longer hair, no beard; drawn when None.
+
+    Example:
+      >>> person = draw_identity(np.random.default_rng(0), spread=0.0, woman=True)
+      >>> bool(person.shape.any()), person.beard["beard"]  # the mean shape, no beard
+      (False, 0.0)
     """
     coin = rng.random() < 0.5
     woman = coin if woman is None else woman
@@ -178,7 +191,14 @@ def draw_identity(rng: np.random.Generator, spread: float = 1.0, woman: bool | N
 
 
 def shape_drive(identity: Identity) -> np.ndarray:
-    """Returns the [len(DRIVERS), 2] driver weights of the person at rest."""
+    """Returns the [len(DRIVERS), 2] driver weights of the person at rest.
+
+    Example:
+      >>> person = draw_identity(np.random.default_rng(0))
+      >>> drive = shape_drive(person)
+      >>> bool(drive[:NUM_MOVING].any()), bool((drive[NUM_MOVING:] == person.shape).all())  # no AU is active
+      (False, True)
+    """
     drive = np.zeros((len(DRIVERS), 2))
     drive[NUM_MOVING:] = identity.shape
     return drive
@@ -195,6 +215,12 @@ def expression_drive(identity: Identity, intensities: np.ndarray, gain: float, j
 
     Returns:
       [T, len(DRIVERS), 2] float64.
+
+    Example:
+      >>> person = dataclasses.replace(draw_identity(np.random.default_rng(0)), au_strength=np.ones((len(AUS), 2)))
+      >>> intensities = 2.5 * (np.array([AUS]) == 12)  # one frame, a smile of half the range
+      >>> expression_drive(person, intensities, gain=1.0, jaw=np.zeros(1))[0, AUS.index(12)].tolist()
+      [0.5, 0.5]
     """
     drive = np.tile(shape_drive(identity), (len(intensities), 1, 1))
     strength = np.asarray(intensities, np.float64)[:, :, None] / 5.0 * gain * identity.au_strength
@@ -222,7 +248,14 @@ _CARVES: dict[int, dict[str, float]] = {
 
 
 def relief_weights(identity: Identity, drive: np.ndarray) -> np.ndarray:
-    """Returns how much each AU adds to each part of the relief: [T, len(PARTS), 2] float64, zero at rest."""
+    """Returns how much each AU adds to each part of the relief: [T, len(PARTS), 2] float64, zero at rest.
+
+    Example:
+      >>> person, drive = draw_identity(np.random.default_rng(0)), np.zeros((2, len(DRIVERS), 2))
+      >>> drive[1, AUS.index(12)] = 0.5
+      >>> relief_weights(person, drive)[:, PARTS.index("bulge12")].tolist()  # at rest, then smiling
+      [[0.0, 0.0], [0.5, 0.5]]
+    """
     out = np.zeros((len(drive), len(PARTS), 2))
     for k, au in enumerate(AUS):
         amount = np.maximum(drive[:, k], 0.0)

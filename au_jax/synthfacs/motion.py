@@ -32,7 +32,13 @@ _FORMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-    """Everything but the AUs that changes from frame to frame. T frames."""
+    """Everything but the AUs that changes from frame to frame. T frames.
+
+    Example:
+      >>> motion = dataclasses.replace(still_motion(3), blink=np.array([0.0, 1.0, 0.0]))
+      >>> motion.blink.tolist(), motion.scale.tolist()
+      ([0.0, 1.0, 0.0], [1.0, 1.0, 1.0])
+    """
 
     angles: np.ndarray  # [T, 3] yaw, pitch, roll, radians
     shift: np.ndarray  # [T, 2] of the head in the camera's picture, canonical units
@@ -114,7 +120,14 @@ def _occlusions(rng: np.random.Generator, length: int, preset: Preset) -> tuple[
 
 
 def draw_motion(rng: np.random.Generator, length: int, preset: Preset) -> Motion:
-    """Draws the motion of one video of `length` frames."""
+    """Draws the motion of one video of `length` frames.
+
+    Example:
+      >>> preset = Preset("mine", subjects=2, videos_per_subject=1, frames_per_video=50, size=72, blinks=0.0)
+      >>> motion = draw_motion(np.random.default_rng(0), 50, preset)
+      >>> motion.angles.shape, float(motion.blink.max())
+      ((50, 3), 0.0)
+    """
     fps, pose = preset.fps, preset.pose
     base = rng.standard_normal(3) * np.array([0.10, 0.07, 0.04])
     slow = drift(rng, length, 1.6, fps, (3,)) * np.array([0.11, 0.07, 0.05])
@@ -178,7 +191,14 @@ def still_motion(length: int, yaw: float = 0.0, pitch: float = 0.0, roll: float 
 
 def occluder_form(kind: str, angle: float, scale: float) -> np.ndarray:
     """Returns [CAPSULES, 6] float64 rows (x0, y0, r0, x1, y1, r1) of an object turned by `angle` (radians) and
-    scaled."""
+    scaled.
+
+    Example:
+      >>> occluder_form("hand", angle=0.0, scale=1.0)[0].tolist()  # the palm
+      [0.0, 30.0, 30.0, 2.0, 62.0, 27.0]
+      >>> occluder_form("hand", angle=0.0, scale=0.5)[0].tolist()
+      [0.0, 15.0, 15.0, 1.0, 31.0, 13.5]
+    """
     rows = np.array(_FORMS[kind], np.float64) * scale
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]])

@@ -27,7 +27,12 @@ _WINDOW = (20.0, 180.0, -2.0, 180.0)  # where furrows can be: x from, to, y from
 
 
 def texel_for(unit: float) -> float:
-    """Returns the texel size (canonical units) for an output pixel of `unit` canonical units."""
+    """Returns the texel size (canonical units) for an output pixel of `unit` canonical units.
+
+    Example:
+      >>> texel_for(1.0), texel_for(2.0), texel_for(5.0)  # pictures of 200, 100 and 40 px
+      (1.0, 1.44, 2.5)
+    """
     return float(np.clip(round(0.72 * unit, 2), 1.0, 2.5))
 
 
@@ -286,6 +291,13 @@ def render_frames(
 
     Returns:
       pictures: [T, size, size, 3] uint8; finite: [T] bool, False where a float picture was not finite.
+
+    Example:
+      >>> pictures, finite = render_frames(  # doctest: +SKIP
+      ...     frames, still, constants(2.5), size=40, texel=2.5, step=1, registered=True
+      ... )
+      >>> pictures.shape  # of 8 frames  # doctest: +SKIP
+      (8, 40, 40, 3)
     """
     # A chain of small programs, not one: XLA on CPUs fuses without measure, and computes a pixel's place again for each
     # of its 32 reads, its light again for every layer above it.

@@ -26,7 +26,16 @@ _CONTROL = np.concatenate([TEMPLATE.astype(np.float64), EYE_CORNERS.reshape(-1, 
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-    """Moving geometry of a video of T frames."""
+    """Moving geometry of a video of T frames.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> from au_jax.synthfacs.motion import still_motion
+      >>> person = draw_identity(np.random.default_rng(0))
+      >>> tracks = track(person, np.stack([shape_drive(person)] * 2), still_motion(2))  # at rest for two frames
+      >>> tracks.landmarks.shape, bool((tracks.landmarks[0] == tracks.landmarks[1]).all())
+      ((2, 49, 2), True)
+    """
 
     landmarks: np.ndarray  # [T, 49, 2] true landmarks, camera coordinates
     eyes: np.ndarray  # [T, 2, len(LID_FIELDS)] canonical
@@ -40,13 +49,24 @@ class Tracks:
 
 
 def rest_depth(identity: Identity) -> np.ndarray:
-    """Returns the person's height field at rest on the coarse grid, [h, w] float64."""
+    """Returns the person's height field at rest on the coarse grid, [h, w] float64.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> rest_depth(draw_identity(np.random.default_rng(0))).shape == (COARSE.height, COARSE.width)
+      True
+    """
     head, parts = coarse_parts()
     return head + np.tensordot(identity.relief.reshape(-1), parts.reshape(-1, *head.shape), axes=1)
 
 
 def rotations(angles: np.ndarray) -> np.ndarray:
-    """Returns [T, 3, 3] rotations of the head from [T, 3] yaw, pitch, roll (y points down, z to the camera)."""
+    """Returns [T, 3, 3] rotations of the head from [T, 3] yaw, pitch, roll (y points down, z to the camera).
+
+    Example:
+      >>> rotations(np.array([[0.0, 0.0, np.pi / 2]]))[0].round(6).tolist()  # rolled by a quarter turn
+      [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     (cy, cp, cr), (sy, sp, sr) = np.cos(angles).T, np.sin(angles).T
     zero, one = np.zeros_like(cy), np.ones_like(cy)
     yaw = np.stack([cy, zero, sy, zero, one, zero, -sy, zero, cy], -1).reshape(-1, 3, 3)
@@ -62,6 +82,15 @@ def track(identity: Identity, drive: np.ndarray, motion: Motion) -> Tracks:
       identity: the person.
       drive: [T, len(DRIVERS), 2] from `identity.expression_drive`.
       motion: T frames.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> from au_jax.synthfacs.motion import still_motion
+      >>> person, drive = draw_identity(np.random.default_rng(0), spread=0.0), np.zeros((2, len(expression.DRIVERS), 2))
+      >>> drive[1, expression.DRIVERS.index("AU12")] = 0.8  # neutral, then smiling
+      >>> neutral, smiling = track(person, drive, still_motion(2)).landmarks
+      >>> bool(smiling[31, 0] < neutral[31, 0]), bool(smiling[37, 0] > neutral[37, 0])  # the mouth corners move apart
+      (True, True)
     """
     length = len(drive)
     basis = movement_basis(_CONTROL)
@@ -95,7 +124,13 @@ def track(identity: Identity, drive: np.ndarray, motion: Motion) -> Tracks:
 
 
 def eye_centres_at_rest(identity: Identity) -> np.ndarray:
-    """Returns [2, 2] canonical eye centres of the person at rest."""
+    """Returns [2, 2] canonical eye centres of the person at rest.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> eye_centres_at_rest(draw_identity(np.random.default_rng(0), spread=0.0)).round(2).tolist()  # the mean person's
+      [[67.5, 65.6], [132.5, 65.6]]
+    """
     basis = movement_basis(EYE_CORNERS.reshape(-1, 2))
     moved = EYE_CORNERS.reshape(-1, 2) + np.tensordot(shape_drive(identity), basis, axes=([0, 1], [0, 1]))
     return moved.reshape(2, 2, 2).mean(1)
@@ -105,6 +140,10 @@ def registrations(found: np.ndarray, size: int) -> np.ndarray:
     """Returns the [T, 2, 3] similarities from camera coordinates of [T, 49, 2] landmarks to the template at `size`.
 
     The closed form of `registration.similarity` in two dimensions, for all frames at once.
+
+    Example:
+      >>> (registrations(2.0 * TEMPLATE[None], size=200)[0].round(3) + 0.0).tolist()  # landmarks of twice the template's size
+      [[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]
     """
     target = TEMPLATE.astype(np.float64) * (size / TEMPLATE_SIZE)
     centre, aim = found.mean(1), target.mean(0)
@@ -117,7 +156,12 @@ def registrations(found: np.ndarray, size: int) -> np.ndarray:
 
 
 def scene_camera(length: int, size: int) -> np.ndarray:
-    """Returns the [T, 2, 3] map from camera coordinates to pixels of the scene view."""
+    """Returns the [T, 2, 3] map from camera coordinates to pixels of the scene view.
+
+    Example:
+      >>> scene_camera(1, size=390).tolist()  # one pixel per unit
+      [[[1.0, 0.0, 194.5], [0.0, 1.0, 186.5]]]
+    """
     zoom = size / SCENE_WIDTH
     centre = (size - 1) / 2.0
     one = np.array([[zoom, 0.0, centre - zoom * _SCENE_CENTRE[0]], [0.0, zoom, centre - zoom * _SCENE_CENTRE[1]]])
@@ -125,13 +169,23 @@ def scene_camera(length: int, size: int) -> np.ndarray:
 
 
 def inverted(matrices: np.ndarray) -> np.ndarray:
-    """Inverts [T, 2, 3] affine maps."""
+    """Inverts [T, 2, 3] affine maps.
+
+    Example:
+      >>> inverted(np.array([[[2.0, 0.0, 4.0], [0.0, 2.0, 6.0]]])).tolist()
+      [[[0.5, 0.0, -2.0], [0.0, 0.5, -3.0]]]
+    """
     linear = np.linalg.inv(matrices[:, :, :2])
     return np.concatenate([linear, -np.einsum("tij,tj->ti", linear, matrices[:, :, 2])[..., None]], axis=2)
 
 
 def applied(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Applies [T, 2, 3] affine maps to [T, N, 2] points."""
+    """Applies [T, 2, 3] affine maps to [T, N, 2] points.
+
+    Example:
+      >>> applied(np.array([[[2.0, 0.0, 4.0], [0.0, 2.0, 6.0]]]), np.array([[[1.0, 1.0]]])).tolist()
+      [[[6.0, 8.0]]]
+    """
     return np.einsum("tij,tnj->tni", matrices[:, :, :2], points) + matrices[:, None, :, 2]
 
 
@@ -156,6 +210,13 @@ def still_inputs(
       identity: the person; texture: from `skin.static_texture`.
       rng: draws room and clothes.
       unit: canonical units of one output pixel; camera: name in `camera.CAMERAS`; light: factor on how lights differ.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> rng, texture = np.random.default_rng(0), np.zeros((1, 1, 8))
+      >>> still = still_inputs(draw_identity(rng), texture, rng, unit=5.0, camera="lab", light=1.0)
+      >>> still["camera"].tolist(), still["background"].shape
+      ([1.0, 1.0, 1.0, 0.0, 1.0, 1.0], (48, 48, 3))
     """
     rest = np.tensordot(shape_drive(identity), movement_basis(COARSE.points()), axes=([0, 1], [0, 1]))
     still = {
@@ -189,7 +250,17 @@ def frame_inputs(
     unit: float,
     light: float,
 ) -> dict[str, np.ndarray]:
-    """Returns the per-frame arrays of a video for `renderer.render_frames`, each with T rows."""
+    """Returns the per-frame arrays of a video for `renderer.render_frames`, each with T rows.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> from au_jax.synthfacs.motion import still_motion
+      >>> rng, motion, to_camera = np.random.default_rng(0), still_motion(2), inverted(scene_camera(2, size=72))
+      >>> person, drive = draw_identity(rng), np.zeros((2, len(expression.DRIVERS), 2))
+      >>> frames = frame_inputs(person, drive, motion, track(person, drive, motion), to_camera, rng, unit=5.0, light=1.0)
+      >>> frames["eyes"].shape, frames["light"].shape
+      ((2, 2, 8), (2, 3))
+    """
     length = len(drive)
     back = np.swapaxes(tracks.rotation, 1, 2)
     key = rng.uniform(1.15, 1.45) - 0.15

@@ -92,6 +92,14 @@ def static_texture(identity: Identity, texel: float) -> np.ndarray:
 
     Returns:
       [height, width, len(CHANNELS)] float32 on `Grid(texel)`.
+
+    Example:
+      >>> from au_jax.synthfacs.identity import draw_identity
+      >>> texture = static_texture(draw_identity(np.random.default_rng(0)), texel=5.0)
+      >>> texture.shape == (Grid(5.0).height, Grid(5.0).width, len(CHANNELS))
+      True
+      >>> float(texture[0, 0, CHANNELS.index("cover")].round(2))  # the corner is background
+      0.0
     """
     grid = Grid(texel)
     rng = np.random.Generator(np.random.Philox(key=[identity.texture_seed, 3]))

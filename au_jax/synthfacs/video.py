@@ -36,6 +36,15 @@ class VideoChunk:
       found: [T] bool, False where the tracker lost the face.
       intensities: [T, A] float32, 0..5.
       frame_numbers: [T] int32, from 1.
+
+    Example:
+      >>> chunk = VideoChunk(
+      ...     frames=np.zeros((3, 40, 40, 3), np.uint8), labels=np.ones((3, len(AUS)), np.int8),
+      ...     landmarks=np.zeros((3, 49, 2), np.float32), found=np.array([True, True, False]),
+      ...     intensities=np.zeros((3, len(AUS)), np.float32), frame_numbers=np.arange(1, 4, dtype=np.int32),
+      ... )
+      >>> chunk.frame_numbers[~chunk.found].tolist()  # where the tracker lost the face
+      [3]
     """
 
     frames: UInt8[np.ndarray, "T S S 3"]
@@ -347,6 +356,11 @@ def draw_faces(
 
     Raises:
       ValueError: unknown view or camera, or an AU that is not in `synthfacs.AUS`.
+
+    Example:
+      >>> pictures, landmarks = draw_faces(5, [{}, {12: 4.0}], size=100, steady=True)  # doctest: +SKIP
+      >>> pictures.shape, landmarks.shape  # neutral and smiling  # doctest: +SKIP
+      ((2, 100, 100, 3), (2, 49, 2))
     """
     if isinstance(identity, int):
         identity = draw_identity(np.random.Generator(np.random.Philox(np.random.SeedSequence([identity, 77]))))
