@@ -87,7 +87,11 @@ def fig3() -> None:
 
 
 def fig4() -> None:
-    """Runs the command line of Fig. 4: how far apart people are by shape, Gabor, HOG and fc7."""
+    """Runs the command line of Fig. 4: how far apart people are by shape, Gabor, HOG and fc7.
+
+    Example:
+      >>> fig4()  # au-jax figures fig4 --run=runs/demo  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     other = flags.DEFINE_string("other", None, "A run on another dataset; each CNN then describes the other's faces.")
     fold = flags.DEFINE_integer("fold", 0, "Fold of --run.")
@@ -111,7 +115,11 @@ def fig4() -> None:
 
 
 def fig5() -> None:
-    """Runs the command line of Fig. 5: the optimal input of each AU of a CNN."""
+    """Runs the command line of Fig. 5: the optimal input of each AU of a CNN.
+
+    Example:
+      >>> fig5()  # au-jax figures fig5 --run=runs/demo  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
     iterations = flags.DEFINE_integer("iterations", 0, "Another number of iterations than the preset's; 0 = its own.")
@@ -123,7 +131,11 @@ def fig5() -> None:
 
 
 def precision_recall() -> None:
-    """Runs the command line of precision against recall, per AU, of all systems of a run."""
+    """Runs the command line of precision against recall, per AU, of all systems of a run.
+
+    Example:
+      >>> precision_recall()  # au-jax figures precision_recall --run=runs/demo  # doctest: +SKIP
+    """
     run, out = _run_and_out()
     _run_checked(run, out, page.save_precision_recall)
 

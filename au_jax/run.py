@@ -52,6 +52,11 @@ def run(config: Config, workdir: str | Path) -> dict[str, Any]:
       DataError: damaged data.
       UserError: a workdir in use, a loss that is not finite.
       OSError: the disk is full or not writable. What is finished stays, and is used by the next start.
+
+    Example:
+      >>> results = run(Config(), "runs/demo")  # doctest: +SKIP
+      >>> sorted(results["systems"])  # doctest: +SKIP
+      ['anet', 'hog_svm', 'hybrid']
     """
     check_config(config)
     check_dataset_place(config.data.directory, config.data.raw, workdir)
@@ -111,6 +116,9 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
 
     Raises:
       UserError: scores of a video are not finite, or not one of every AU for every frame.
+
+    Example:
+      >>> run_system("hog_svm", context, dataset, fold)  # doctest: +SKIP
     """
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system = get_system(name)(context)
@@ -158,6 +166,11 @@ def check_config(config: Config) -> None:
     Raises:
       ConfigError: names the field, and its range or choices.
       DataError: a file that a field names cannot be used.
+
+    Example:
+      >>> check_config(config_fields.replace(Config(), seed=-1))  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.seed is -1; ...
     """
     config_fields.check_config(config)
     config = config_fields.typed(config)
@@ -228,6 +241,12 @@ def check_saved_scores(directory: RunDir, config: Config, dataset: FaceDataset, 
 
     Raises:
       DataError: names the file, and what in it is of another fold, run or dataset.
+
+    Example:
+      >>> from au_jax.run_dir import TrainedFold
+      >>> directory = RunDir(run_folder)
+      >>> folds = [Fold(**{name: tuple(people) for name, people in part.items()}) for part in directory.split()["folds"]]
+      >>> check_saved_scores(directory, directory.config(), TrainedFold(run_folder, 0).dataset, folds)
     """
     for name, index, path in _saved_scores(directory, config, folds):
         scored, test = tables.read_scores(path), FaceSet(dataset, folds[index].test)
@@ -260,12 +279,28 @@ def _report(directory: RunDir, config: Config, dataset: FaceDataset, folds: list
 
 
 def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[str, Any]:
-    """Computes and writes results.json and results.md from the saved scores of all finished folds."""
+    """Computes and writes results.json and results.md from the saved scores of all finished folds.
+
+    Raises:
+      DataError: no fold is finished by all systems.
+
+    Example:
+      >>> directory = RunDir(run_folder)
+      >>> folds = [Fold(**{name: tuple(people) for name, people in part.items()}) for part in directory.split()["folds"]]
+      >>> sorted(summarise(directory, directory.config(), folds)["systems"])
+      ['anet', 'hog_svm', 'hybrid']
+    """
     scored: dict[str, dict[int, tables.Scored]] = {}
     for name, index, path in _saved_scores(directory, config, folds):
         scored.setdefault(name, {})[index] = tables.read_scores(path)
         tables.check_scores(scored[name][index], path, folds[index].test, len(config.data.aus))
     common = sorted(set.intersection(*(set(by_fold) for by_fold in scored.values())))
+    if not common:
+        done = "; ".join(f"{name}: folds {', '.join(map(str, sorted(by_fold)))}" for name, by_fold in scored.items())
+        raise DataError(
+            f"no fold of {directory.path} is finished by all systems ({done}), so there is no table yet; run au_jax.main "
+            f'with --config.systems="{tuple(scored)}" and --config.folds of one of them'
+        )
     if len(common) < max(len(by_fold) for by_fold in scored.values()):
         logging.warning("only folds %s are finished by every system; the table is of these", common)
     results = {
@@ -297,6 +332,14 @@ def plan(
       dataset: the prepared faces.
       folds: all of them.
       todo: fold -> systems that have no scores of it yet.
+
+    Example:
+      >>> from au_jax.run_dir import TrainedFold
+      >>> directory = RunDir(run_folder)
+      >>> folds = [Fold(**{name: tuple(people) for name, people in part.items()}) for part in directory.split()["folds"]]
+      >>> text = plan(directory.config(), directory, TrainedFold(run_folder, 0).dataset, folds, {0: ["anet"]})
+      >>> text.splitlines()[1]  # doctest: +ELLIPSIS
+      '  HOG+SVM: ...'
     """
     loaded = dataset.load(dataset.subjects)
     count = sum(len(records.frame_numbers) for records in loaded)
@@ -335,6 +378,11 @@ def disk(config: Config, frames: int, folds: int, aus: int) -> float:
       frames: of the dataset.
       folds: of the protocol.
       aus: number of AUs.
+
+    Example:
+      >>> few, many = (disk(Config(systems=("hog_svm",)), frames, folds=3, aus=12) for frames in (1000, 2000))
+      >>> many - few >= 1000 * (4 * 12 + 12 + 4)  # scores, labels and the number of every frame
+      True
     """
     config = config_fields.typed(config)
     # Of every frame: scores float32, labels int8 and frame number int32.
@@ -374,7 +422,13 @@ def time_text(seconds: float) -> str:
 
 
 def folder_size(folder: Path) -> str:
-    """How much a folder holds, such as "51.7 MB"."""
+    """How much a folder holds, such as "51.7 MB".
+
+    Example:
+      >>> files.write_bytes(folder / "held" / "a.bin", bytes(51_700))
+      >>> folder_size(folder / "held")
+      '51.7 kB'
+    """
     return _size(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
 
 

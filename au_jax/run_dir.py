@@ -383,6 +383,11 @@ class FinishedRun:
       config: what it was started with.
       dataset: its faces; None where nothing is drawn that shows them.
       results: content of results.json; an undefined metric is None or NaN.
+
+    Example:
+      >>> run = load_run(run_folder)
+      >>> run.systems, run.best_system in run.systems, list(run.columns)[0]
+      (('hog_svm', 'anet', 'hybrid'), True, 'always_present')
     """
 
     workdir: Path

@@ -15,9 +15,10 @@ from au_jax import files
 from au_jax.config import replace
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold
-from au_jax.errors import ConfigError, UserError
+from au_jax.errors import ConfigError, DataError, UserError
 from au_jax.evaluation import tables
-from au_jax.run import check_config, run, run_system
+from au_jax.run import check_config, run, run_system, summarise
+from au_jax.run_dir import RunDir
 from au_jax.systems.base import System
 
 pytestmark = pytest.mark.optax
@@ -276,6 +277,16 @@ def test_folds_of_several_jobs_are_merged_by_running_once_more(finished, config,
     config.folds = ()
     run(config, workdir)
     assert (workdir / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+
+
+def test_systems_that_share_no_finished_fold_are_named_instead_of_a_table(copy):
+    for index, name in ((0, "hog_svm"), (1, "anet"), (1, "hybrid")):
+        RunDir(copy).score_path(index, name).unlink()
+    folds = [Fold(**{group: tuple(who) for group, who in part.items()}) for part in RunDir(copy).split()["folds"]]
+    with pytest.raises(
+        DataError, match="all systems .hog_svm: folds 1; anet: folds 0; hybrid: folds 0.*--config.folds"
+    ):
+        summarise(RunDir(copy), RunDir(copy).config(), folds)
 
 
 def test_a_workdir_that_cannot_be_written_is_one_line(command, main_command, tmp_path):

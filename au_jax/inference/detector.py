@@ -40,6 +40,13 @@ class Detector:
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
+
+    Example:
+      >>> detector = Detector.from_run(run_folder, folds=[0], systems=["anet"])
+      >>> detector
+      Detector(systems=('anet',), folds=1, image_size=40)
+      >>> detector.score(np.zeros((2, 40, 40, 3), np.uint8))["anet"].shape == (2, len(detector.aus))
+      True
     """
 
     def __init__(self, config: Config, folds: Sequence[Any], systems: Sequence[str]):
@@ -217,6 +224,11 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     Raises:
       DataError: a file is missing or damaged.
       UserError: a network has not been trained to its end, or its checkpoint is damaged.
+
+    Example:
+      >>> variables = read_variables(RunDir(run_folder).config(), run_folder / "fold_00", ["anet"])
+      >>> sorted(variables), variables["cnn"]["mean"].shape
+      (['cnn', 'thresholds'], (40, 40, 3))
     """
     files_of = FoldDir(fold)
     variables = {

@@ -34,6 +34,13 @@ class EventRules:
 
     The defaults are those of best F1-event on validation subjects (`experiments.event_rules`) among rules that leave a blink of
     0.1 s in place and close no gap of more than 0.2 s.
+
+    Example:
+      >>> EventRules(min_length=0.2).min_gap
+      0.2
+      >>> EventRules(off=0.5)
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: --event_off is 0.5; give at most 0, where events begin
     """
 
     off: float = -0.25
@@ -82,6 +89,13 @@ def write_events(path: Path, form: str, codes: EventCodes, media: str, fps: floa
       codes: in seconds on the player's clock.
       media: the video, as it is linked.
       fps, duration: its frames a second, and its end in seconds.
+
+    Example:
+      >>> from au_jax.data.annotations.events import Event
+      >>> codes = EventCodes((Event(12, 0.2, 0.4),), (12,), ((0.0, 1.0),))
+      >>> write_events(folder / "codes.csv", "events", codes, media="smile.mp4", fps=25, duration=1.0)
+      >>> len((folder / "codes.csv").read_text().splitlines()) > 1
+      True
     """
     EVENT_FORMATS[form](path, codes, media=media, fps=fps, duration=duration)
 
@@ -95,6 +109,16 @@ class EventsWriter:
       media: the video, as it is linked.
       rules: how scores become events.
       start: seconds on the player's clock of the first frame.
+
+    Example:
+      >>> none = np.zeros((6, 68, 2))
+      >>> scores = {"anet": np.float32([[-1], [2], [2], [2], [2], [-1]])}
+      >>> rows = Detections((12,), np.arange(1, 7), np.arange(6) / 25, np.ones(6, bool), np.ones(6), none[:, :4, 0], none, scores)
+      >>> writer = EventsWriter(folder / "smile.csv", "events", "smile.mp4", EventRules())
+      >>> writer.write(rows)
+      >>> writer.close()
+      >>> "p=0.88" in (folder / "smile.csv").read_text()  # the mean probability of its frames
+      True
     """
 
     def __init__(self, path: Path, form: str, media: str, rules: EventRules, start: float = 0.0):

@@ -55,6 +55,12 @@ class ExportedDetector:
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
       notes: the rest of the manifest: where the detector comes from.
+
+    Example:
+      >>> _ = export(run_folder, folder / "anet.zip", folds=[0], systems=["anet"])
+      >>> detector = load(folder / "anet.zip")
+      >>> detector.image_size, detector.score(np.zeros((2, 40, 40, 3), np.uint8))["anet"].shape == (2, len(detector.aus))
+      (40, True)
     """
 
     def __init__(self, manifest: Mapping[str, Any], program: bytes, folds: Iterable[Mapping[str, np.ndarray]]):
@@ -139,6 +145,12 @@ def load(path: str | Path) -> ExportedDetector:
 
     Raises:
       DataError: the file is none, or is damaged.
+
+    Example:
+      >>> files.write_text(folder / "notes.zip", "no detector")
+      >>> load(folder / "notes.zip")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.DataError: .../notes.zip is no whole detector (File is not a zip file); write it again with ...
     """
     again = "write it again with python -m au_jax.export"
     try:
@@ -170,7 +182,12 @@ def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"
 
 
 def leaf_name(path: Any) -> str:
-    """A variable's name in the file, such as "cnn/params/conv1/kernel"."""
+    """A variable's name in the file, such as "cnn/params/conv1/kernel".
+
+    Example:
+      >>> leaf_name((jax.tree_util.DictKey("conv1"), jax.tree_util.DictKey("kernel")))
+      'conv1/kernel'
+    """
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
@@ -237,7 +254,14 @@ def export(
 
 
 def export_program(detector: "Detector") -> bytes:
-    """`models.hybrid.apply` of a run, for any number of frames, serialized."""
+    """`models.hybrid.apply` of a run, for any number of frames, serialized.
+
+    Example:
+      >>> from au_jax.inference.detector import Detector
+      >>> program = export_program(Detector.from_run(run_folder, folds=[0], systems=["anet"]))
+      >>> jax.export.deserialize(bytearray(program)).platforms
+      ('cpu', 'cuda', 'rocm', 'tpu')
+    """
     from au_jax.models import hybrid
 
     def shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -265,6 +289,14 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
       detector: that is exported.
       manifest: of the file.
       results: content of the run's results.json; None where the run has none yet.
+
+    Example:
+      >>> from au_jax.inference.detector import Detector
+      >>> detector = Detector.from_run(run_folder, folds=[0], systems=["anet"])
+      >>> notes = {"run": "demo", "trained_on": "synthfacs tiny", "folds": [0], "threshold": "zero"}
+      >>> card = model_card(detector, {"notes": notes, "systems": ["anet"], "image_size": 40}, None)
+      >>> card.splitlines()[4]
+      '- Run: demo; networks of folds 0, whose scores are averaged.'
     """
     notes, systems = manifest["notes"], manifest["systems"]
     synthetic, level = detector.config.data.source == "synthfacs", detector.config.evaluation.level

@@ -25,7 +25,16 @@ from au_jax.outputs import check_outputs
 
 @runtime_checkable
 class FrameWriter(Protocol):
-    """What else is made of the frames, such as `report.overlay.OverlayWriter`; closed, as a context, after the last frame."""
+    """What else is made of the frames, such as `report.overlay.OverlayWriter`; closed, as a context, after the last frame.
+
+    Example:
+      >>> class Counter(contextlib.AbstractContextManager):
+      ...     frames = 0
+      ...     def write(self, detections, faces): self.frames += len(faces)
+      ...     def __exit__(self, *error): print(self.frames, "frames")
+      >>> isinstance(Counter(), FrameWriter)
+      True
+    """
 
     def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
         """Takes the next frames: their table, and the faces of the same frames."""

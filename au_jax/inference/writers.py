@@ -74,6 +74,14 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
 
     Raises:
       DataError: there is no part.
+
+    Example:
+      >>> def part(number):
+      ...     scores = {"anet": np.array([[2.0]])}
+      ...     rest = np.ones(1), np.zeros((1, 4)), np.zeros((1, 68, 2)), scores
+      ...     return Detections((12,), np.array([number]), np.array([number / 25]), np.array([True]), *rest)
+      >>> concatenate([part(1), part(2)]).frames.tolist()
+      [1, 2]
     """
     parts = list(parts)
     if not parts:
@@ -90,6 +98,16 @@ class CsvWriter:
     Args:
       stream: open for writing text.
       form: one of `FORMATS`.
+
+    Example:
+      >>> import io
+      >>> none = np.full((1, 68, 2), np.nan)
+      >>> stream, scores = io.StringIO(), {"anet": np.array([[np.nan]])}
+      >>> writer = CsvWriter(stream, "fex")
+      >>> absent = np.array([False])
+      >>> writer.write(Detections((12,), np.array([1]), np.zeros(1), absent, np.zeros(1), none[:, :4, 0], none, scores))
+      >>> [line.split(",")[:2] for line in stream.getvalue().splitlines()]
+      [['frame', 'FaceRectX'], ['0', '']]
     """
 
     def __init__(self, stream: TextIOBase, form: str):

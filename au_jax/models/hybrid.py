@@ -221,7 +221,13 @@ FusionCarry = tuple[temporal.WindowCarry, temporal.LevelCarry]
 
 
 def fusion_carry(config: FusionConfig, batch: int, width: int) -> FusionCarry:
-    """The state of one branch of the variant "temporal" before the first frame of `batch` videos."""
+    """The state of one branch of the variant "temporal" before the first frame of `batch` videos.
+
+    Example:
+      >>> window, level = fusion_carry(FusionConfig(lookback=6, lookahead=2), batch=3, width=12)
+      >>> [part.shape[0] for part in jax.tree.leaves((window, level))][0]
+      3
+    """
     window = temporal.initial_window(batch, width, config.lookback, config.lookahead)
     return window, temporal.initial_level(batch, width)
 

@@ -40,6 +40,12 @@ class CodedTwice:
       first, second: [T, A] int8 in {-1, 0, +1} of the same frames.
       first_intensities, second_intensities: [T, A] int8 0 to 5, -1 not said.
       fps: frames a second.
+
+    Example:
+      >>> codes, unsaid = np.int8([[-1], [1], [1]]), np.full((3, 1), -1, np.int8)
+      >>> recording = CodedTwice("smile", codes, np.roll(codes, 1, axis=0), unsaid, unsaid, 25.0)
+      >>> (recording.first == recording.second)[:, 0].tolist()
+      [False, False, True]
     """
 
     name: str
@@ -149,6 +155,12 @@ def agreement_markdown(rows: Sequence[AUAgreement], document: Mapping[str, Any])
     Args:
       rows: from `evaluation.agreement.agreement`.
       document: of `compare_codings`.
+
+    Example:
+      >>> codes = np.repeat(np.int8([-1, 1, -1]), 10)[:, None]
+      >>> rows = agreement([agreement_counts(codes, codes)], [12])
+      >>> agreement_markdown(rows, {"first": "ann.csv", "second": "bob.csv", "tolerance_frames": 5}).splitlines()[0]
+      '# Agreement of ann.csv and bob.csv'
     """
     lines = [f"# Agreement of {document['first']} and {document['second']}", ""]
     lines += [f"| AU | {' | '.join(_TITLES)} | frames | recordings |", "|---" * (len(_TITLES) + 3) + "|"]
@@ -178,6 +190,12 @@ def draw_confusion(
       recordings: with the AUs; of more than six those that agree least are drawn.
       counts: of each recording.
       aus: the AUs.
+
+    Example:
+      >>> codes, unsaid = np.repeat(np.int8([-1, 1, -1]), 10)[:, None], np.full((30, 1), -1, np.int8)
+      >>> recording = CodedTwice("smile", codes, codes, unsaid, unsaid, 25.0)
+      >>> draw_confusion([recording], [agreement_counts(codes, codes)], [12]).alt
+      'Timeline of two codings of smile: where both have an AU, and where only one has it.'
     """
     disagree = [
         float(np.sum(count.first_only + count.second_only) / max(1, len(r.first)))

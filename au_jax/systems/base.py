@@ -90,7 +90,12 @@ class FoldContext:
 
 
 def fold_seed(config: Config, index: int, *numbers: int) -> int:
-    """A seed of a fold for a purpose that the numbers name, below 2**31."""
+    """A seed of a fold for a purpose that the numbers name, below 2**31.
+
+    Example:
+      >>> fold_seed(Config(), 0, 1) == fold_seed(Config(), 0, 1), fold_seed(Config(), 0, 1) == fold_seed(Config(), 1, 1)
+      (True, False)
+    """
     return int(np.random.default_rng([config.seed, index, *numbers]).integers(2**31))
 
 
@@ -342,6 +347,12 @@ def building(fields: Mapping[str, Any]) -> Iterator[None]:
 
     Raises:
       ConfigError: whatever was raised in the block.
+
+    Example:
+      >>> with building({"config.lstm.hidden": 10**9}):
+      ...     raise MemoryError("out of memory")
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: no network can be made with config.lstm.hidden 1000000000: out of memory; change one of these
     """
     try:
         yield
@@ -370,6 +381,12 @@ def check_enough(name: str, index: int, faces: FaceSet, step: int = 1) -> None:
 
     Raises:
       ConfigError: says how many frames there are.
+
+    Example:
+      >>> check_enough("hog_svm", 0, range(40), step=20)  # two frames, as many as PCA needs
+      >>> check_enough("hog_svm", 0, range(40), step=40)  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: fold_00: hog_svm has 1 training frame, and PCA needs two; lower config.hog_svm.frame_step, ...
     """
     count = -(-len(faces) // step)
     if count < 2:

@@ -143,6 +143,11 @@ def steps_per_epoch(config: FusionConfig, labels: np.ndarray) -> int:
     Args:
       config: `config.fusion`.
       labels: of the frames to learn from, [N, A] int8.
+
+    Example:
+      >>> labels = np.int8([[1, 0], [0, 0], [-1, 1], [0, 1]])  # the second frame has no label
+      >>> steps_per_epoch(FusionConfig(batch_size=2), labels)
+      2
     """
     return math.ceil(int((labels != 0).any(-1).sum()) / config.batch_size)
 
@@ -154,6 +159,13 @@ def chooses_epoch(config: FusionConfig, seed: int, validation: FaceSet) -> Bool[
       config: `config.fusion`; `holdout` is their share.
       seed: of the draw.
       validation: the subjects.
+
+    Example:
+      >>> from au_jax.run_dir import RunDir, TrainedFold
+      >>> people = RunDir(run_folder).split()["folds"][0]["validation"]
+      >>> faces = FaceSet(TrainedFold(run_folder, 0).dataset, people)
+      >>> chooses_epoch(FusionConfig(holdout=0.0), 0, faces).any()  # nobody is held out
+      np.False_
     """
     count = round(config.holdout * len(validation.subjects))
     count = min(count, len(validation.subjects) - 1)
@@ -172,6 +184,11 @@ def check_validation(config: Config, index: int, validation: FaceSet) -> None:
 
     Raises:
       ConfigError: none of the frames to learn from has a label, or the schedule does not fit their number.
+
+    Example:
+      >>> from au_jax.run_dir import RunDir, TrainedFold
+      >>> people = RunDir(run_folder).split()["folds"][0]["validation"]
+      >>> check_validation(RunDir(run_folder).config(), 0, FaceSet(TrainedFold(run_folder, 0).dataset, people))
     """
     learns = ~chooses_epoch(config.fusion, fold_seed(config, index, 8), validation)
     labels = validation.labels[learns]

@@ -393,6 +393,13 @@ def check_rates(optimizer: Optimizer, total_steps: int, subject: str) -> None:
 
     Raises:
       ConfigError: a rate is negative or not finite.
+
+    Example:
+      >>> falling = Optimizer(optax.sgd(0.1), lambda step: 0.1 - 0.01 * step)
+      >>> check_rates(falling, 10, "config.cnn.optimizer.schedule")
+      >>> check_rates(falling, 33, "config.cnn.optimizer.schedule")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.ConfigError: config.cnn.optimizer.schedule: the learning rate at step 11 of 33 is -0.01; give ...
     """
     for step in sorted({place * (total_steps - 1) // 32 for place in range(33)}):
         rate = float(optimizer.schedule(step))
