@@ -82,11 +82,12 @@ def test_starting_again_changes_nothing(finished, config, capsys):
 @pytest.mark.parametrize(
     "moment",
     [
-        pytest.param("fold_00/anet/mean.npz", marks=pytest.mark.slow),
-        pytest.param("fold_00/anet/checkpoints/0", marks=pytest.mark.slow),
+        "fold_00/anet/mean.npz",
+        "fold_00/anet/checkpoints/0",
         "fold_00/hybrid/lstm/checkpoints/0",
     ],
 )
+@pytest.mark.slow
 def test_a_killed_run_ends_in_the_same_results(finished, main_command, prepared, tmp_path, moment):
     # The programs that the finished run compiled.
     compiled = shutil.copytree(prepared / "compiled", tmp_path / "compiled")
@@ -310,6 +311,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_after(finished, ma
     assert (tmp_path / "full/results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_finished_folds_stay_when_the_disk_is_full(finished, config, tmp_path, monkeypatch):
     shutil.copytree(finished, tmp_path / "full", ignore=shutil.ignore_patterns(".lock"))
     (tmp_path / "full/fold_01/scores/hybrid.npz").unlink()

@@ -24,6 +24,7 @@ _FEEDING = ["feeding, decoded", "feeding, undecoded"]
 _WAITING = ["waiting, cache=device", "waiting, cache=none", "waiting, cache=host"]
 
 
+@pytest.mark.slow
 @pytest.mark.optax
 def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys, monkeypatch):
     pytest.importorskip("torch")

@@ -16,6 +16,7 @@ def quick(config):
     return config
 
 
+@pytest.mark.slow
 def test_balanced_sampling_and_a_cnn_from_another_dataset_run_to_a_table(quick, tmp_path):
     quick.systems = ("anet_transfer", "anet")
     quick.folds = (1,)

@@ -38,6 +38,7 @@ def fit_hybrid(context, dataset, monkeypatch):
     return train, validation, given
 
 
+@pytest.mark.slow
 def test_out_of_fold_fusion_learns_from_networks_that_have_not_seen_the_subject(context, quick, dataset, monkeypatch):
     quick.fusion.train_on = "out_of_fold"
     quick.fusion.inner_folds = 3

@@ -79,6 +79,7 @@ def test_an_au_of_one_class_gets_its_sign_everywhere(context, parts, monkeypatch
     assert np.ptp(rows[:, 4]) > 0
 
 
+@pytest.mark.slow
 def test_cpm_and_jpml_run_to_the_same_table_twice(config, tmp_path):
     config.systems, config.folds = ("cpm", "jpml"), (1,)
     results = run(config, tmp_path / "once")
