@@ -401,9 +401,9 @@ def apply(
       >>> params = jax.eval_shape(make_cnn(config.cnn, count).init, jax.random.key(0), jnp.zeros((1, 176, 176, 3)))["params"]
       >>> variables = {"cnn": {"params": params, "mean": jnp.zeros((200, 200, 3))}, "thresholds": {"anet": jnp.zeros(count)}}
       >>> faces = jnp.zeros((4, 200, 200, 3), jnp.uint8)
-      >>> carry, scores = jax.eval_shape(lambda v: apply(config, ("anet",), v, (), faces), variables)
+      >>> carry, scores = jax.eval_shape(lambda v: apply(config, ("anet",), v, {}, faces), variables)
       >>> carry, scores["anet"].shape
-      ((), (4, 12))
+      ({}, (4, 12))
     """
     check_streamable(config, systems)
     num_outputs, count = len(config.data.aus), faces.shape[0]

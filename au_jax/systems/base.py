@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -370,13 +370,13 @@ def _checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], opti
     return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
 
 
-def check_enough(name: str, index: int, faces: FaceSet, step: int = 1) -> None:
+def check_enough(name: str, index: int, faces: Sized, step: int = 1) -> None:
     """Stops where a PCA would have fewer than two training frames, and so no direction.
 
     Args:
       name: of the system, whose section of the config has the field frame_step, unless `step` is 1.
       index: of the fold.
-      faces: training subjects.
+      faces: of the training subjects; only their number counts.
       step: every n-th of their frames is taken.
 
     Raises:

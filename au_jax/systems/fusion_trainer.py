@@ -163,7 +163,7 @@ def chooses_epoch(config: FusionConfig, seed: int, validation: FaceSet) -> Bool[
     Example:
       >>> from au_jax.run_dir import RunDir, TrainedFold
       >>> people = RunDir(run_folder).split()["folds"][0]["validation"]
-      >>> faces = FaceSet(TrainedFold(run_folder, 0).dataset, people)
+      >>> faces = FaceSet(TrainedFold(run_folder, 0).dataset, tuple(people))
       >>> chooses_epoch(FusionConfig(holdout=0.0), 0, faces).any()  # nobody is held out
       np.False_
     """
@@ -188,7 +188,7 @@ def check_validation(config: Config, index: int, validation: FaceSet) -> None:
     Example:
       >>> from au_jax.run_dir import RunDir, TrainedFold
       >>> people = RunDir(run_folder).split()["folds"][0]["validation"]
-      >>> check_validation(RunDir(run_folder).config(), 0, FaceSet(TrainedFold(run_folder, 0).dataset, people))
+      >>> check_validation(RunDir(run_folder).config(), 0, FaceSet(TrainedFold(run_folder, 0).dataset, tuple(people)))
     """
     learns = ~chooses_epoch(config.fusion, fold_seed(config, index, 8), validation)
     labels = validation.labels[learns]
