@@ -108,6 +108,9 @@ class DataConfig(Block):
         Each(Where(lambda au: au in AU_NAMES, "an AU of FACS"), unique=True),
     )
     fps: float = option(25.0, "Frames per second in folders of frames.", POSITIVE)
+    rotate: int = option(
+        0, "Recordings: degrees by which pictures that lie on their side are turned clockwise.", Choices(0, 90, 180, 270)
+    )
     skip_unusable: bool = option(
         False,
         "Leave out recordings that cannot be used (no video, no codes, damaged). By default they stop the preparation.",

@@ -12,7 +12,7 @@ from PIL import Image
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.recordings import Faces, RecordingId, safe_name, write_recording
 from au_jax.errors import UserError
-from au_jax.faces.decoding import read_picture
+from au_jax.faces.frame_folder import read_picture
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("au_jax", "configs", "experiments") for path in (ROOT / folder).rglob("*.py"))

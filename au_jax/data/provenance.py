@@ -21,7 +21,7 @@ from au_jax.config import DataConfig
 if TYPE_CHECKING:
     from au_jax.data.readers.layout import OnDisk
 
-FACES_VERSION = 1
+FACES_VERSION = 2
 """Of decoding, tracking and registration in `au_jax.faces`: raise it when they make other pixels or landmarks."""
 
 CODES_VERSION = 1
@@ -35,7 +35,7 @@ _WITHOUT_EFFECT = (
     "raw", "name", "directory", "stands_for", "skip_unusable", "crop_size", "workers", "shuffle_buffer", "cache",
 )  # fmt: skip
 _OF_RENDERED = ("preset", "render_seed", "subjects", "videos", "frames")
-_OF_RECORDED = ("level", "codes", "columns", "fps")
+_OF_RECORDED = ("level", "codes", "columns", "fps", "rotate")
 _PROGRAMS = {"PyAV": ("av",), "dlib": ("dlib-bin", "dlib"), "Pillow": ("pillow",)}
 
 UNKNOWN = "made by a version that kept no account of it"
@@ -120,7 +120,7 @@ def origin_of(on_disk: "OnDisk", root: Path) -> dict[str, Any]:
     codes: dict[str, Any] = {}
     for field in dataclasses.fields(on_disk):
         value = getattr(on_disk, field.name)
-        if field.name in ("recording", "pictures", "lacks", "flaw", "length", "first") or value is None:
+        if field.name in ("recording", "pictures", "lacks", "flaw", "length", "first", "notes") or value is None:
             continue
         for key, part in value.items() if isinstance(value, Mapping) else [(field.name, value)]:
             if isinstance(part, Path):

@@ -5,26 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from au_jax.faces.decoding import mean_rate, opened, read_video
-
-
-def player_start(path: str | Path) -> float:
-    """Seconds on the player's clock at which a video's first frame is shown; above 0 where the sound begins earlier.
-
-    Raises:
-      DataError: as `read_video`.
-
-    Example:
-      >>> from au_jax.faces.video_writer import VideoWriter
-      >>> with VideoWriter(folder / "silent.mp4", 25, 64, 48) as video:
-      ...     video.write(np.zeros((48, 64, 3), np.uint8))
-      >>> player_start(folder / "silent.mp4")  # no sound that could begin earlier
-      0.0
-    """
-    with opened(path) as (container, stream):
-        if container.start_time is None or stream.start_time is None:
-            return 0.0
-        return max(0.0, float(stream.start_time * stream.time_base) - container.start_time / 1_000_000)
+from au_jax.faces.containers import has_no_times, mean_rate, opened, seconds_before
+from au_jax.faces.decoding import read_video
 
 
 def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
@@ -60,12 +42,13 @@ def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
                     )
         except (OSError, ValueError):  # breaks off, as decoding does there
             pass
-    if not told or any(moment is None for moment in told):
-        times = np.array([frame.timestamp for frame in read_video(path)], np.float64)
-        return times, player_start(path)
-    moments = sorted(moment for moment in told if moment is not None)
+        if not told or None in told or has_no_times(container):
+            times = np.array([frame.timestamp for frame in read_video(path)], np.float64)
+            return times - times[0], float(times[0])
+        moments = sorted(moment for moment in told if moment is not None)
+        start = seconds_before(container, moments[0] * base)
     times = np.array([float((moment - moments[0]) * base) for moment in moments], np.float64)
     for index in range(1, len(times)):
         if times[index] <= times[index - 1]:
             times[index] = times[index - 1] + float(step)
-    return times, player_start(path)
+    return times, start

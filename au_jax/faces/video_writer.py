@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from au_jax import files
 from au_jax.errors import UserError
-from au_jax.faces.decoding import pyav, reason
+from au_jax.faces.containers import pyav, reason
 
 _TICKS = 90_000  # units of time in a second, as in MPEG
 

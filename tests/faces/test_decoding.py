@@ -4,14 +4,15 @@ import struct
 import weakref
 import zlib
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from au_jax.errors import UserError
-from au_jax.faces import decoding
-from au_jax.faces.decoding import frame_files, read_picture
+from au_jax.faces import containers, decoding
+from au_jax.faces.frame_folder import frame_files, read_picture
 
 av = pytest.importorskip("av")
 
@@ -71,13 +72,13 @@ def test_frames_without_times_follow_at_the_mean_rate(tmp_path):
 
 def test_a_clock_that_jumps_back_never_repeats_a_time():
     stream = _Fake((7, 8, None, 10, 3, 4, 20))
-    times = [picture.timestamp for picture in decoding._video_frames(stream, stream)]
+    times = [picture.timestamp for picture in decoding._video_frames(stream, stream, None, 0, "player")]
     np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.3])
 
 
 def test_a_camera_without_a_new_frame_is_waited_for():
     stream = _Fake((50, 51, 52), stalls=2)
-    assert [picture.number for picture in decoding._video_frames(stream, stream)] == [1, 2, 3]
+    assert [picture.number for picture in decoding._video_frames(stream, stream, None, 0, "player")] == [1, 2, 3]
     assert stream.stalls == 0
 
 
@@ -175,7 +176,7 @@ def test_a_video_of_which_nothing_decodes_is_refused(tmp_path):
 
 def test_pictures_beyond_the_bound_are_refused_by_their_header(tmp_path, monkeypatch):
     path = _encode(tmp_path / "v.mp4", [0, 40])
-    monkeypatch.setattr(decoding, "MAX_PIXELS", H * W - 1)
+    monkeypatch.setattr(containers, "MAX_PIXELS", H * W - 1)
     with pytest.raises(UserError, match=f"v.mp4 .*{W} x {H}"):
         decoding.probe(path)
 
@@ -268,7 +269,7 @@ def test_source_is_told_by_what_it_is(tmp_path, monkeypatch):
 
 
 class _FakeFrame:
-    is_corrupt = True  # the picture does not matter
+    is_corrupt, interlaced_frame = True, False  # the picture does not matter
 
     def __init__(self, pts):
         self.pts = pts
@@ -277,7 +278,10 @@ class _FakeFrame:
 class _Fake:
     """A container and stream, 10 frames a second, of frames with given times; it has none ready `stalls` times."""
 
-    time_base, average_rate = Fraction(1, 10), Fraction(10)
+    time_base, average_rate, start_time, sample_aspect_ratio = Fraction(1, 10), Fraction(10), None, None
+    format = SimpleNamespace(flags=0)
+    codec_context = SimpleNamespace(name="fake", framerate=None)
+    guessed_rate = None
 
     def __init__(self, times, stalls=0):
         self.times, self.stalls = times, stalls

@@ -93,6 +93,7 @@ class RawReader(abc.ABC):
         self.name: str = f"{own}{level}{aus_suffix(self.aus)}_{data.image_size}px"
         self._named_root = bool(data.raw)
         self._fps = float(data.fps)
+        self._rotate = int(data.rotate)
         self._size = int(data.image_size)
         self._survey: Survey | None = None
 
@@ -168,7 +169,9 @@ class RawReader(abc.ABC):
         from au_jax.faces.decoding import read_folder, read_video
 
         path = self._pictures(recording)
-        return read_folder(path, self._fps) if path.is_dir() else read_video(path)
+        if path.is_dir():
+            return read_folder(path, self._fps, self._rotate)
+        return read_video(path, rotate=self._rotate)
 
     def faces(self, recording: RecordingId) -> Iterator[Faces]:
         """The registered frames from the first to the last coded one; see `coded_faces`."""
@@ -240,12 +243,9 @@ class RawReader(abc.ABC):
 
     def _coded_frames(self, folder: Path, codes: Codes) -> Iterator["VideoFrame"]:
         """The frames of a folder from the first to the last coded one: BP4D has more pictures outside than inside."""
-        from au_jax.faces.decoding import VideoFrame, frame_files, read_picture
+        from au_jax.faces.decoding import read_folder
 
-        files = frame_files(folder)
-        for number, path in files.items():
-            if codes.frames[0] <= number <= codes.frames[-1]:
-                yield VideoFrame(number, (number - next(iter(files))) / self._fps, read_picture(path))
+        return read_folder(folder, self._fps, self._rotate, between=(int(codes.frames[0]), int(codes.frames[-1])))
 
 
 def frame_clock(pictures: Path, fps: float) -> FrameClock:
@@ -272,7 +272,7 @@ def frame_clock(pictures: Path, fps: float) -> FrameClock:
 
 @functools.lru_cache(maxsize=256)
 def _frame_clock(pictures: Path, fps: float, *_: int) -> FrameClock:
-    from au_jax.faces.decoding import frame_files
+    from au_jax.faces.frame_folder import frame_files
     from au_jax.faces.packet_times import packet_times
 
     if pictures.is_dir():

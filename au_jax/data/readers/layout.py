@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from au_jax.data.recordings import Problem, RecordingId
+from au_jax.faces.frame_folder import SUFFIXES as PICTURE_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".dv",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class OnDisk:
       flaw: why it cannot be used, with the path; "" where nothing speaks against it.
       length: frames of a video by its header, which may err; None where it does not say.
       first: number of the first frame; None: not looked at yet.
+      notes: what should be known of how the pictures are read.
 
     Example:
       >>> clip = OnDisk(RecordingId("anna", "clip"), pictures=Path("anna/clip.mp4"), intensities={12: Path("anna/au12.txt")})
@@ -39,6 +42,7 @@ class OnDisk:
     flaw: str = ""
     length: int | None = None
     first: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def codes_path(self) -> Path | None:

@@ -48,6 +48,7 @@ _KNOWN = (
 
 _SHOWN = 3  # problems of a kind that are printed
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_TIFF_MAGICS = (b"II*\0", b"MM\0*")
 _TAIL = 64  # bytes at the end of a picture file
 
 
@@ -103,7 +104,7 @@ def take_survey(
       >>> survey.usable, survey.unusable[0].kind
       ({}, 'recording that cannot be used')
     """
-    from au_jax.faces.decoding import pyav
+    from au_jax.faces.containers import pyav
 
     ordered = _in_order(recordings)
     if any(on_disk.pictures and on_disk.pictures.is_file() for on_disk in ordered):
@@ -148,20 +149,23 @@ def _open(on_disk: OnDisk, tree: Tree) -> tuple[OnDisk, Set[int]]:
     Raises:
       UserError: pictures or codes are not there or cannot be opened.
     """
-    from au_jax.faces.decoding import frame_files, probe
+    from au_jax.faces.decoding import probe
+    from au_jax.faces.frame_folder import folder_notes, order_frames
 
     if on_disk.flaw:
         raise DataError(on_disk.flaw)
     if on_disk.pictures is None or on_disk.codes_path is None:
         raise DataError(f"{on_disk.place} stands alone: there is no {on_disk.lacks}; add it, or remove this")
     if on_disk.pictures.is_file():
-        return dataclasses.replace(on_disk, length=probe(on_disk.pictures).frames, first=1), frozenset()
+        facts = probe(on_disk.pictures)
+        return dataclasses.replace(on_disk, length=facts.frames, first=1, notes=facts.notes), frozenset()
     if tree.links_out(on_disk.pictures):
         raise DataError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
-    files = frame_files(on_disk.pictures)
-    if not files:
-        raise DataError(f"{on_disk.pictures} holds no frames: no .jpg or .png whose name ends in a number; add them")
-    return dataclasses.replace(on_disk, first=next(iter(files))), files.keys()
+    found = order_frames(on_disk.pictures)
+    if not found.files:
+        raise DataError(f"{on_disk.pictures} holds no frames: no .jpg, .png, .bmp or .tif with a number in its name; add them")
+    notes = tuple(folder_notes(found))
+    return dataclasses.replace(on_disk, first=next(iter(found.files)), notes=notes), found.files.keys()
 
 
 def _check_met(on_disk: OnDisk, numbers: Set[int], coded: np.ndarray) -> None:
@@ -222,11 +226,11 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
       >>> [(problem.kind, problem.count) for problem in frame_problems(clip, np.arange(2, 8))]
       [('label without frame', 2), ('frame outside the codes', 1)]
     """
-    from au_jax.faces.decoding import frame_files
+    from au_jax.faces.frame_folder import frame_files
 
     assert on_disk.pictures is not None  # a usable recording has pictures
     first, last = int(coded[0]), int(coded[-1])
-    problems = []
+    problems = [Problem("pictures that are changed as they are read", str(on_disk.pictures), note) for note in on_disk.notes]
     if on_disk.pictures.is_dir():
         files = frame_files(on_disk.pictures)
         numbers = np.fromiter(files, np.int64, len(files))
@@ -251,7 +255,7 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
 
 
 def picture_flaw(path: Path) -> str:
-    """Says why a JPEG or PNG file cannot be read, as far as its ends show; "" where they are in order.
+    """Says why a picture file cannot be read, as far as its ends show; "" where they are in order.
 
     Example:
       >>> import tempfile
@@ -275,7 +279,11 @@ def picture_flaw(path: Path) -> str:
         return "" if tail.rstrip(b"\0\r\n ").endswith(b"\xff\xd9") else "ends too early (a JPEG without end marker)"
     if head == _PNG_MAGIC:
         return "" if b"IEND" in tail else "ends too early (a PNG without end marker)"
-    return "is neither a JPEG nor a PNG"
+    if head.startswith(b"BM"):  # its size, little-endian; some programs leave it 0
+        return "" if size >= int.from_bytes(head[2:6], "little") else "ends too early (a BMP shorter than it says)"
+    if head.startswith(_TIFF_MAGICS):
+        return ""  # its parts lie anywhere
+    return "is no JPEG, PNG, BMP or TIFF"
 
 
 def _unreadable(paths: Iterable[Path]) -> list[Problem]:

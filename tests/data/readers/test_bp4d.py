@@ -75,7 +75,7 @@ def test_frames_are_matched_by_value_whatever_their_padding(copy, reader, stand_
 def test_uncoded_frames_around_the_coded_ones_are_not_decoded(copy, reader, stand_in, monkeypatch):
     decoded = []
     read = decoding.read_picture
-    monkeypatch.setattr(decoding, "read_picture", lambda path: decoded.append(path.name) or read(path))
+    monkeypatch.setattr(decoding, "read_picture", lambda path, bits: decoded.append(path.name) or read(path, bits))
     list(reader("bp4d").faces(T1))
     assert decoded == ["9.jpg", "10.jpg", "11.jpg"] and stand_in == [9, 10, 11]
     outside = kinds(reader("bp4d").examine(T1)[1])["frame outside the codes"]
@@ -155,7 +155,7 @@ def test_codes_of_other_frames_make_a_task_unusable(copy, reader):
     [
         (lambda content: b"", "has no content"),
         (lambda content: content[:-40], "ends too early"),
-        (lambda content: b"<html>" + content, "neither a JPEG nor a PNG"),
+        (lambda content: b"<html>" + content, "no JPEG, PNG, BMP or TIFF"),
     ],
 )
 def test_pictures_that_are_not_whole_are_named_and_get_no_labels(copy, reader, stand_in, flaw, text):
