@@ -109,7 +109,9 @@ class DataConfig(Block):
     )
     fps: float = option(25.0, "Frames per second in folders of frames.", POSITIVE)
     rotate: int = option(
-        0, "Recordings: degrees by which pictures that lie on their side are turned clockwise.", Choices(0, 90, 180, 270)
+        0,
+        "Recordings: degrees by which pictures that lie on their side are turned clockwise.",
+        Choices(0, 90, 180, 270),
     )
     skip_unusable: bool = option(
         False,

@@ -11,6 +11,8 @@ from pathlib import Path
 from absl import flags
 
 from au_jax.command_line import run_command
+from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
+from au_jax.faces.frame_pixels import QUARTERS
 from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
 from au_jax.inference.streaming import FrameWriter, predict
@@ -45,7 +47,13 @@ def main() -> None:
     flags.DEFINE_string("plot", None, "PNG file to write: the AUs over time.")
     flags.DEFINE_list("folds", [], "Folds whose networks serve; all of the run's by default.")
     flags.DEFINE_list("systems", [], "anet, hybrid or both; those that the run has by default.")
-    flags.DEFINE_float("fps", 25.0, "Frames per second in a folder of frames.", lower_bound=0.001)
+    flags.DEFINE_float(
+        "fps", None, "Frames per second of a folder of frames (25 by default), or of a raw stream.", lower_bound=0.001
+    )
+    flags.DEFINE_enum("rotate", "0", [str(turn) for turn in QUARTERS], "Degrees to turn the pictures by, clockwise.")
+    flags.DEFINE_enum(
+        "clock", CLOCKS[0], CLOCKS, "Where a video's times begin: as players and ELAN count, or at its first frame."
+    )
     flags.DEFINE_integer("chunk", 0, "Frames scored at once; 0: 32, and 8 for a camera.", lower_bound=0)
     run_command(_predict)
 
@@ -57,14 +65,28 @@ def _predict() -> None:
     # The table may be what is piped on.
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
     detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
+    notes = source_notes(values.video, values.fps)
     writers: list[FrameWriter] = []
     if values.overlay:
-        writers.append(OverlayWriter(values.overlay, values.fps if Path(values.video).is_dir() else None))
+        writers.append(
+            OverlayWriter(values.overlay, (values.fps or FOLDER_FPS) if Path(values.video).is_dir() else None)
+        )
     if values.plot:
         writers.append(TimelineWriter(values.plot, title=Path(values.video).name))
-    chunk = values.chunk or (8 if values.video.isdigit() else CHUNK)
+    chunk = values.chunk or (8 if is_camera(values.video) else CHUNK)
     rules = EventRules(values.event_off, values.min_gap, values.min_length)
-    counts = predict(detector, values.video, values.out, values.format, values.fps, chunk, writers, rules)
+    counts = predict(
+        detector,
+        values.video,
+        values.out,
+        values.format,
+        values.fps,
+        chunk,
+        writers,
+        rules,
+        int(values.rotate),
+        values.clock,
+    )
     holds = "a row for each" if values.format in FORMATS else "their events"
     print(
         f"{counts['frames']} frames, {counts['faces']} with a face, {counts['frames'] / counts['seconds']:.1f} frames/s; "
@@ -76,7 +98,7 @@ def _predict() -> None:
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
             file=told,
         )
-    for line in cautions(values.run):
+    for line in [f"{values.video}: {note}" for note in notes] + cautions(values.run):
         print(line, file=told)
 
 

@@ -29,6 +29,7 @@ from absl import logging
 
 from au_jax import console, files
 from au_jax.config import DataConfig, replace
+from au_jax.cores import usable_cores
 from au_jax.data import dataset_seal, provenance
 from au_jax.data.contact_sheet import Confidence, write_sheet, write_strip
 from au_jax.data.dataset import FaceDataset
@@ -498,7 +499,7 @@ def _prepare_recordings(
 ) -> None:
     folder = site.recordings
     strips = site.strips if isinstance(reader, RawReader) else None
-    workers = min(data.workers or os.cpu_count() or 1, max(len(todo), 1))
+    workers = min(data.workers or usable_cores(), max(len(todo), 1))
     with (
         _pool(reader, workers) as pool,
         console.bar(

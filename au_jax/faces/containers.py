@@ -119,15 +119,19 @@ def mean_rate(stream: Any) -> Fraction:
 
     Example:
       >>> from types import SimpleNamespace
-      >>> raw = SimpleNamespace(framerate=Fraction(30))
-      >>> mean_rate(SimpleNamespace(average_rate=Fraction(60000), guessed_rate=Fraction(30), codec_context=raw))
+      >>> codec, container = SimpleNamespace(framerate=None), SimpleNamespace(format=SimpleNamespace(flags=0))
+      >>> rest = {"codec_context": codec, "container": container}
+      >>> mean_rate(SimpleNamespace(average_rate=Fraction(60000), guessed_rate=Fraction(30), **rest))
       Fraction(30, 1)
-      >>> mean_rate(SimpleNamespace(average_rate=None, guessed_rate=None, codec_context=SimpleNamespace(framerate=None)))
+      >>> mean_rate(SimpleNamespace(average_rate=None, guessed_rate=None, **rest))
       Fraction(25, 1)
     """
     own = stream.codec_context.framerate
-    raw = bool(stream.container.format.flags & _NO_TIMESTAMPS) if hasattr(stream, "container") else False
-    rates = (own, stream.guessed_rate) if raw else (stream.average_rate, stream.guessed_rate, own)
+    rates = (
+        (own, stream.guessed_rate)
+        if has_no_times(stream.container)
+        else (stream.average_rate, stream.guessed_rate, own)
+    )
     return next((rate for rate in rates if rate and 0 < rate <= _FASTEST), Fraction(25))
 
 

@@ -87,6 +87,9 @@ def is_camera(source: str | Path | int) -> bool:
     return isinstance(source, int) or (isinstance(source, str) and source.isdecimal() and not Path(source).exists())
 
 
+_NO_TIMES = "it has no times"
+
+
 def read_pictures(
     source: str | Path | int, fps: float | None = None, rotate: int = 0, clock: str = "player"
 ) -> Iterator[VideoFrame]:
@@ -245,10 +248,9 @@ def probe(path: str | Path) -> VideoFacts:
       VideoFacts(frames=1, width=64, height=48, fps=25.0, seconds=0.04, rotation=0)
     """
     with opened(path) as (container, stream):
-        for _, frame, woven in deinterlaced(decoded(container, stream), stream):
-            if frame is not None:
-                break
-        else:
+        shown = (pair for _, *pair in deinterlaced(decoded(container, stream), stream) if pair[0] is not None)
+        frame, woven = next(shown, (None, False))
+        if frame is None:
             raise _undecodable(path)
         convert = FrameConverter(stream)
         height, width = convert(frame).shape[:2]
@@ -258,9 +260,11 @@ def probe(path: str | Path) -> VideoFacts:
         notes += convert.notes()
         if has_no_times(container):
             told = "as its codec says" if stream.codec_context.framerate else "which is a guess"
-            notes.append(f"it has no times: {float(rate):g} frames/s, {told}, unless --fps is given")
+            notes.append(f"{_NO_TIMES}: {float(rate):g} frames/s, {told}, unless --fps is given")
         elif stream.average_rate and stream.average_rate != rate:
-            notes.append(f"its header claims {float(stream.average_rate):g} frames/s, which cannot be; its times are used")
+            notes.append(
+                f"its header claims {float(stream.average_rate):g} frames/s, which cannot be; its times are used"
+            )
         if stream.duration:
             seconds = float(stream.duration * stream.time_base)
         elif container.duration:
@@ -269,11 +273,14 @@ def probe(path: str | Path) -> VideoFacts:
         return VideoFacts(frames, width, height, float(rate), seconds, turn, tuple(notes))
 
 
-def source_notes(source: str | Path | int) -> list[str]:
+def source_notes(source: str | Path | int, fps: float | None = None) -> list[str]:
     """What should be known of how a video or a folder of frames is read, in lines; none of a camera.
 
+    Args:
+      source, fps: as `read_pictures` takes them.
+
     Raises:
-      DataError: as `probe` and `frame_folder.order_frames`.
+      DataError: as `probe` and `frame_folder.order_frames`, or a rate for a source with times of its own.
 
     Example:
       >>> from au_jax.faces.video_writer import VideoWriter
@@ -284,7 +291,11 @@ def source_notes(source: str | Path | int) -> list[str]:
     """
     if is_camera(source):
         return []
-    return folder_notes(order_frames(source)) if Path(source).is_dir() else list(probe(source).notes)
+    if Path(source).is_dir():
+        return folder_notes(order_frames(source))
+    with opened(source) as (container, _):
+        _check_rate(source, container, fps)
+    return [note for note in probe(source).notes if fps is None or not note.startswith(_NO_TIMES)]
 
 
 def _frames_shown(stream: Any) -> int | None:
@@ -309,9 +320,7 @@ def _check_rate(path: str | Path, container: Any, fps: float | None) -> None:
         raise DataError(f"{path} cannot be read at {fps} frames per second; give a positive rate")
 
 
-def _video_frames(
-    container: Any, stream: Any, fps: float | None, rotate: int, clock: str
-) -> Iterator[VideoFrame]:
+def _video_frames(container: Any, stream: Any, fps: float | None, rotate: int, clock: str) -> Iterator[VideoFrame]:
     convert = FrameConverter(stream, rotate)
     raw = has_no_times(container)
     step = float(1 / mean_rate(stream)) if fps is None else 1 / fps

@@ -43,10 +43,10 @@ class FrameFiles:
 def order_frames(folder: str | Path) -> FrameFiles:
     """Finds the pictures of a folder, their order and their numbers.
 
-    Pictures have a suffix of `SUFFIXES` (in any case) and a number anywhere in their name. With one number in the names it is the
-    frame's: `5.jpg`, `0005_left.jpg` and `clip_5.JPG` are all frame 5. Where names are alike but for several numbers, the files
-    are in natural order over all of them, as in `f-11-57-990.jpg`, `f-11-58-010.jpg`; the frame's number is the last of those that
-    grow from each file to the next, and where none does, frames are counted from 1, which `doubt` says.
+    Pictures have a suffix of `SUFFIXES` (in any case) and a number anywhere in their name. With one number in the names it is
+    the frame's: `5.jpg`, `0005_left.jpg` and `clip_5.JPG` are all frame 5. Where names are alike but for several numbers, the
+    files are in natural order over all of them, as in `f-11-57-990.jpg`, `f-11-58-010.jpg`; the frame's number is the last of
+    those that grow from each file to the next, and where none does, frames are counted from 1, which `doubt` says.
 
     Raises:
       DataError: no such folder, two files of one number, or a number beyond 32 bits.
@@ -76,8 +76,8 @@ def order_frames(folder: str | Path) -> FrameFiles:
             _refuse_doubles(folder, [(named[path][1], path) for path in ordered])
             counted = list(enumerate(ordered, 1))
             doubt = (
-                f"names differ in {len(varying)} numbers, of which none grows from file to file: they are taken in natural order, "
-                f"{ordered[0].name} to {ordered[-1].name}, and counted from 1; rename them if another order is meant"
+                f"names differ in {len(varying)} numbers, of which none grows from file to file: they are taken in natural "
+                f"order, {ordered[0].name} to {ordered[-1].name}, and counted from 1; rename them if another order is meant"
             )
     else:
         counted = sorted(((numbers[-1], path) for path, (_, numbers) in named.items()), key=lambda pair: pair[0])

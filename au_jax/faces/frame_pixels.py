@@ -59,7 +59,7 @@ class FrameConverter:
         self._notes: dict[str, None] = {}
         told = stream.sample_aspect_ratio
         if told and Fraction(told) != self._aspect:
-            self._notes[f"its header claims pixels of {told.numerator}:{told.denominator}, which cannot be: taken as square"] = None
+            self._notes[f"its header claims pixels of {told}, which cannot be: they are taken as square"] = None
 
     def __call__(self, frame: Any) -> UInt8[np.ndarray, "H W 3"]:
         """The image of a frame."""
@@ -75,7 +75,9 @@ class FrameConverter:
             image = self._tone_mapped(self._reformatter.reformat(frame, format="rgb48le", **scaling))
         elif _has_open_range(frame.format):
             image = self._stretched_range(
-                self._reformatter.reformat(frame, format="rgb48le", **scaling).to_ndarray().astype(np.uint16, copy=False)
+                self._reformatter.reformat(frame, format="rgb48le", **scaling)
+                .to_ndarray()
+                .astype(np.uint16, copy=False)
             )
         else:
             image = self._reformatter.reformat(frame, format="rgb24", **scaling).to_ndarray()
@@ -127,8 +129,8 @@ def pixel_aspect(stream: Any) -> Fraction:
       >>> from types import SimpleNamespace
       >>> pixel_aspect(SimpleNamespace(sample_aspect_ratio=Fraction(64, 45)))
       Fraction(64, 45)
-      >>> pixel_aspect(SimpleNamespace(sample_aspect_ratio=None)), pixel_aspect(SimpleNamespace(sample_aspect_ratio=Fraction(900)))
-      (Fraction(1, 1), Fraction(1, 1))
+      >>> [pixel_aspect(SimpleNamespace(sample_aspect_ratio=told)) for told in (None, Fraction(900))]
+      [Fraction(1, 1), Fraction(1, 1)]
     """
     aspect = stream.sample_aspect_ratio
     if not aspect or not Fraction(1, _WIDEST) <= aspect <= _WIDEST:

@@ -63,7 +63,7 @@ class RegisteredFace:
     """A face on the template, and where it comes from.
 
     Attributes:
-      number, timestamp: as in `VideoFrame`.
+      number, timestamp, named: as in `VideoFrame`.
       picture: [H, W, 3] uint8 RGB, the whole frame as an image; None where it could not be read.
       image: [size, size, 3] uint8 RGB; where no face was found the last registered face again, black before the first.
       landmarks: [49, 2] float32, x then y, in `image`; the template before the first face.
@@ -81,6 +81,7 @@ class RegisteredFace:
     image: np.ndarray
     landmarks: np.ndarray
     face: Face | None
+    named: bool = False
 
 
 def inner_landmarks(landmarks68: Float32[np.ndarray, "68 2"]) -> Float32[np.ndarray, "49 2"]:
@@ -214,7 +215,7 @@ def register_pictures(
             face = tracker.find(frame.image)
             if face is not None:
                 image, landmarks = register(frame.image, inner_landmarks(face.landmarks), size)
-        yield RegisteredFace(frame.number, frame.timestamp, frame.image, image, landmarks, face)
+        yield RegisteredFace(frame.number, frame.timestamp, frame.image, image, landmarks, face, frame.named)
 
 
 def _landmarked(image: np.ndarray, box: Box, confidence: float) -> Face:

@@ -106,17 +106,18 @@ class Detector:
             )
         return cls(config, [read_variables(config, RunDir(run).fold(index), systems) for index in folds], systems)
 
-    def detect(self, source: str | Path | int, fps: float = 25.0) -> Detections:
+    def detect(self, source: str | Path | int, fps: float | None = None, rotate: int = 0) -> Detections:
         """The table of a video file, a folder of frames or a camera index (until the camera ends).
 
         Args:
           source: path, or number of a camera.
-          fps: frames per second in a folder of frames; a video has its own timestamps.
+          fps: frames per second of a folder of frames or a raw stream; a video has its own times.
+          rotate: degrees by which pictures are turned clockwise.
 
         Raises:
           UserError: nothing there that can be read.
         """
-        return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps)))
+        return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps, rotate)))
 
     def score(self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = CHUNK) -> dict[str, Float32[np.ndarray, "T A"]]:
         """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
@@ -205,6 +206,7 @@ class Detector:
             aus=self.aus,
             frames=np.array([row.number for row in rows], np.int64),
             timestamps=np.array([row.timestamp for row in rows], np.float64),
+            named=any(row.named for row in rows),
             success=success,
             confidence=confidence,
             boxes=boxes,

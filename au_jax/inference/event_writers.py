@@ -54,13 +54,12 @@ class EventRules:
             raise CommandError("--min_gap and --min_length are seconds; give 0 or more")
 
 
-def detected_events(detections: Detections, rules: EventRules | None = None, start: float = 0.0) -> EventCodes:
+def detected_events(detections: Detections, rules: EventRules | None = None) -> EventCodes:
     """Events of a whole video, by the scores of its last system.
 
     Args:
       detections: all frames of it.
       rules: how scores become events; None: the defaults.
-      start: seconds on the player's clock of the first frame.
 
     Example:
       >>> scores = np.array([[-1, 2, 2, 2, 2, -1]]).T.astype(np.float32)
@@ -73,7 +72,7 @@ def detected_events(detections: Detections, rules: EventRules | None = None, sta
     """
     rules = rules or EventRules()
     scores = np.asarray(detections.scores[list(detections.scores)[-1]], np.float64)
-    times = np.asarray(detections.timestamps, np.float64) + start
+    times = np.asarray(detections.timestamps, np.float64)
     labels = labels_from_scores(
         scores, times, on=0.0, off=rules.off, min_gap=rules.min_gap, min_length=rules.min_length
     )
@@ -108,7 +107,6 @@ class EventsWriter:
       form: one of `EVENT_FORMATS`.
       media: the video, as it is linked.
       rules: how scores become events.
-      start: seconds on the player's clock of the first frame.
 
     Example:
       >>> none = np.zeros((6, 68, 2))
@@ -121,8 +119,8 @@ class EventsWriter:
       True
     """
 
-    def __init__(self, path: Path, form: str, media: str, rules: EventRules, start: float = 0.0):
-        self._path, self._form, self._media, self._rules, self._start = path, form, media, rules, start
+    def __init__(self, path: Path, form: str, media: str, rules: EventRules):
+        self._path, self._form, self._media, self._rules = path, form, media, rules
         self._parts: list[Detections] = []
 
     def write(self, detections: Detections) -> None:
@@ -139,10 +137,10 @@ class EventsWriter:
         """Writes the file."""
         whole = concatenate(self._parts)
         times = np.asarray(whole.timestamps, np.float64)
-        codes = detected_events(whole, self._rules, self._start)
+        codes = detected_events(whole, self._rules)
         ends = frame_ends(times)
         fps = 1 / float(np.median(np.diff(times))) if len(times) > 1 else 25.0
-        write_events(self._path, self._form, codes, self._media, fps, float(ends[-1]) + self._start)
+        write_events(self._path, self._form, codes, self._media, fps, float(ends[-1]))
 
 
 def _eaf(path: Path, codes: EventCodes, media: str, duration: float, **_: Any) -> None:

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from au_jax import files
 from au_jax.errors import CommandError, DataError
-from au_jax.faces.decoding import frame_files, probe, read_pictures
+from au_jax.faces.decoding import is_camera, probe, read_pictures
+from au_jax.faces.frame_folder import frame_files
 from au_jax.faces.tracking import RegisteredFace
 from au_jax.inference.detector import CHUNK, Detector
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter
@@ -49,10 +50,12 @@ def predict(
     video: str | Path,
     table: str | Path,
     form: str = "openface",
-    fps: float = 25.0,
+    fps: float | None = None,
     chunk: int = CHUNK,
     writers: Sequence[FrameWriter] = (),
     rules: EventRules | None = None,
+    rotate: int = 0,
+    clock: str = "player",
 ) -> dict[str, float]:
     """Writes the table, or the events, of a video file, a folder of frames or a camera index.
 
@@ -63,10 +66,12 @@ def predict(
       video: path, or the number of a camera as text.
       table: file to write; it is not touched before the video's first frames are scored.
       form: one of `writers.FORMATS`, written as the frames are scored, or of `event_writers.EVENT_FORMATS`, after the last one.
-      fps: frames per second in a folder of frames.
+      fps: frames per second of a folder of frames (None: 25) or a raw stream (None: as its codec says).
       chunk: frames that are scored at once.
       writers: of what else is wanted.
       rules: how scores become events; None: the defaults.
+      rotate: degrees by which the pictures are turned clockwise: 0, 90, 180 or 270.
+      clock: of `faces.decoding.CLOCKS`: where a video's times begin.
 
     Returns:
       frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for)
@@ -93,7 +98,7 @@ def predict(
     video, table = str(video), Path(table)
     check_outputs({"table": table}, {"video": video})
     events = _events_writer(video, table, form, rules or EventRules()) if form in EVENT_FORMATS else None
-    frames = read_pictures(video, fps)
+    frames = read_pictures(video, fps, rotate, clock)
     count, with_face, together, start = 0, 0, 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         for writer in writers:
@@ -101,7 +106,7 @@ def predict(
         progress = stack.enter_context(tqdm(total=_expected(video), desc=f"predict {video}", unit="frame"))
         csv: CsvWriter | None = None
         # Interrupting is how a camera's recording ends.
-        with contextlib.suppress(*((KeyboardInterrupt,) if video.isdigit() else ())):
+        with contextlib.suppress(*((KeyboardInterrupt,) if is_camera(video) else ())):
             for detections, faces in detector.stream(frames, chunk):
                 if events is not None:
                     events.write(detections)
@@ -126,18 +131,15 @@ def predict(
 
 
 def _events_writer(video: str, table: Path, form: str, rules: EventRules) -> EventsWriter:
-    from au_jax.faces.packet_times import player_start
-
-    if video.isdigit():
+    if is_camera(video):
         raise CommandError(
             f"--format={form} belongs to a video that can be opened again; record the camera, or take a table"
         )
-    start = 0.0 if Path(video).is_dir() else player_start(video)
-    return EventsWriter(table, form, str(Path(video).absolute()), rules, start)
+    return EventsWriter(table, form, str(Path(video).absolute()), rules)
 
 
 def _expected(video: str) -> int | None:
     """How many frames there should be; None where nothing says so."""
-    if video.isdigit():
+    if is_camera(video):
         return None
     return len(frame_files(Path(video))) if Path(video).is_dir() else probe(Path(video)).frames

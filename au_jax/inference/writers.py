@@ -19,12 +19,13 @@ class Detections:
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       frames: [T] int64 frame numbers: from 1 in a video, the files' own in a folder of frames.
-      timestamps: [T] float64 seconds since the first frame.
+      timestamps: [T] float64 seconds on the player's clock, or of the clock that was asked for.
       success: [T] bool, whether a face was found.
       confidence: [T] float32, the face detector's, 0 to 1; 0 where no face was found.
       boxes: [T, 4] float32 x, y, width, height of the face in pixels; NaN where no face was found.
       landmarks: [T, 68, 2] float32 pixels of the frame, x then y, in the order of iBUG-68; NaN where no face was found.
       scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
+      named: whether frame numbers are those of files' names.
 
     Example:
       >>> detections = Detections(
@@ -46,6 +47,7 @@ class Detections:
     boxes: np.ndarray
     landmarks: np.ndarray
     scores: dict[str, np.ndarray]
+    named: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -89,7 +91,7 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
-    return Detections(aus=parts[0].aus, **columns, scores=scores)
+    return Detections(aus=parts[0].aus, **columns, scores=scores, named=parts[0].named)
 
 
 class CsvWriter:
@@ -157,12 +159,15 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
 
 
 def _fex(detections: Detections) -> dict[str, np.ndarray]:
-    """py-feat's columns: frames from 0; AU.. is the logistic of the last system's score, above .5 where the AU is present."""
+    """py-feat's columns; a video's frames from 0.
+
+    AU.. is the logistic of the last system's score, above .5 where the AU is present.
+    """
     scores = detections.scores[list(detections.scores)[-1]].astype(np.float64)
     names = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
     confidence = np.where(detections.success, detections.confidence, np.nan).astype(np.float32)
     return {
-        "frame": detections.frames - 1,
+        "frame": detections.frames - (0 if detections.named else 1),
         **dict(zip(names, detections.boxes.T, strict=True)),
         "FaceScore": confidence,
         **_landmark_columns(detections.landmarks),

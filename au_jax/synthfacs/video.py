@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import functools
-import os
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int32, UInt8
 
+from au_jax.cores import usable_cores
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE
 from au_jax.labels import listed
 from au_jax.synthfacs import dynamics, scene
@@ -308,7 +308,7 @@ def _tracker_bias(preset: Preset, seed: int, person: int) -> np.ndarray:
 
 def _ahead(draw: Callable[[int], VideoChunk], starts: range) -> Iterator[VideoChunk]:
     """Draws chunks on all cores, a few ahead of the reader, and hands them out in order."""
-    workers = max(1, os.cpu_count() or 1)
+    workers = usable_cores()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         waiting = []
         for start in starts:

@@ -4,7 +4,6 @@ The SVMs (`LinearSvms`) serve ANet-T as well.
 """
 
 import concurrent.futures
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -16,6 +15,7 @@ from sklearn.svm import LinearSVC
 
 from au_jax import files
 from au_jax.config import Config, HogSvmConfig
+from au_jax.cores import usable_cores
 from au_jax.data import input_pipeline
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.descriptors.hog import hog
@@ -167,7 +167,7 @@ class LinearSvms:
         mean, directions = components.mean, components.directions / scale
         rows, validation_rows = (np.asarray(project(part, mean, directions)) for part in (rows, validation_rows))
         seed = self._context.seed(3)
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
             models = list(
                 pool.map(
                     lambda au: _fit_au(

@@ -283,6 +283,10 @@ class _Fake:
     codec_context = SimpleNamespace(name="fake", framerate=None)
     guessed_rate = None
 
+    @property
+    def container(self):
+        return self
+
     def __init__(self, times, stalls=0):
         self.times, self.stalls = times, stalls
 

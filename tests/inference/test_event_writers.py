@@ -1,5 +1,6 @@
 """Scores become events that coders open beside the video, and that are read back as the labels that were written."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -61,9 +62,11 @@ def test_the_comment_is_the_mean_probability_and_stretches_without_a_face_are_no
 @pytest.mark.parametrize("fps", [25.0, 30000 / 1001])
 def test_what_is_written_in_parts_is_read_back_frame_by_frame(tmp_path, form, fps):
     scores, rules = random_scores(), EventRules(off=-0.5, min_gap=0.2, min_length=0.2)
-    writer = EventsWriter(tmp_path / NAMES[form], form, "clip.mp4", rules, start=0.8)
+    writer = EventsWriter(tmp_path / NAMES[form], form, "clip.mp4", rules)
     for start in range(0, 300, 64):
-        writer.write(table(scores[start : start + 64], fps, start + 1))
+        part = table(scores[start : start + 64], fps, start + 1)
+        # The sound begins earlier than the video.
+        writer.write(dataclasses.replace(part, timestamps=part.timestamps + 0.8))
     writer.close()
     times = np.arange(300) / fps
     clock = FrameClock(np.arange(1, 301, dtype=np.int32), times, 0.8)

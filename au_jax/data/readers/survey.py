@@ -163,7 +163,9 @@ def _open(on_disk: OnDisk, tree: Tree) -> tuple[OnDisk, Set[int]]:
         raise DataError(f"{on_disk.pictures} holds links that lead out of {tree.root}; put the files themselves there")
     found = order_frames(on_disk.pictures)
     if not found.files:
-        raise DataError(f"{on_disk.pictures} holds no frames: no .jpg, .png, .bmp or .tif with a number in its name; add them")
+        raise DataError(
+            f"{on_disk.pictures} holds no frames: no .jpg, .png, .bmp or .tif with a number in its name; add them"
+        )
     notes = tuple(folder_notes(found))
     return dataclasses.replace(on_disk, first=next(iter(found.files)), notes=notes), found.files.keys()
 
@@ -230,7 +232,9 @@ def frame_problems(on_disk: OnDisk, coded: np.ndarray) -> list[Problem]:
 
     assert on_disk.pictures is not None  # a usable recording has pictures
     first, last = int(coded[0]), int(coded[-1])
-    problems = [Problem("pictures that are changed as they are read", str(on_disk.pictures), note) for note in on_disk.notes]
+    problems = [
+        Problem("pictures that are changed as they are read", str(on_disk.pictures), note) for note in on_disk.notes
+    ]
     if on_disk.pictures.is_dir():
         files = frame_files(on_disk.pictures)
         numbers = np.fromiter(files, np.int64, len(files))

@@ -11,7 +11,13 @@ def test_names_sort_by_their_numbers():
 
 def test_files_are_known_by_their_suffix():
     assert [is_video(name) for name in ("a.MP4", "a.mkv", "a.dv", "a.jpg", "mp4")] == [True, True, True, False, False]
-    assert [is_picture(name) for name in ("1.JPG", "1.png", ".1.jpg", "1.bmp", "1.gif")] == [True, True, False, True, False]
+    assert [is_picture(name) for name in ("1.JPG", "1.png", ".1.jpg", "1.bmp", "1.gif")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_tree_lists_without_hidden_entries_and_never_leaves_its_root(tmp_path):

@@ -183,7 +183,7 @@ def test_pictures_are_whole_when_their_ends_are(tmp_path):
     path.write_bytes(b"")
     assert picture_flaw(path) == "has no content"
     path.write_bytes(b"GIF89a")
-    assert picture_flaw(path) == "is neither a JPEG nor a PNG"
+    assert picture_flaw(path) == "is no JPEG, PNG, BMP or TIFF"
     assert "cannot be opened" in picture_flaw(tmp_path / "2.jpg")
 
 
