@@ -14,6 +14,7 @@ from au_jax.errors import UserError
 from au_jax.faces.containers import pyav, reason
 
 _TICKS = 90_000  # units of time in a second, as in MPEG
+_BT709, _LIMITED = 1, 1  # in ITU-T H.273 and FFmpeg's AVColorRange
 
 
 class _Discarded(Exception):
@@ -21,7 +22,7 @@ class _Discarded(Exception):
 
 
 class VideoWriter:
-    """Writes an MP4 (H.264, yuv420p) that browsers play; the file appears under its name when it is closed.
+    """Writes an MP4 (H.264, yuv420p, BT.709) that browsers play; the file appears under its name when it is closed.
 
     Odd sizes, which yuv420p does not know, grow by one pixel that repeats the edge.
 
@@ -61,6 +62,11 @@ class VideoWriter:
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
         self._stream.options = {"preset": "veryfast", "crf": "20"}
+        # Players guess what is not said, by the picture's size: the same colours would differ from video to video.
+        context = self._stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        self._reformatter = av.video.reformatter.VideoReformatter()
 
     def write(self, image: UInt8[np.ndarray, "H W 3"], timestamp: float | None = None) -> None:
         """Appends a frame.
@@ -82,6 +88,9 @@ class VideoWriter:
         even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         with self._writing():
+            frame = self._reformatter.reformat(
+                frame, format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED
+            )
             frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
             self._container.mux(self._stream.encode(frame))
 

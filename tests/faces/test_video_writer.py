@@ -7,7 +7,7 @@ from au_jax.errors import UserError
 from au_jax.faces import decoding
 from au_jax.faces.video_writer import VideoWriter
 
-pytest.importorskip("av")
+av = pytest.importorskip("av")
 
 H, W = 48, 96
 
@@ -59,3 +59,19 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_older_file(small_disk, 
         for _ in range(frames):
             writer.write(noise)
     assert [entry.name for entry in tmp_path.iterdir()] == ["w.mp4"] and path.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("size", [(96, 64), (1280, 720)])
+def test_colours_are_said_and_come_back(tmp_path, size):
+    """Players take untagged pictures of 720 lines for BT.709 and smaller ones for BT.601: red would differ by 13 levels."""
+    colour = (200, 60, 40)
+    with VideoWriter(tmp_path / "v.mp4", 25, *size) as video:
+        video.write(np.full((size[1], size[0], 3), colour, np.uint8))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
+        luma = int(frame.to_ndarray()[0, 0])
+    # BT.709: Y = 16 + 219 (0.2126 R + 0.7152 G + 0.0722 B) / 255
+    assert abs(luma - (16 + 219 * (0.2126 * 200 + 0.7152 * 60 + 0.0722 * 40) / 255)) <= 1
+    image = next(decoding.read_video(tmp_path / "v.mp4")).image
+    np.testing.assert_allclose(image[size[1] // 2, size[0] // 2], colour, atol=3)
