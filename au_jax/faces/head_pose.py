@@ -23,7 +23,17 @@ _ITERATIONS = 10
 
 
 def _model() -> np.ndarray:
-    depth = (*_BROW, *_BROW[::-1], *_BRIDGE, *_NOSE_BASE, *_NOSE_BASE[1::-1], *_LEFT_EYE, *_RIGHT_EYE, *_LIPS, *_INNER_LIPS)
+    depth = (
+        *_BROW,
+        *_BROW[::-1],
+        *_BRIDGE,
+        *_NOSE_BASE,
+        *_NOSE_BASE[1::-1],
+        *_LEFT_EYE,
+        *_RIGHT_EYE,
+        *_LIPS,
+        *_INNER_LIPS,
+    )
     return np.concatenate([TEMPLATE.astype(np.float64), -np.array(depth)[:, None]], axis=1)
 
 

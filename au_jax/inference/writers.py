@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from au_jax.errors import CommandError, DataError
 from au_jax.inference.exported import sigmoid
+from au_jax.inference.peer_columns import complete_fex, complete_openface
 
 
 @dataclass(frozen=True)
@@ -180,5 +181,8 @@ def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     return {f"{axis}_{i}": landmarks[:, i, number] for number, axis in enumerate("xy") for i in range(68)}
 
 
-FORMATS: dict[str, Callable[[Detections], dict[str, np.ndarray]]] = {"openface": _openface, "fex": _fex}
+FORMATS: dict[str, Callable[[Detections], dict[str, np.ndarray]]] = {
+    "openface": lambda detections: complete_openface(_openface(detections), detections.landmarks),
+    "fex": lambda detections: complete_fex(_fex(detections), detections.landmarks),
+}
 """Table formats by name."""

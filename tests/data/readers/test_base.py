@@ -1,9 +1,12 @@
 """What all readers of recordings share: names, faults of the config, chunks of faces, and being sent to a worker."""
 
+import io
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from au_jax.data.readers.base import parse_columns
 from au_jax.data.recordings import RecordingId
@@ -155,3 +158,86 @@ def test_a_header_that_lies_about_the_length_costs_no_frame_and_no_label(raw, re
     assert [problem.text for problem in faces.problems] == ["frames 13 to 14 have codes, but there is no such frame"]
     told = {problem.kind for problem in folder.examine(CLIP)[1]}
     assert ("label without frame" in told) == (0 < lie < 14)
+
+
+SOURCES = ("plain.mp4", "anamorphic.mp4", "interlaced.mp4", "hdr.mp4", "exif.mov", "frames")
+
+
+def make_source(place, pictures, name):
+    """The same person as different cameras store them; `place` holds the recordings of one subject."""
+    av = pytest.importorskip("av")
+    if name == "frames":
+        (place / "frames").mkdir()
+        for number, picture in enumerate(pictures, 1):
+            Image.fromarray(picture).save(place / "frames" / f"f-11-57-{number:03d}.png")
+        return place / "frames"
+    codec, pixels, options = "libx264", "yuv420p", {}
+    if name == "interlaced.mp4":
+        options = {"x264-params": "tff=1:log-level=none"}
+    elif name == "hdr.mp4":
+        codec, pixels, options = "libx265", "yuv420p10le", {"x265-params": "log-level=none"}
+    elif name == "exif.mov":
+        codec, pixels = "mjpeg", "yuvj420p"
+    with av.open(str(place / name), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        if name == "anamorphic.mp4":
+            pictures = [np.asarray(Image.fromarray(picture).resize((180, 240))) for picture in pictures]
+            stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixels
+        if name == "hdr.mp4":
+            stream.codec_context.color_trc, stream.codec_context.color_primaries = 18, 9
+        for number, picture in enumerate(pictures):
+            if name == "exif.mov":
+                jpeg, exif = io.BytesIO(), Image.Exif()
+                exif[0x0112] = 1
+                Image.fromarray(picture).save(jpeg, "JPEG", exif=exif)
+                packet = av.Packet(jpeg.getvalue())
+                packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+                container.mux(packet)
+                continue
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        if name != "exif.mov":
+            container.mux(stream.encode(None))
+    return place / name
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_prepare_and_predict_see_the_same_faces_to_the_byte(tmp_path, scene, name):
+    pytest.importorskip("dlib")
+    from au_jax.config import DataConfig
+    from au_jax.data.readers.folder import FolderReader
+    from au_jax.faces.decoding import read_pictures
+    from au_jax.faces.tracking import register_pictures
+
+    count = 4
+    (tmp_path / "anna").mkdir()
+    source = make_source(tmp_path / "anna", scene[0][:count], name)
+    table = source.with_suffix(".csv")
+    table.write_text("frame,AU12\n" + "".join(f"{number},1\n" for number in range(1, count + 1)))
+    reader = FolderReader(DataConfig(raw=str(tmp_path), aus=(12,), image_size=100))
+    (recording,) = reader.recordings()
+    prepared = list(reader.faces(recording))
+    predicted = list(register_pictures(read_pictures(source), 100))
+    images = np.concatenate([part.images for part in prepared])
+    np.testing.assert_array_equal(images, np.stack([face.image for face in predicted]))
+    assert np.concatenate([part.face_detected for part in prepared]).all()
+    np.testing.assert_array_equal(
+        np.concatenate([part.landmarks for part in prepared]), np.stack([face.landmarks for face in predicted])
+    )
+
+
+def test_an_anamorphic_recording_gives_the_faces_of_the_square_one(tmp_path, scene):
+    """Registered landmarks would be off by a third of the face's width."""
+    pytest.importorskip("dlib")
+    from au_jax.faces.decoding import read_pictures
+    from au_jax.faces.tracking import register_pictures
+
+    faces = {}
+    for name in ("plain.mp4", "anamorphic.mp4"):
+        source = make_source(tmp_path, scene[0][:4], name)
+        faces[name] = np.stack([face.landmarks for face in register_pictures(read_pictures(source), 200)])
+    apart = np.linalg.norm(faces["plain.mp4"] - faces["anamorphic.mp4"], axis=-1)
+    assert np.median(apart) < 2.5  # pixels of 200; dlib's landmarks are whole pixels
