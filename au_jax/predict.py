@@ -12,6 +12,7 @@ from absl import flags
 
 from au_jax.command_line import run_command
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
+from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
 from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
@@ -66,7 +67,8 @@ def _predict() -> None:
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
     detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
     notes = source_notes(values.video, values.fps)
-    writers: list[FrameWriter] = []
+    doubts = FaceDoubts()
+    writers: list[FrameWriter] = [doubts]
     if values.overlay:
         writers.append(
             OverlayWriter(values.overlay, (values.fps or FOLDER_FPS) if Path(values.video).is_dir() else None)
@@ -98,7 +100,7 @@ def _predict() -> None:
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
             file=told,
         )
-    for line in [f"{values.video}: {note}" for note in notes] + cautions(values.run):
+    for line in [f"{values.video}: {note}" for note in [*notes, *doubts.lines()]] + cautions(values.run):
         print(line, file=told)
 
 

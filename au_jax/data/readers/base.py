@@ -338,8 +338,10 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
       >>> faces.frame_numbers.tolist(), faces.labels.tolist()  # a black picture shows no face
       ([2, 3], [[0], [0]])
     """
+    from au_jax.faces.face_doubts import FaceDoubts
     from au_jax.faces.tracking import register_pictures
 
+    doubts = FaceDoubts()
     first, last = codes.frames[0], codes.frames[-1]
     unreadable: list[int] = []
 
@@ -359,6 +361,7 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
         if len(chunk) == _CHUNK:
             yield _with_labels(chunk, codes)
             chunk = []
+        doubts.look(face.picture, face.face)
         # Whole frames of a chunk would fill the memory.
         chunk.append(dataclasses.replace(face, picture=None))
         numbers.append(face.number)
@@ -375,10 +378,13 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
     faces = _with_labels(chunk, codes)
     yield dataclasses.replace(
         faces,
-        problems=tuple(
-            Problem(kind, str(place), f"frames {spans(which)} {text}", len(which))
-            for kind, text, which in problems
-            if len(which)
+        problems=(
+            *(Problem("doubtful faces", str(place), line) for line in doubts.lines()),
+            *(
+                Problem(kind, str(place), f"frames {spans(which)} {text}", len(which))
+                for kind, text, which in problems
+                if len(which)
+            ),
         ),
     )
 
