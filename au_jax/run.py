@@ -23,6 +23,7 @@ from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold, check_split, make_folds, partition_of, split_document
 from au_jax.errors import DataError, UserError
 from au_jax.evaluation import tables
+from au_jax.evaluation.calibration import fit_calibration, shifted
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.logs import Costs, RunLog
 from au_jax.outputs import check_dataset_place
@@ -123,16 +124,16 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system = get_system(name)(context)
     system.fit(train, validation)
+    scores = _scored(system, name, context, validation)
+    rows = np.concatenate([scores[video.key] for video in validation.videos])
     thresholds = np.zeros(test.labels.shape[1], np.float32)
     if context.config.protocol.threshold != "zero":
-        scores = _scored(system, name, context, validation)
-        thresholds = POLICIES[context.config.protocol.threshold](
-            validation.labels, np.concatenate([scores[video.key] for video in validation.videos])
-        )
+        thresholds = POLICIES[context.config.protocol.threshold](validation.labels, rows)
+    calibration = shifted(fit_calibration(validation.labels, rows), thresholds)
     with context.costs.measure(context.name(f"{name}/score")):
         scores = _scored(system, name, context, test)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
-    arrays = {"thresholds": thresholds}
+    arrays = {"thresholds": thresholds, "calibration": calibration}
     for video in test.videos:
         # From here on 0 is the threshold, whatever it was for the system.
         arrays[f"{video.key}/scores"] = (scores[video.key] - thresholds).astype(np.float32)

@@ -37,6 +37,7 @@ class Detector:
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       delay: frames after a frame that its scores wait for (`config.fusion.lookahead`).
+      outputs: what `score` gives: the systems and, where all folds know it, `hybrid.PROBABILITY`.
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
@@ -53,8 +54,11 @@ class Detector:
         hybrid.check_streamable(config, systems)
         self.config = config
         self.aus = tuple(config.data.aus)
-        self.folds = tuple(folds)
         self.systems = tuple(systems)
+        known = set.intersection(*(set(fold) for fold in folds))
+        # What a fold of an earlier version does not know, the mean over folds cannot have.
+        self.folds = tuple({name: part for name, part in fold.items() if name in known} for fold in folds)
+        self.outputs = (*self.systems, *((hybrid.PROBABILITY,) if "calibration" in known else ()))
         self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
@@ -126,14 +130,14 @@ class Detector:
           chunk: frames that go through the networks at once.
 
         Returns:
-          System -> [T, A] float32, above 0 present.
+          Output -> [T, A] float32: of a system its scores, above 0 present; `hybrid.PROBABILITY` that of the last system.
 
         Example:
           >>> detector = Detector.from_run(run_folder)
           >>> size = detector.config.data.image_size
           >>> scores = detector.score(np.zeros((5, size, size, 3), np.uint8))
-          >>> scores["hybrid"].shape == (5, len(detector.aus))
-          True
+          >>> detector.outputs, scores["hybrid"].shape == (5, len(detector.aus))
+          (('anet', 'hybrid', 'probability'), True)
         """
         # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
         count = len(faces) + self.delay
@@ -143,7 +147,7 @@ class Detector:
             present = np.arange(start, start + chunk) < len(faces)
             carries, scores = self._mean_scores(carries, padded[start : start + chunk], present)
             parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
+        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
     def stream(
         self, frames: Iterable[VideoFrame], chunk: int = CHUNK
@@ -189,7 +193,7 @@ class Detector:
         self, carries: list[Any], faces: np.ndarray, present: np.ndarray
     ) -> tuple[list[Any], dict[str, np.ndarray]]:
         stepped = [self._step(*pair, faces, present) for pair in zip(self.folds, carries, strict=True)]
-        means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
+        means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.outputs}
         return [carry for carry, _ in stepped], means
 
     def _table(self, rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
@@ -201,6 +205,7 @@ class Detector:
             if row.face is not None:
                 boxes[index], landmarks[index] = row.face.box, row.face.landmarks
                 confidence[index] = row.face.confidence
+        known = {name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()}
         return Detections(
             aus=self.aus,
             frames=np.array([row.number for row in rows], np.int64),
@@ -209,12 +214,13 @@ class Detector:
             confidence=confidence,
             boxes=boxes,
             landmarks=landmarks,
-            scores={name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()},
+            scores={name: known[name] for name in self.systems},
+            probabilities=known.get(hybrid.PROBABILITY),
         )
 
 
 def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:
-    """Reads the variables of a fold's trained networks and their thresholds, as `hybrid.apply` takes them.
+    """Reads the variables of a fold's trained networks, thresholds and calibration, as `hybrid.apply` takes them.
 
     Args:
       config: of the run.
@@ -228,13 +234,17 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     Example:
       >>> variables = read_variables(RunDir(run_folder).config(), run_folder / "fold_00", ["anet"])
       >>> sorted(variables), variables["cnn"]["mean"].shape
-      (['cnn', 'thresholds'], (40, 40, 3))
+      (['calibration', 'cnn', 'thresholds'], (40, 40, 3))
     """
     files_of = FoldDir(fold)
-    variables = {
+    scored = {name: _read(files_of.scores(name)) for name in systems}
+    variables: dict[str, Any] = {
         "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean)["mean"]},
-        "thresholds": {name: _read(files_of.scores(name))["thresholds"] for name in systems},
+        "thresholds": {name: arrays["thresholds"] for name, arrays in scored.items()},
     }
+    # Scores of earlier versions have none.
+    if (calibration := scored[systems[-1]].get("calibration")) is not None:
+        variables["calibration"] = calibration
     if "hybrid" in systems:
         pca = _read(files_of.pca)
         variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}

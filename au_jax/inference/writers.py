@@ -25,6 +25,8 @@ class Detections:
       boxes: [T, 4] float32 x, y, width, height of the face in pixels; NaN where no face was found.
       landmarks: [T, 68, 2] float32 pixels of the frame, x then y, in the order of iBUG-68; NaN where no face was found.
       scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
+      probabilities: [T, A] float32 that the AU is present, by the last system, the mean over folds; NaN where no face was found
+        or the AU could not be calibrated; None: the run is of before they were.
 
     Example:
       >>> detections = Detections(
@@ -46,6 +48,7 @@ class Detections:
     boxes: np.ndarray
     landmarks: np.ndarray
     scores: dict[str, np.ndarray]
+    probabilities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -89,7 +92,9 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
-    return Detections(aus=parts[0].aus, **columns, scores=scores)
+    known = [part.probabilities for part in parts if part.probabilities is not None]
+    probabilities = np.concatenate(known) if len(known) == len(parts) else None
+    return Detections(aus=parts[0].aus, **columns, scores=scores, probabilities=probabilities)
 
 
 class CsvWriter:
@@ -133,7 +138,7 @@ def _cells(values: np.ndarray) -> list[str]:
 
 
 def _openface(detections: Detections) -> dict[str, np.ndarray]:
-    """OpenFace's columns, then the scores of every system.
+    """OpenFace's columns, then the scores of every system and the probabilities.
 
     AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: nothing
     here is trained on intensities, so these columns are there, and empty.
@@ -153,11 +158,14 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
     }
     for name, scores in detections.scores.items():
         columns |= {f"AU{au:02d}_{name}": column for au, column in zip(aus, scores.T, strict=True)}
-    return columns
+    return columns | {f"AU{au:02d}_p": column for au, column in zip(aus, _probabilities(detections).T, strict=True)}
 
 
 def _fex(detections: Detections) -> dict[str, np.ndarray]:
-    """py-feat's columns: frames from 0; AU.. is the logistic of the last system's score, above .5 where the AU is present."""
+    """py-feat's columns: frames from 0; AU.. is the logistic of the last system's score, above .5 where the AU is present.
+
+    py-feat takes every column with AU in its name for one of an AU, so that the calibrated probabilities are called p01 ..
+    """
     scores = detections.scores[list(detections.scores)[-1]].astype(np.float64)
     names = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
     confidence = np.where(detections.success, detections.confidence, np.nan).astype(np.float32)
@@ -168,7 +176,15 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
         **_landmark_columns(detections.landmarks),
         **{f"AU{au:02d}": column for au, column in zip(detections.aus, sigmoid(scores).T, strict=True)},
         "timestamp": detections.timestamps,
+        **{f"p{au:02d}": column for au, column in zip(detections.aus, _probabilities(detections).T, strict=True)},
     }
+
+
+def _probabilities(detections: Detections) -> np.ndarray:
+    """[T, A]; NaN, an empty cell, where they are not known."""
+    if detections.probabilities is None:
+        return np.full((len(detections), len(detections.aus)), np.nan, np.float32)
+    return detections.probabilities
 
 
 def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,6 +26,9 @@ from au_jax.models.lstm import Carry, LSTMStack
 SYSTEMS: tuple[str, ...] = ("anet", "hybrid")
 """Systems that `apply` computes: the CNN alone, and the whole network."""
 
+PROBABILITY = "probability"
+"""What `apply` computes beside the scores: the probability that an AU is present by the last system."""
+
 
 def make_cnn(config: CNNConfig, num_outputs: int) -> AlexNet:
     """The CNN that a config's block `cnn` describes.
@@ -383,13 +386,15 @@ def apply(
       config: of the run.
       systems: of `SYSTEMS`.
       variables: "cnn" as in `cnn_forward`; "thresholds", system -> [A]; for the hybrid also "pca" ("mean", "components"),
-        and the parameters "lstm" and "fusion".
+        and the parameters "lstm" and "fusion"; where it is known "calibration" [2, A] of the last system
+        (`evaluation.calibration`).
       carry: of `initial_carry`, or of the call before.
       faces: [T, S, S, 3] uint8, registered faces in order; S is `config.data.image_size`.
       present: [T] bool, False behind the video's end; None: all are frames of the video.
 
     Returns:
-      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present. Row t is of frame
+      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present; with a calibration
+      also `PROBABILITY` -> [T, A], that of presence by the last system, NaN of an AU without one. Row t is of frame
       t - `delay`: the first so many rows of a video are of no frame, and so many rows that are not present bring out its last.
 
     Raises:
@@ -435,4 +440,8 @@ def apply(
             # The CNN's own scores wait for those of the hybrid.
             scores["anet"] = branches["cnn"][:, config.fusion.lookback]
         scores["hybrid"] = fusion_forward(make_fusion(config.fusion, num_outputs), variables["fusion"], branches)
-    return carry, {name: scores[name] - variables["thresholds"][name][None] for name in systems}
+    outputs = {name: scores[name] - variables["thresholds"][name][None] for name in systems}
+    if "calibration" in variables:
+        slope, intercept = variables["calibration"]
+        outputs[PROBABILITY] = jax.nn.sigmoid(outputs[systems[-1]] * slope[None] + intercept[None])
+    return carry, outputs
