@@ -68,4 +68,6 @@ def test_a_threshold_that_is_subtracted_changes_no_probability():
     labels, scores = drawn(0.6, -1.5, count=300)
     calibration, thresholds = fit_calibration(labels, scores), np.array([0.7])
     expected = probabilities(scores, calibration)
-    np.testing.assert_allclose(probabilities(scores - thresholds, shifted(calibration, thresholds)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        probabilities(scores - thresholds, shifted(calibration, thresholds)), expected, atol=1e-6
+    )
