@@ -367,8 +367,8 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
 
 def _further(outputs: Sequence[str], systems: Sequence[str]) -> str:
     told = {
-        "probability": "`probability`, that the AU is present by the last system, calibrated per AU and fold on validation subjects "
-        "(Platt scaling); it holds where AUs are as frequent as among them"
+        "probability": "`probability`, that the AU is present by the last system, calibrated per AU and fold on validation "
+        "subjects (Platt scaling); it holds where AUs are as frequent as among them"
     }
     return "".join(f"; {told[name]}" for name in outputs if name not in systems)
 
