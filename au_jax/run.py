@@ -134,6 +134,11 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
         scores = _scored(system, name, context, test)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
     arrays = {"thresholds": thresholds, "calibration": calibration}
+    if test.dataset.has_intensities:
+        estimates = _estimated(system, name, context, test)
+        grades = test.by_video(test.intensities)
+        arrays |= {f"{key}/intensities": rows for key, rows in estimates.items()}
+        arrays |= {f"{key}/grades": grades[key] for key in estimates}
     for video in test.videos:
         # From here on 0 is the threshold, whatever it was for the system.
         arrays[f"{video.key}/scores"] = (scores[video.key] - thresholds).astype(np.float32)
@@ -159,6 +164,18 @@ def _scored(system: System, name: str, context: FoldContext, faces: FaceSet) -> 
                 "it other settings (a network a lower learning rate) in another --workdir"
             )
     return scores
+
+
+def _estimated(system: System, name: str, context: FoldContext, faces: FaceSet) -> dict[str, np.ndarray]:
+    """A system's intensities of faces whose labels it does not get to see; {} of one that estimates none."""
+    estimates = system.estimate_intensities(faces.without_labels()) or {}
+    due = {video.key: (len(video), faces.labels.shape[1]) for video in faces.videos}
+    if estimates and {key: rows.shape for key, rows in estimates.items()} != due:
+        raise UserError(
+            f"{context.name(name)}: intensities are not of every AU in every frame; the system has to be mended, or left out "
+            "of config.systems"
+        )
+    return estimates
 
 
 def check_config(config: Config) -> None:

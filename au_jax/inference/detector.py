@@ -22,6 +22,9 @@ from au_jax.training.checkpoints import REMEDY
 from au_jax.training.prefetch import prefetch
 from au_jax.training.trainer import best_params
 
+INTENSITY_SYSTEM = "anet_intensity"
+"""The system whose head gives intensities."""
+
 CHUNK = 32
 """Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
@@ -37,7 +40,7 @@ class Detector:
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       delay: frames after a frame that its scores wait for (`config.fusion.lookahead`).
-      outputs: what `score` gives: the systems and, where all folds know it, `hybrid.PROBABILITY`.
+      outputs: what `score` gives: the systems and, where all folds know it, `hybrid.PROBABILITY` and `hybrid.INTENSITY`.
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
@@ -58,7 +61,8 @@ class Detector:
         known = set.intersection(*(set(fold) for fold in folds))
         # What a fold of an earlier version does not know, the mean over folds cannot have.
         self.folds = tuple({name: part for name, part in fold.items() if name in known} for fold in folds)
-        self.outputs = (*self.systems, *((hybrid.PROBABILITY,) if "calibration" in known else ()))
+        further = {"calibration": hybrid.PROBABILITY, hybrid.INTENSITY: hybrid.INTENSITY}
+        self.outputs = (*self.systems, *(output for name, output in further.items() if name in known))
         self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
@@ -130,7 +134,8 @@ class Detector:
           chunk: frames that go through the networks at once.
 
         Returns:
-          Output -> [T, A] float32: of a system its scores, above 0 present; `hybrid.PROBABILITY` that of the last system.
+          Output -> [T, A] float32: of a system its scores, above 0 present; `hybrid.PROBABILITY` that of the last system;
+          `hybrid.INTENSITY` 0 to 5, where the run has the system anet_intensity.
 
         Example:
           >>> detector = Detector.from_run(run_folder)
@@ -186,8 +191,12 @@ class Detector:
             waiting = waiting[ready:]
             rows = next(chunks, [])
 
+    def initial_carry(self) -> dict[str, Any]:
+        """The state of a fold before a video's first frame."""
+        return hybrid.initial_carry(self.config, self.systems, hybrid.INTENSITY in self.outputs)
+
     def _initial_carries(self) -> list[Any]:
-        return [hybrid.initial_carry(self.config, self.systems) for _ in self.folds]
+        return [self.initial_carry() for _ in self.folds]
 
     def _mean_scores(
         self, carries: list[Any], faces: np.ndarray, present: np.ndarray
@@ -216,6 +225,7 @@ class Detector:
             landmarks=landmarks,
             scores={name: known[name] for name in self.systems},
             probabilities=known.get(hybrid.PROBABILITY),
+            intensities=known.get(hybrid.INTENSITY),
         )
 
 
@@ -245,6 +255,10 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     # Scores of earlier versions have none.
     if (calibration := scored[systems[-1]].get("calibration")) is not None:
         variables["calibration"] = calibration
+    # Intensities come from the same CNN, where the system was trained and scored as well.
+    if files_of.scores(INTENSITY_SYSTEM).exists():
+        head = _read(files_of.model(INTENSITY_SYSTEM))
+        variables[hybrid.INTENSITY] = {name: head[name] for name in ("mean", "components", "weights", "borders")}
     if "hybrid" in systems:
         pca = _read(files_of.pca)
         variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}

@@ -43,7 +43,8 @@ PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
 """Where the program runs; it is written for all at once."""
 
 Scores = dict[str, Float32[np.ndarray, "T A"]]
-"""Output -> [T, A] float32: of a system its scores, above 0 present; "probability" that of presence by the last system."""
+"""Output -> [T, A] float32: of a system its scores, above 0 present; "probability" that of presence by the last system;
+"intensity" 0 to 5."""
 
 
 class ExportedDetector:
@@ -52,7 +53,8 @@ class ExportedDetector:
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       systems: whose scores there are; the last one decides what is present.
-      outputs: what `score` and `stream` give: the systems and, unless the file is of before it was there, "probability".
+      outputs: what `score` and `stream` give: the systems, "probability" unless the file is of before it was there, and
+        "intensity" where the run has learned intensities.
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
       notes: the rest of the manifest: where the detector comes from.
@@ -278,7 +280,7 @@ def export_program(detector: "Detector") -> bytes:
 
     exported = jax.export.export(jax.jit(step), platforms=PLATFORMS)(
         jax.tree.map(shape_of, detector.folds[0]),
-        jax.tree.map(shape_of, hybrid.initial_carry(config, detector.systems)),
+        jax.tree.map(shape_of, detector.initial_carry()),
         jax.ShapeDtypeStruct((count, size, size, 3), np.uint8),
         jax.ShapeDtypeStruct((count,), np.bool_),
     )
@@ -368,7 +370,8 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
 def _further(outputs: Sequence[str], systems: Sequence[str]) -> str:
     told = {
         "probability": "`probability`, that the AU is present by the last system, calibrated per AU and fold on validation "
-        "subjects (Platt scaling); it holds where AUs are as frequent as among them"
+        "subjects (Platt scaling); it holds where AUs are as frequent as among them",
+        "intensity": "`intensity`, the expected FACS intensity, 0 (absent) to 5 (E), of AUs that were learned with intensities",
     }
     return "".join(f"; {told[name]}" for name in outputs if name not in systems)
 

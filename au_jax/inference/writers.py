@@ -27,6 +27,8 @@ class Detections:
       scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
       probabilities: [T, A] float32 that the AU is present, by the last system, the mean over folds; NaN where no face was found
         or the AU could not be calibrated; None: the run is of before they were.
+      intensities: [T, A] float32, 0 to 5, the mean over folds; NaN where no face was found or the AU was learned without; None:
+        the run has no system for them.
 
     Example:
       >>> detections = Detections(
@@ -49,6 +51,7 @@ class Detections:
     landmarks: np.ndarray
     scores: dict[str, np.ndarray]
     probabilities: np.ndarray | None = None
+    intensities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -92,9 +95,11 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
-    known = [part.probabilities for part in parts if part.probabilities is not None]
-    probabilities = np.concatenate(known) if len(known) == len(parts) else None
-    return Detections(aus=parts[0].aus, **columns, scores=scores, probabilities=probabilities)
+    further = {}
+    for name in ("probabilities", "intensities"):
+        known = [rows for part in parts if (rows := getattr(part, name)) is not None]
+        further[name] = np.concatenate(known) if len(known) == len(parts) else None
+    return Detections(aus=parts[0].aus, **columns, scores=scores, **further)
 
 
 class CsvWriter:
@@ -140,8 +145,8 @@ def _cells(values: np.ndarray) -> list[str]:
 def _openface(detections: Detections) -> dict[str, np.ndarray]:
     """OpenFace's columns, then the scores of every system and the probabilities.
 
-    AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: nothing
-    here is trained on intensities, so these columns are there, and empty.
+    AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: there, and empty,
+    where nothing was trained on intensities.
     """
     aus, rows = detections.aus, len(detections)
     columns = {
@@ -152,13 +157,13 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
         "success": detections.success.astype(np.int64),
         **_landmark_columns(np.nan_to_num(detections.landmarks)),
     }
-    columns |= {f"AU{au:02d}_r": np.full(rows, np.nan, np.float32) for au in aus}
+    columns |= _columns("AU{:02d}_r", detections, detections.intensities)
     columns |= {
         f"AU{au:02d}_c": present.astype(np.int64) for au, present in zip(aus, detections.present.T, strict=True)
     }
     for name, scores in detections.scores.items():
         columns |= {f"AU{au:02d}_{name}": column for au, column in zip(aus, scores.T, strict=True)}
-    return columns | {f"AU{au:02d}_p": column for au, column in zip(aus, _probabilities(detections).T, strict=True)}
+    return columns | _columns("AU{:02d}_p", detections, detections.probabilities)
 
 
 def _fex(detections: Detections) -> dict[str, np.ndarray]:
@@ -176,15 +181,15 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
         **_landmark_columns(detections.landmarks),
         **{f"AU{au:02d}": column for au, column in zip(detections.aus, sigmoid(scores).T, strict=True)},
         "timestamp": detections.timestamps,
-        **{f"p{au:02d}": column for au, column in zip(detections.aus, _probabilities(detections).T, strict=True)},
+        **_columns("p{:02d}", detections, detections.probabilities),
     }
 
 
-def _probabilities(detections: Detections) -> np.ndarray:
-    """[T, A]; NaN, an empty cell, where they are not known."""
-    if detections.probabilities is None:
-        return np.full((len(detections), len(detections.aus)), np.nan, np.float32)
-    return detections.probabilities
+def _columns(name: str, detections: Detections, rows: np.ndarray | None) -> dict[str, np.ndarray]:
+    """A column of each AU; NaN, an empty cell, where `rows` are not known."""
+    aus, count = detections.aus, len(detections)
+    known = np.full((count, len(aus)), np.nan, np.float32) if rows is None else rows
+    return {name.format(au): column for au, column in zip(aus, known.T, strict=True)}
 
 
 def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:
