@@ -107,11 +107,7 @@ def intensity_rows(run: FinishedRun) -> tuple[list[str], list[Row]]:
       >>> intensity_rows(load_run(run_folder))  # none of its systems does
       ([], [])
     """
-    graded = {
-        name: run.results["systems"][name]["intensity"]
-        for name in run.systems
-        if "intensity" in run.results["systems"][name]
-    }
+    graded = {name: column["intensity"] for name, column in run.results["systems"].items() if "intensity" in column}
     if not graded:
         return [], []
     columns = [f"{display.label(name)}, {title}" for name in graded for title in ("ICC(3,1)", "MAE")]
