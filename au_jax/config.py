@@ -407,6 +407,25 @@ class HogSvmConfig(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IntensityConfig(Block):
+    """Ordinal heads for intensities on the CNN's PCA-reduced fc7. Not in the paper.
+
+    Example:
+      >>> IntensityConfig(penalties=(1e-3,)).penalties
+      (0.001,)
+    """
+
+    pca_energy: float = option(0.99, "Share of the energy that PCA keeps.", Interval(0, 1, closed="high"))
+    pca_components: int = option(300, "Largest number of components that PCA keeps.", COUNT)
+    frame_step: int = option(2, "Use every n-th frame of a video to fit; neighbours are nearly the same.", COUNT)
+    penalties: tuple[float, ...] = option(
+        (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        "Ridge penalties that are tried on the validation subjects, for each AU.",
+        Each(POSITIVE, least=1),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CPMConfig(Block):
     """Confidence Preserving Machine. "The authors" are its own; see au_jax.systems.cpm.
 
@@ -704,6 +723,7 @@ class Config(Block):
     cnn: CNNConfig = CNNConfig()
     hog_svm: HogSvmConfig = HogSvmConfig()
     anet_transfer: HogSvmConfig = HogSvmConfig()
+    anet_intensity: IntensityConfig = IntensityConfig()
     cpm: CPMConfig = CPMConfig()
     jpml: JPMLConfig = JPMLConfig()
     lstm: LSTMConfig = LSTMConfig()

@@ -18,6 +18,7 @@ from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
+from au_jax.models.hybrid import PROBABILITY
 from au_jax.outputs import check_outputs, is_standard_output
 from au_jax.report.overlay import OverlayWriter
 from au_jax.report.timeline import TimelineWriter
@@ -98,6 +99,12 @@ def _predict() -> None:
     if counts["together"] > 1:
         print(
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
+            file=told,
+        )
+    if PROBABILITY not in detector.outputs:
+        print(
+            f"{values.run} was made by a version that did not calibrate probabilities: there are none. To have them, delete "
+            f"{values.run}/fold_*/scores and run au_jax.main again with its --config and --workdir; nothing is trained anew",
             file=told,
         )
     for line in [f"{values.video}: {note}" for note in [*notes, *doubts.lines()]] + cautions(values.run):

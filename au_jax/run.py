@@ -23,6 +23,7 @@ from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold, check_split, make_folds, partition_of, split_document
 from au_jax.errors import DataError, UserError
 from au_jax.evaluation import tables
+from au_jax.evaluation.calibration import fit_calibration, shifted
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.logs import Costs, RunLog
 from au_jax.outputs import check_dataset_place
@@ -123,16 +124,21 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     train, validation, test = (FaceSet(dataset, group) for group in (fold.train, fold.validation, fold.test))
     system = get_system(name)(context)
     system.fit(train, validation)
+    scores = _scored(system, name, context, validation)
+    rows = np.concatenate([scores[video.key] for video in validation.videos])
     thresholds = np.zeros(test.labels.shape[1], np.float32)
     if context.config.protocol.threshold != "zero":
-        scores = _scored(system, name, context, validation)
-        thresholds = POLICIES[context.config.protocol.threshold](
-            validation.labels, np.concatenate([scores[video.key] for video in validation.videos])
-        )
+        thresholds = POLICIES[context.config.protocol.threshold](validation.labels, rows)
+    calibration = shifted(fit_calibration(validation.labels, rows), thresholds)
     with context.costs.measure(context.name(f"{name}/score")):
         scores = _scored(system, name, context, test)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
-    arrays = {"thresholds": thresholds}
+    arrays = {"thresholds": thresholds, "calibration": calibration}
+    if test.dataset.has_intensities:
+        estimates = _estimated(system, name, context, test)
+        grades = test.by_video(test.intensities)
+        arrays |= {f"{key}/intensities": rows for key, rows in estimates.items()}
+        arrays |= {f"{key}/grades": grades[key] for key in estimates}
     for video in test.videos:
         # From here on 0 is the threshold, whatever it was for the system.
         arrays[f"{video.key}/scores"] = (scores[video.key] - thresholds).astype(np.float32)
@@ -158,6 +164,18 @@ def _scored(system: System, name: str, context: FoldContext, faces: FaceSet) -> 
                 "it other settings (a network a lower learning rate) in another --workdir"
             )
     return scores
+
+
+def _estimated(system: System, name: str, context: FoldContext, faces: FaceSet) -> dict[str, np.ndarray]:
+    """A system's intensities of faces whose labels it does not get to see; {} of one that estimates none."""
+    estimates = system.estimate_intensities(faces.without_labels()) or {}
+    due = {video.key: (len(video), faces.labels.shape[1]) for video in faces.videos}
+    if estimates and {key: rows.shape for key, rows in estimates.items()} != due:
+        raise UserError(
+            f"{context.name(name)}: intensities are not of every AU in every frame; the system has to be mended, or left out "
+            "of config.systems"
+        )
+    return estimates
 
 
 def check_config(config: Config) -> None:

@@ -445,6 +445,8 @@ class FinishedRun:
             merged.scores.update(part.scores)
             merged.labels.update(part.labels)
             merged.frames.update(part.frames)
+            merged.intensities.update(part.intensities)
+            merged.grades.update(part.grades)
         return merged
 
     def folded_scores(self) -> dict[str, list[tables.Scored]]:

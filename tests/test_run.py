@@ -1,5 +1,6 @@
 """The main job end to end on tiny videos: the same results however often and however rudely it is interrupted."""
 
+import dataclasses
 import json
 import re
 import resource
@@ -13,10 +14,12 @@ import pytest
 
 from au_jax import files
 from au_jax.config import replace
+from au_jax.data.dataset import FaceSet
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold
 from au_jax.errors import ConfigError, DataError, UserError
 from au_jax.evaluation import tables
+from au_jax.evaluation.calibration import fit_calibration, probabilities
 from au_jax.run import check_config, run, run_system, summarise
 from au_jax.run_dir import RunDir
 from au_jax.systems.base import System
@@ -49,7 +52,7 @@ def test_scores_cover_the_test_subjects_of_the_fold_and_nobody_else(finished):
     split = files.read_json(finished / "split.json")
     for index, fold in enumerate(split["folds"]):
         arrays = files.read_npz(finished / f"fold_{index:02d}/scores/hybrid.npz")
-        subjects = {name.split("/")[0] for name in arrays if name != "thresholds"}
+        subjects = {name.split("/")[0] for name in arrays if name not in ("thresholds", "calibration")}
         assert subjects == set(fold["test"])
         for name, rows in arrays.items():
             if name.endswith("/scores"):
@@ -445,3 +448,34 @@ def test_scores_that_are_not_finite_are_neither_calibrated_nor_saved(context, da
     with pytest.raises(UserError, match=rf"fold_00/hog_svm: scores of {subject}/T1 are not finite"):
         run_system("hog_svm", context, dataset, fold)
     assert not context.files.scores("hog_svm").exists()
+
+
+@pytest.mark.parametrize("threshold", ["zero", "calibrated"])
+def test_the_calibration_is_that_of_validation_subjects_and_fits_the_scores_that_are_saved(
+    config, context, dataset, monkeypatch, threshold
+):
+    def shown(faces):
+        """Numbers in which the labels of all subjects can be guessed."""
+        labels = np.concatenate([records.labels for records in dataset.load(faces.subjects)])
+        return (0.5 * labels + np.random.default_rng(len(faces)).normal(size=labels.shape) + 2).astype(np.float32)
+
+    class Guessing(System):
+        def __init__(self, context):
+            pass
+
+        def fit(self, train, validation):
+            pass
+
+        def score(self, faces):
+            assert not faces.has_labels
+            return faces.by_video(shown(faces))
+
+    monkeypatch.setattr("au_jax.run.get_system", lambda name: Guessing)
+    context = dataclasses.replace(context, config=replace(context.config, **{"protocol.threshold": threshold}))
+    run_system("hog_svm", context, dataset, Fold(("S001", "S002"), ("S003", "S004"), ("S005", "S006")))
+    saved = files.read_npz(context.files.scores("hog_svm"))
+    validation, test = FaceSet(dataset, ("S003", "S004")), FaceSet(dataset, ("S005", "S006"))
+    expected = probabilities(shown(test), fit_calibration(validation.labels, shown(validation)))
+    scores = np.concatenate([saved[f"{video.key}/scores"] for video in test.videos])
+    np.testing.assert_allclose(probabilities(scores, saved["calibration"]), expected, atol=1e-5)
+    assert (threshold == "zero") == (saved["thresholds"] == 0).all()

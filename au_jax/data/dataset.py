@@ -11,10 +11,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from jaxtyping import Bool, Float32, Int, Int8, Int32, Shaped
 
-from au_jax.data.recordings import safe_name
+from au_jax.data.recordings import safe_name, unknown
 from au_jax.data.tfrecord_index import no_autograph, read_stream
 from au_jax.errors import DataError
 from au_jax.labels import PAPER_AUS, listed
+
+_INTENSITIES = "intensities"
+"""A feature of datasets in which some intensities are known."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Records:
       frame_numbers: [N] int32 frame numbers in their videos.
       face_detected: [N] bool, False where no face was detected; the labels are then missing.
       videos: in order.
+      intensities: [N, A] int8, 0 absent, 1 to 5 for A to E, -1 where they are not known; None: the dataset has none.
 
     Example:
       >>> arrays = np.zeros((3, 12), np.int8), np.zeros((3, 49, 2), np.float32), np.array([1, 2, 1], np.int32)
@@ -64,6 +68,7 @@ class Records:
     frame_numbers: Int32[np.ndarray, " N"]
     face_detected: Bool[np.ndarray, " N"]
     videos: tuple[Video, ...]
+    intensities: Int8[np.ndarray, "N A"] | None = None
 
 
 class FaceDataset:
@@ -77,6 +82,7 @@ class FaceDataset:
       subjects: names of all subjects, in order.
       aus: AUs of the labels, in order of their columns.
       image_size: side of a face in pixels.
+      has_intensities: whether some intensities are known.
 
     Raises:
       DataError: the dataset lacks one of the AUs, or has a subject whose name cannot be that of a file.
@@ -126,6 +132,7 @@ class FaceDataset:
             )
         self._columns = None if self.aus == stored else [stored.index(au) for au in self.aus]
         self.image_size: int = self._features["image"].shape[0]
+        self.has_intensities: bool = _INTENSITIES in self._features
         self._records: dict[str, Records] = {}
 
     def records(self, subject: str) -> Records:
@@ -152,16 +159,18 @@ class FaceDataset:
 
         Returns:
           image: string, the encoded JPEG; labels: [A] int8; landmarks: [49, 2] float32; video: string; frame: int32;
-          found: bool, whether a face was detected.
+          found: bool, whether a face was detected; intensities: [A] int8, where the dataset has them.
         """
         example = self._features.deserialize_example(record, decoders={"image": tfds.decode.SkipDecoding()})
         if self._columns is None:
             return example
-        return {**example, "labels": tf.gather(example["labels"], self._columns)}
+        tables = ("labels", _INTENSITIES) if self.has_intensities else ("labels",)
+        return {**example, **{name: tf.gather(example[name], self._columns) for name in tables}}
 
     @no_autograph
     def _read(self, subjects: Sequence[str]) -> dict[str, Records]:
-        names = ("labels", "landmarks", "frame", "found", "video")
+        graded = (_INTENSITIES,) if self.has_intensities else ()
+        names = ("labels", "landmarks", "frame", "found", "video", *graded)
 
         def columns(shard: tf.Tensor, subject: tf.Tensor) -> tf.data.Dataset:
             def row(record: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -192,7 +201,12 @@ class FaceDataset:
             ends = zip([0, *cuts], [*cuts, len(video)], strict=True)
             videos = tuple(Video(subject, video[start].decode(), int(start), int(stop)) for start, stop in ends)
             records[subject] = Records(
-                rows["labels"][part], rows["landmarks"][part], rows["frame"][part], rows["found"][part], videos
+                rows["labels"][part],
+                rows["landmarks"][part],
+                rows["frame"][part],
+                rows["found"][part],
+                videos,
+                rows[_INTENSITIES][part] if self.has_intensities else None,
             )
         return records
 
@@ -256,6 +270,22 @@ class FaceSet:
         if not self.has_labels:
             raise ValueError("labels of test subjects are not available to a system")
         return np.concatenate([records.labels for records in self._records])
+
+    @cached_property
+    def intensities(self) -> Int8[np.ndarray, "N A"]:
+        """Intensities of all frames, [N, A] int8: 0 absent, 1 to 5 for A to E, -1 where they are not known.
+
+        Raises:
+          ValueError: these are test subjects.
+        """
+        if not self.has_labels:
+            raise ValueError("intensities of test subjects are not available to a system")
+        return np.concatenate(
+            [
+                unknown(records.labels) if records.intensities is None else records.intensities
+                for records in self._records
+            ]
+        )
 
     @cached_property
     def landmarks(self) -> Float32[np.ndarray, "N 49 2"]:

@@ -42,6 +42,7 @@ from au_jax.data.recordings import (
     Problem,
     Reader,
     RecordingId,
+    has_intensities,
     is_finished,
     read_fingerprint,
     read_notes,
@@ -214,7 +215,12 @@ def refuse_stand_in(data: DataConfig) -> None:
 
 
 def _builder(
-    reader: Reader, folder: Path, size: int, recordings: str = "", ids: tuple[RecordingId, ...] = ()
+    reader: Reader,
+    folder: Path,
+    size: int,
+    recordings: str = "",
+    ids: tuple[RecordingId, ...] = (),
+    intensities: bool = False,
 ) -> AuFaces:
     config = AuFacesConfig(
         name=reader.name,
@@ -223,6 +229,7 @@ def _builder(
         aus=reader.aus,
         recordings=recordings,
         ids=ids,
+        intensities=intensities,
     )
     # TFDS warns of every config that it does not know, with all recordings in the line.
     verbosity = logging.get_verbosity()
@@ -480,7 +487,8 @@ def _pack(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fingerprin
     for recording, now in wanted.items():
         if read_fingerprint(site.recordings, recording) != asdict(now):
             raise DataError(f"{site.recordings} has changed while it was in use; type the same command again")
-    builder = _builder(reader, site.making, data.image_size, str(site.recordings), tuple(wanted))
+    graded = any(has_intensities(site.recordings, recording) for recording in wanted)
+    builder = _builder(reader, site.making, data.image_size, str(site.recordings), tuple(wanted), graded)
     # Packing is quick beside preparing; its bars would bury ours.
     tfds.disable_progress_bar()
     # TFDS prints that it downloads, which it does not.

@@ -27,6 +27,9 @@ FACES_VERSION = 2
 CODES_VERSION = 1
 """Of `au_jax.data.annotations` and the readers: raise it when they make other labels of the same files."""
 
+INTENSITIES_VERSION = 1
+"""Of the intensities that readers keep beside the labels: raise it when they keep others."""
+
 SYNTHFACS_VERSION = 1
 """Of `au_jax.synthfacs`: raise it when it draws other pictures, landmarks or labels."""
 
@@ -89,11 +92,14 @@ def versions_of(source: str) -> dict[str, str]:
 
     Example:
       >>> sorted(versions_of("synthfacs")), sorted(versions_of("folder"))
-      (['Pillow', 'synthfacs'], ['Pillow', 'PyAV', 'au_jax codes', 'au_jax faces', 'dlib'])
+      (['Pillow', 'intensities', 'synthfacs'], ['Pillow', 'PyAV', 'au_jax codes', 'au_jax faces', 'dlib', 'intensities'])
     """
+    graded = {"intensities": str(INTENSITIES_VERSION)}
     if source == "synthfacs":
-        return {"synthfacs": str(SYNTHFACS_VERSION), "Pillow": _major("pillow")}
+        return {"synthfacs": str(SYNTHFACS_VERSION), "Pillow": _major("pillow"), **graded}
     own = {"au_jax faces": str(FACES_VERSION), "au_jax codes": str(CODES_VERSION)}
+    # AU_OCC has none: to prepare BP4D anew would take hours, and change nothing.
+    own |= {} if source == "bp4d" else graded
     return own | {name: next(filter(None, map(_major, packages)), "") for name, packages in _PROGRAMS.items()}
 
 

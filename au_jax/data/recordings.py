@@ -32,6 +32,9 @@ _LISTED = 8
 _COLUMNS = {"labels": "labels", "landmarks": "landmarks", "frames": "frame_numbers", "found": "face_detected"}
 """Array of the index -> attribute of `Faces`."""
 
+_INTENSITIES = "intensities"
+"""Array of the index of a recording some intensity of which is known."""
+
 _Part = tuple[list[bytes], dict[str, np.ndarray]]
 """JPEGs of consecutive frames, and the arrays of the index for them."""
 
@@ -69,6 +72,7 @@ class Faces:
       face_detected: [T] bool; False where no face was detected.
       problems: what was found out while these frames were read.
       confidence: [T] float32 of the face detector, 0 without a face; None: not known.
+      intensities: [T, A] int8, FACS intensities 0 (absent) to 5 (E), -1 where they are not known; None: nowhere.
 
     Example:
       >>> pixels, codes = np.zeros((2, 8, 8, 3), np.uint8), np.array([[1], [-1]], np.int8)
@@ -84,6 +88,7 @@ class Faces:
     face_detected: Bool[np.ndarray, " T"]
     problems: tuple[Problem, ...] = ()
     confidence: Float32[np.ndarray, " T"] | None = None
+    intensities: Int8[np.ndarray, "T A"] | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,7 @@ def write_recording(
         for faces in parts:
             problems.extend(faces.problems)
             columns = {name: getattr(faces, attribute) for name, attribute in _COLUMNS.items()}
+            columns[_INTENSITIES] = unknown(faces.labels) if faces.intensities is None else faces.intensities
             yield [encode_jpeg(image, quality) for image in faces.images], columns
 
     _write(folder, recording, encoded(), problems, fingerprint)
@@ -279,7 +285,8 @@ def write_encoded(
     def encoded() -> Iterator[_Part]:
         for row in rows:
             arrays = [np.asarray(row[name], dtype)[None] for name, dtype in columns.items()]
-            yield [row["jpeg"]], dict(zip(_COLUMNS, arrays, strict=True))
+            intensities = np.asarray(row[_INTENSITIES], np.int8)[None] if _INTENSITIES in row else unknown(arrays[0])
+            yield [row["jpeg"]], {**dict(zip(_COLUMNS, arrays, strict=True)), _INTENSITIES: intensities}
 
     _write(folder, recording, encoded(), problems, fingerprint)
 
@@ -297,7 +304,7 @@ def _write(
     index = _file(folder, recording, "npz")
     # The index of other pictures must not stand beside these.
     index.unlink(missing_ok=True)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", "checksums", *_COLUMNS)}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("sizes", "checksums", *_COLUMNS, _INTENSITIES)}
     # A name of its own until it is whole: a worker of a killed run may still write the same recording.
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
@@ -317,11 +324,40 @@ def _write(
         )
     notes = {"made_from": fingerprint, "problems": [asdict(problem) for problem in problems]}
     files.write_json(_file(folder, recording, "json"), notes)
-    files.write_npz(index, {name: np.concatenate(arrays) for name, arrays in columns.items()})
+    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+    if (arrays[_INTENSITIES] < 0).all():
+        del arrays[_INTENSITIES]
+    files.write_npz(index, arrays)
+
+
+def unknown(labels: Int8[np.ndarray, "*T A"]) -> Int8[np.ndarray, "*T A"]:
+    """Intensities that nobody knows, for these labels.
+
+    Example:
+      >>> unknown(np.array([[1, -1]], np.int8)).tolist()
+      [[-1, -1]]
+    """
+    return np.full(labels.shape, -1, np.int8)
+
+
+def has_intensities(folder: Path, recording: RecordingId) -> bool:
+    """Whether some intensity above 0 of a prepared recording is known.
+
+    Example:
+      >>> clip = RecordingId("anna", "graded")
+      >>> row = {"labels": np.ones(2, np.int8), "landmarks": np.zeros((49, 2), np.float32), "frame": 7, "found": True}
+      >>> write_encoded(folder, clip, [{"jpeg": b"a face", "intensities": np.int8([3, -1]), **row}], [], None)
+      >>> has_intensities(folder, clip), next(read_recording(folder, clip))["intensities"].tolist()
+      (True, [3, -1])
+    """
+    intensities = files.read_npz(_file(folder, recording, "npz")).get(_INTENSITIES)
+    return intensities is not None and bool((intensities > 0).any())
 
 
 def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, Any]]:
     """Yields, frame by frame, the encoded face "jpeg" and its "labels", "landmarks", "frame" and "found".
+
+    And "intensities", of a recording some of which are known.
 
     Raises:
       DataError: the pictures break off or have changed.
@@ -344,7 +380,9 @@ def read_recording(folder: Path, recording: RecordingId) -> Iterator[dict[str, A
                 raise DataError(f"{stream.name} breaks off; delete {place} to have it made again")
             if checksums is not None and zlib.crc32(jpeg) != checksums[row]:
                 raise DataError(f"{stream.name} has changed at picture {row + 1}; delete {place} to have it made again")
+            graded = {_INTENSITIES: index[_INTENSITIES][row]} if _INTENSITIES in index else {}
             yield {
+                **graded,
                 "jpeg": jpeg,
                 "labels": index["labels"][row],
                 "landmarks": index["landmarks"][row],

@@ -1,7 +1,9 @@
 """The TFDS builder `au_faces`: registered faces of any source, one split per subject, frames in order of (video, frame)."""
 
+import contextlib
 import errno
 import io
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from au_jax.data.recordings import RecordingId, read_recording
+from au_jax.data.recordings import RecordingId, read_recording, unknown
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
@@ -25,6 +27,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
       aus: AUs of the labels, in order of their columns; the dataset keeps them in its metadata.
       recordings: folder of prepared recordings (`au_jax.data.recordings`); needed to build, not to read.
       ids: the recordings in order; needed to build, not to read.
+      intensities: whether intensities are packed; a dataset that is there says itself whether it has them.
 
     Example:
       >>> config = AuFacesConfig(name="mine", image_size=64, aus=(6, 12))
@@ -36,6 +39,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
     aus: tuple[int, ...] = PAPER_AUS
     recordings: str = ""
     ids: tuple[RecordingId, ...] = ()
+    intensities: bool = False
 
 
 class AuFaces(tfds.core.GeneratorBasedBuilder):
@@ -75,9 +79,13 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
+        graded: dict[str, Any] = {}
+        if config.intensities or self._holds_intensities():
+            graded["intensities"] = tfds.features.Tensor(shape=(len(config.aus),), dtype=np.int8)
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Registered faces with facial action units: +1 present, -1 absent, 0 missing.",
+            description="Registered faces with facial action units: +1 present, -1 absent, 0 missing. Intensities, where any "
+            "are known: 0 absent, 1 to 5 for A to E, -1 not known.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(
@@ -88,12 +96,20 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                     "video": tfds.features.Text(),
                     "frame": tfds.features.Scalar(dtype=np.int32),
                     "found": tfds.features.Scalar(dtype=np.bool_),  # whether a face was detected
+                    **graded,
                 }
             ),
             metadata=tfds.core.MetadataDict(aus=list(config.aus)),
             # The temporal models need a subject's frames in their order.
             disable_shuffling=True,
         )
+
+    def _holds_intensities(self) -> bool:
+        """Whether the dataset that lies on disk, if any does, has intensities: those of earlier versions have none."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            described = json.loads((Path(self.data_dir) / "features.json").read_text())
+            return "intensities" in described["featuresDict"]["features"]
+        return False
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         subjects = list(dict.fromkeys(recording.subject for recording in self.builder_config.ids))
@@ -105,6 +121,9 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
             if recording.subject != subject:
                 continue
             for example in read_recording(Path(self.builder_config.recordings), recording):
+                intensities = example.pop("intensities", unknown(example["labels"]))
+                if self.builder_config.intensities:
+                    example["intensities"] = intensities
                 image = io.BytesIO(example.pop("jpeg"))
                 yield number, {"image": image, "video": recording.video, **example}
                 number += 1

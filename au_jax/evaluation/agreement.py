@@ -255,9 +255,33 @@ def icc(counts: AgreementCounts) -> Float64[np.ndarray, "*R A"]:
       >>> icc(counts).tolist()
       [1.0]
     """
-    n, x, y = (np.asarray(value, np.float64) for value in (counts.graded, counts.first_sum, counts.second_sum))
-    squares = np.asarray(counts.first_squares + counts.second_squares, np.float64)
-    products = np.asarray(counts.products, np.float64)
+    squares = counts.first_squares + counts.second_squares
+    return icc_of_sums(counts.graded, counts.first_sum, counts.second_sum, squares, counts.products)
+
+
+def icc_of_sums(
+    frames: Shaped[np.ndarray, "*R A"],
+    first: Shaped[np.ndarray, "*R A"],
+    second: Shaped[np.ndarray, "*R A"],
+    squares: Shaped[np.ndarray, "*R A"],
+    products: Shaped[np.ndarray, "*R A"],
+) -> Float64[np.ndarray, "*R A"]:
+    """ICC(3,1) of two ratings, by sums over their frames; see `icc`.
+
+    Args:
+      frames: how many there are.
+      first, second: sums of the ratings.
+      squares: sum of the squares of both.
+      products: sum of the products of first and second.
+
+    Example:
+      >>> first, second = np.array([1, 2, 3]), np.array([2, 3, 4])
+      >>> sums = len(first), first.sum(), second.sum(), (first**2 + second**2).sum(), (first * second).sum()
+      >>> icc_of_sums(*(np.array([value]) for value in sums)).tolist()
+      [1.0]
+    """
+    n, x, y = (np.asarray(value, np.float64) for value in (frames, first, second))
+    squares, products = np.asarray(squares, np.float64), np.asarray(products, np.float64)
     mean = _ratio((x + y) ** 2, 2 * n)
     total = squares - mean
     between = (squares + 2 * products) / 2 - mean

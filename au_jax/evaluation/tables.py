@@ -1,7 +1,7 @@
 """From saved scores to results: every metric per AU with its interval, beside the trivial predictors (paper, IV-B)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from au_jax import files
 from au_jax.errors import DataError
 from au_jax.evaluation import bootstrap, events, metrics
+from au_jax.evaluation.intensity import IntensityCounts, intensity_results, subject_intensity_counts
 
 METRICS: dict[str, str] = {
     "f1_frame": "F1-frame",
@@ -30,6 +31,8 @@ class Scored:
       scores: [T, A] float32 each, > 0 present.
       labels: [T, A] int8 each in {-1, 0, +1}.
       frames: [T] int32 each, frame numbers.
+      intensities: [T, A] float32 each, estimates, NaN where there is none; grades: [T, A] int8 each, what was coded, -1 where it
+        is not known. Both are empty for a system that estimates none, and where no intensities are known.
 
     Example:
       >>> one = Scored({"S1/T1": np.ones((2, 1), np.float32)}, {"S1/T1": np.ones((2, 1), np.int8)}, {"S1/T1": np.arange(2)})
@@ -40,6 +43,8 @@ class Scored:
     scores: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     frames: dict[str, np.ndarray]
+    intensities: dict[str, np.ndarray] = field(default_factory=dict)
+    grades: dict[str, np.ndarray] = field(default_factory=dict)
 
     def joined(self) -> tuple[Int[np.ndarray, "N A"], Float[np.ndarray, "N A"]]:
         """Labels and scores of all videos, [N, A] each, video after video.
@@ -70,7 +75,7 @@ def read_scores(path: Path) -> Scored:
       >>> list(read_scores(path).scores)
       ['S1/T1']
     """
-    columns: dict[str, dict[str, np.ndarray]] = {"scores": {}, "labels": {}, "frames": {}}
+    columns: dict[str, dict[str, np.ndarray]] = {name: {} for name in Scored.__dataclass_fields__}
     for name, array in files.read_npz(path).items():
         key, _, column = name.rpartition("/")
         if column in columns:
@@ -123,6 +128,15 @@ def _flaw(scored: Scored, subjects: set[str], aus: int) -> str:
             return f"has labels of {key} other than -1, 0 and 1"
         if frames.dtype.kind != "i" or (np.diff(frames) <= 0).any():
             return f"has frame numbers of {key} that do not increase"
+    if scored.intensities or scored.grades:
+        for key, scores in scored.scores.items():
+            estimates, grades = scored.intensities.get(key), scored.grades.get(key)
+            if estimates is None or grades is None or not estimates.shape == grades.shape == scores.shape:
+                return f"has not an intensity and its code of every AU in every frame of {key}"
+            if grades.dtype.kind != "i" or not ((grades >= -1) & (grades <= 5)).all():
+                return f"has codes of intensity of {key} other than -1 and 0 to 5"
+            if estimates.dtype.kind != "f" or np.isinf(estimates).any():
+                return f"has intensities of {key} that are not finite numbers"
     return ""
 
 
@@ -150,7 +164,8 @@ def results(
       differences are those of neighbouring systems' averages of F1-frame, with their paired interval: both are
       resampled with the same subjects, so that what makes a subject hard for both falls out. Metrics hold f1_frame, f1_norm,
       f1_event, f1_event_50 and auc, per AU number and "average", f1_event_curve (at coverages of 0, 1, .. 100 %),
-      f1_frame_folds (mean over folds instead of pooled frames), counts, defined_aus and intervals.
+      f1_frame_folds (mean over folds instead of pooled frames), counts, defined_aus and intervals; those of a system that
+      estimates intensities also intensity (`evaluation.intensity.intensity_results`).
 
     Raises:
       ConfigError: an unknown definition of F1-norm.
@@ -296,7 +311,14 @@ def _metrics(
     }
     document["defined_aus"] = int(metrics.average(metrics.f1(total))[1])
     document["intervals"] = intervals
+    graded = {key: value for scored in folds.values() for key, value in _intensity_counts(scored).items()}
+    if any((counts.frames > 0).any() for counts in graded.values()):
+        document["intensity"] = intensity_results(list(graded.values()), aus, replicates, level, seed)
     return document
+
+
+def _intensity_counts(scored: Scored) -> dict[str, IntensityCounts]:
+    return subject_intensity_counts(scored.grades, scored.intensities)
 
 
 def _by_au(values: np.ndarray, aus: Sequence[int]) -> dict[str, Any]:
@@ -378,13 +400,34 @@ def results_markdown(document: Mapping[str, Any], label: Callable[[str], str] = 
         "with the interval of the average by bootstrap over subjects.\n\n"
         f"{aligned(rows)}\n\n{differences}{aligned(averages)}\n\n"
         "Persistence repeats the last true label, which no system is shown: it tells how slowly labels change.\n"
+        f"{_intensity_markdown(document, label)}"
     )
 
 
-def _cell(value: float | None, best: bool = False) -> str:
+def _intensity_markdown(document: Mapping[str, Any], label: Callable[[str], str]) -> str:
+    """The table of intensities; "" where no system estimates any."""
+    graded = {name: column["intensity"] for name, column in document["systems"].items() if "intensity" in column}
+    if not graded:
+        return ""
+    head = ["AU", *(f"{label(name)} {figure}" for name in graded for figure in ("ICC", "MAE")), "MAE of 0", "frames"]
+    rows = [head]
+    first = next(iter(graded.values()))
+    for au in (*map(str, result_aus(document)), "average"):
+        values = [column[figure][au] for column in graded.values() for figure in ("icc", "mae")]
+        frames = f"{first['frames'][au]}" if au in first["frames"] else ""
+        rows.append([au, *(_cell(value, digits=2) for value in (*values, first["mae_of_zero"][au])), frames])
+    bounds = [column["intervals"][figure]["average"] for column in graded.values() for figure in ("icc", "mae")]
+    rows.append(["interval", *(f"{_cell(low, digits=2)} to {_cell(high, digits=2)}" for low, high in bounds), "", ""])
+    return (
+        "\nIntensities, 0 (absent) to 5 (E), on test frames whose intensity is known: ICC(3,1) with the codes, mean absolute "
+        f"error, and that of always saying 0.\n\n{aligned(rows)}\n"
+    )
+
+
+def _cell(value: float | None, best: bool = False, digits: int = 1) -> str:
     if value is None or not np.isfinite(value):
         return "-"
-    return f"**{value:.1f}**" if best else f"{value:.1f}"
+    return f"**{value:.{digits}f}**" if best else f"{value:.{digits}f}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.special import expit
 
+from au_jax.evaluation.calibration import platt
+
 Policy = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(labels [N, A] int8 in {-1, 0, +1}, scores [N, A] float32) of frames that must not be a test subject's -> thresholds [A].
 
@@ -87,13 +89,6 @@ def _highest_f1(scores: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def _probabilities(scores: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    # The room imports without scikit-learn.
-    from sklearn.linear_model import LogisticRegression
-
-    count = positive.sum()
-    targets = np.where(positive, (count + 1) / (count + 2), 1 / (len(positive) - count + 2))
-    rows = ((scores - scores.mean()) / (scores.std() or 1.0))[:, None]
-    # A frame is a positive one by its target, and a negative one by the rest.
-    truth, weights = np.repeat([True, False], len(rows)), np.concatenate([targets, 1 - targets])
-    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(np.concatenate([rows, rows]), truth, weights)
-    return expit(rows[:, 0] * fitted.coef_[0, 0] + fitted.intercept_[0])
+    rows = (scores - scores.mean()) / (scores.std() or 1.0)
+    slope, intercept = platt(rows, positive)
+    return expit(rows * slope + intercept)

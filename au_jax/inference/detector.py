@@ -22,6 +22,9 @@ from au_jax.training.checkpoints import REMEDY
 from au_jax.training.prefetch import prefetch
 from au_jax.training.trainer import best_params
 
+INTENSITY_SYSTEM = "anet_intensity"
+"""The system whose head gives intensities."""
+
 CHUNK = 32
 """Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
@@ -37,6 +40,7 @@ class Detector:
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       delay: frames after a frame that its scores wait for (`config.fusion.lookahead`).
+      outputs: what `score` gives: the systems and, where all folds know it, `hybrid.PROBABILITY` and `hybrid.INTENSITY`.
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
@@ -53,8 +57,12 @@ class Detector:
         hybrid.check_streamable(config, systems)
         self.config = config
         self.aus = tuple(config.data.aus)
-        self.folds = tuple(folds)
         self.systems = tuple(systems)
+        known = set.intersection(*(set(fold) for fold in folds))
+        # What a fold of an earlier version does not know, the mean over folds cannot have.
+        self.folds = tuple({name: part for name, part in fold.items() if name in known} for fold in folds)
+        further = {"calibration": hybrid.PROBABILITY, hybrid.INTENSITY: hybrid.INTENSITY}
+        self.outputs = (*self.systems, *(output for name, output in further.items() if name in known))
         self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
@@ -127,14 +135,15 @@ class Detector:
           chunk: frames that go through the networks at once.
 
         Returns:
-          System -> [T, A] float32, above 0 present.
+          Output -> [T, A] float32: of a system its scores, above 0 present; `hybrid.PROBABILITY` that of the last system;
+          `hybrid.INTENSITY` 0 to 5, where the run has the system anet_intensity.
 
         Example:
           >>> detector = Detector.from_run(run_folder)
           >>> size = detector.config.data.image_size
           >>> scores = detector.score(np.zeros((5, size, size, 3), np.uint8))
-          >>> scores["hybrid"].shape == (5, len(detector.aus))
-          True
+          >>> detector.outputs, scores["hybrid"].shape == (5, len(detector.aus))
+          (('anet', 'hybrid', 'probability'), True)
         """
         # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
         count = len(faces) + self.delay
@@ -144,7 +153,7 @@ class Detector:
             present = np.arange(start, start + chunk) < len(faces)
             carries, scores = self._mean_scores(carries, padded[start : start + chunk], present)
             parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
+        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
     def stream(
         self, frames: Iterable[VideoFrame], chunk: int = CHUNK
@@ -183,14 +192,18 @@ class Detector:
             waiting = waiting[ready:]
             rows = next(chunks, [])
 
+    def initial_carry(self) -> dict[str, Any]:
+        """The state of a fold before a video's first frame."""
+        return hybrid.initial_carry(self.config, self.systems, hybrid.INTENSITY in self.outputs)
+
     def _initial_carries(self) -> list[Any]:
-        return [hybrid.initial_carry(self.config, self.systems) for _ in self.folds]
+        return [self.initial_carry() for _ in self.folds]
 
     def _mean_scores(
         self, carries: list[Any], faces: np.ndarray, present: np.ndarray
     ) -> tuple[list[Any], dict[str, np.ndarray]]:
         stepped = [self._step(*pair, faces, present) for pair in zip(self.folds, carries, strict=True)]
-        means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
+        means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.outputs}
         return [carry for carry, _ in stepped], means
 
     def _table(self, rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
@@ -202,6 +215,7 @@ class Detector:
             if row.face is not None:
                 boxes[index], landmarks[index] = row.face.box, row.face.landmarks
                 confidence[index] = row.face.confidence
+        known = {name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()}
         return Detections(
             aus=self.aus,
             frames=np.array([row.number for row in rows], np.int64),
@@ -211,12 +225,14 @@ class Detector:
             confidence=confidence,
             boxes=boxes,
             landmarks=landmarks,
-            scores={name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()},
+            scores={name: known[name] for name in self.systems},
+            probabilities=known.get(hybrid.PROBABILITY),
+            intensities=known.get(hybrid.INTENSITY),
         )
 
 
 def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:
-    """Reads the variables of a fold's trained networks and their thresholds, as `hybrid.apply` takes them.
+    """Reads the variables of a fold's trained networks, thresholds and calibration, as `hybrid.apply` takes them.
 
     Args:
       config: of the run.
@@ -230,13 +246,21 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     Example:
       >>> variables = read_variables(RunDir(run_folder).config(), run_folder / "fold_00", ["anet"])
       >>> sorted(variables), variables["cnn"]["mean"].shape
-      (['cnn', 'thresholds'], (40, 40, 3))
+      (['calibration', 'cnn', 'thresholds'], (40, 40, 3))
     """
     files_of = FoldDir(fold)
-    variables = {
+    scored = {name: _read(files_of.scores(name)) for name in systems}
+    variables: dict[str, Any] = {
         "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean)["mean"]},
-        "thresholds": {name: _read(files_of.scores(name))["thresholds"] for name in systems},
+        "thresholds": {name: arrays["thresholds"] for name, arrays in scored.items()},
     }
+    # Scores of earlier versions have none.
+    if (calibration := scored[systems[-1]].get("calibration")) is not None:
+        variables["calibration"] = calibration
+    # Intensities come from the same CNN, where the system was trained and scored as well.
+    if files_of.scores(INTENSITY_SYSTEM).exists():
+        head = _read(files_of.model(INTENSITY_SYSTEM))
+        variables[hybrid.INTENSITY] = {name: head[name] for name in ("mean", "components", "weights", "borders")}
     if "hybrid" in systems:
         pca = _read(files_of.pca)
         variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}

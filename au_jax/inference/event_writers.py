@@ -1,12 +1,12 @@
 """Detected AUs as files of events, which coders open beside the video: ELAN, BORIS, Praat, a table.
 
 An event begins where a score rises above 0 and ends where it falls below `EventRules.off`; short gaps are closed, then short
-events are left out. Its comment is the mean probability of its frames, the logistic function of the score. Stretches without
-a face are not coded. Times are on the player's clock.
+events are left out. Its comment is the mean probability of its frames (`evaluation.calibration`), where that is known. Stretches
+without a face are not coded. Times are on the player's clock.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from au_jax.data.annotations.events import EventCodes, events_from_labels, label
 from au_jax.data.annotations.frame_times import frame_ends
 from au_jax.data.annotations.textgrid import write_textgrid
 from au_jax.errors import CommandError
-from au_jax.inference.exported import sigmoid
 from au_jax.inference.writers import Detections, concatenate
 
 
@@ -65,7 +64,7 @@ def detected_events(detections: Detections, rules: EventRules | None = None) -> 
       >>> scores = np.array([[-1, 2, 2, 2, 2, -1]]).T.astype(np.float32)
       >>> none = np.zeros((6, 68, 2))
       >>> detections = Detections((12,), np.arange(1, 7), np.arange(6) / 25, np.ones(6, bool), np.ones(6), none[:, :4, 0], none,
-      ...                         {"anet": scores})
+      ...                         {"anet": scores}, np.full((6, 1), 0.88))
       >>> event = detected_events(detections).events[0]
       >>> event.onset, round(event.offset, 2), event.comment
       (0.04, 0.2, 'p=0.88')
@@ -76,7 +75,7 @@ def detected_events(detections: Detections, rules: EventRules | None = None) -> 
     labels = labels_from_scores(
         scores, times, on=0.0, off=rules.off, min_gap=rules.min_gap, min_length=rules.min_length
     )
-    return events_from_labels(labels, times, detections.aus, probabilities=sigmoid(scores))
+    return events_from_labels(labels, times, detections.aus, probabilities=detections.probabilities)
 
 
 def write_events(path: Path, form: str, codes: EventCodes, media: str, fps: float, duration: float) -> None:
@@ -111,7 +110,9 @@ class EventsWriter:
     Example:
       >>> none = np.zeros((6, 68, 2))
       >>> scores = {"anet": np.float32([[-1], [2], [2], [2], [2], [-1]])}
-      >>> rows = Detections((12,), np.arange(1, 7), np.arange(6) / 25, np.ones(6, bool), np.ones(6), none[:, :4, 0], none, scores)
+      >>> boxes, probable = none[:, :4, 0], np.full((6, 1), 0.88)
+      >>> times = np.arange(1, 7), np.arange(6) / 25
+      >>> rows = Detections((12,), *times, np.ones(6, bool), np.ones(6), boxes, none, scores, probable)
       >>> writer = EventsWriter(folder / "smile.csv", "events", "smile.mp4", EventRules())
       >>> writer.write(rows)
       >>> writer.close()
@@ -125,13 +126,7 @@ class EventsWriter:
 
     def write(self, detections: Detections) -> None:
         """Takes some frames; of landmarks, which would fill the memory, nothing is kept."""
-        few = np.zeros((len(detections), 0, 2), np.float32)
-        self._parts.append(
-            Detections(
-                detections.aus, detections.frames, detections.timestamps, detections.success, detections.confidence,
-                detections.boxes, few, detections.scores,
-            )
-        )  # fmt: skip
+        self._parts.append(replace(detections, landmarks=np.zeros((len(detections), 0, 2), np.float32)))
 
     def close(self) -> None:
         """Writes the file."""

@@ -43,7 +43,8 @@ PLATFORMS: tuple[str, ...] = ("cpu", "cuda", "rocm", "tpu")
 """Where the program runs; it is written for all at once."""
 
 Scores = dict[str, Float32[np.ndarray, "T A"]]
-"""System -> scores [T, A] float32, above 0 present."""
+"""Output -> [T, A] float32: of a system its scores, above 0 present; "probability" that of presence by the last system;
+"intensity" 0 to 5."""
 
 
 class ExportedDetector:
@@ -51,7 +52,9 @@ class ExportedDetector:
 
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
-      systems: what can be asked for; the last one decides what is present.
+      systems: whose scores there are; the last one decides what is present.
+      outputs: what `score` and `stream` give: the systems, "probability" unless the file is of before it was there, and
+        "intensity" where the run has learned intensities.
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
       notes: the rest of the manifest: where the detector comes from.
@@ -66,6 +69,7 @@ class ExportedDetector:
     def __init__(self, manifest: Mapping[str, Any], program: bytes, folds: Iterable[Mapping[str, np.ndarray]]):
         self.aus: tuple[int, ...] = tuple(manifest["aus"])
         self.systems: tuple[str, ...] = tuple(manifest["systems"])
+        self.outputs: tuple[str, ...] = tuple(manifest.get("outputs", self.systems))
         self.image_size: int = manifest["image_size"]
         self.delay: int = manifest.get("delay", 0)
         self.notes: dict[str, Any] = dict(manifest["notes"])
@@ -98,7 +102,7 @@ class ExportedDetector:
             present = np.arange(start, start + CHUNK) < len(faces)
             carries, scores = self._mean_scores(carries, padded[start : start + CHUNK], present)
             parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
+        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
     def stream(self, parts: Iterable[UInt8[np.ndarray, "T S S 3"]]) -> Iterator[Scores]:
         """Scores of one video whose faces come in consecutive parts; the memory that is needed does not grow.
@@ -128,7 +132,7 @@ class ExportedDetector:
     def _mean_scores(self, carries: list[Any], faces: np.ndarray, present: np.ndarray) -> tuple[list[Any], Scores]:
         arguments = (faces, present) if self._knows_end else (faces,)
         stepped = [self._step(*pair, *arguments) for pair in zip(self._folds, carries, strict=True)]
-        means = {name: np.mean([scores[name] for _, scores in stepped], axis=0) for name in self.systems}
+        means = {name: np.mean([scores[name] for _, scores in stepped], axis=0) for name in self.outputs}
         return [carry for carry, _ in stepped], means
 
     def _check(self, faces: np.ndarray) -> None:
@@ -172,7 +176,7 @@ def load(path: str | Path) -> ExportedDetector:
 
 
 def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """The logistic function of scores: above 0.5 where the AU is present. They are no calibrated probabilities.
+    """The logistic function of scores: above 0.5 where the AU is present. It is no calibrated probability.
 
     Example:
       >>> sigmoid(np.array([0.0, np.log(3.0)])).tolist()
@@ -228,6 +232,7 @@ def export(
         "format": FORMAT,
         "aus": detector.aus,
         "systems": detector.systems,
+        "outputs": detector.outputs,
         "image_size": config.data.image_size,
         "delay": detector.delay,
         "folds": names,
@@ -275,7 +280,7 @@ def export_program(detector: "Detector") -> bytes:
 
     exported = jax.export.export(jax.jit(step), platforms=PLATFORMS)(
         jax.tree.map(shape_of, detector.folds[0]),
-        jax.tree.map(shape_of, hybrid.initial_carry(config, detector.systems)),
+        jax.tree.map(shape_of, detector.initial_carry()),
         jax.ShapeDtypeStruct((count, size, size, 3), np.uint8),
         jax.ShapeDtypeStruct((count,), np.bool_),
     )
@@ -311,7 +316,7 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         f"- Systems: {', '.join(systems)}; the last one decides what is present.",
         f"- Input: registered faces of {manifest['image_size']} x {manifest['image_size']} pixels, uint8 RGB, in the order "
         "of one video (`au_jax.faces.tracking.register_pictures`).",
-        "- Output: a score per frame and AU, above 0 present. `sigmoid` maps it to 0..1; it is no calibrated probability.",
+        f"- Output: a score per frame and AU, above 0 present{_further(detector.outputs, systems)}.",
         f"- Thresholds: {notes['threshold']} (`config.protocol.threshold`); they are subtracted already.",
         f"- Made with: au_jax {_version('au-jax')}, JAX {jax.__version__}, Flax {_version('flax')}, NumPy {np.__version__}.",
         "",
@@ -360,6 +365,15 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         "",
     ]
     return "\n".join(lines)
+
+
+def _further(outputs: Sequence[str], systems: Sequence[str]) -> str:
+    told = {
+        "probability": "`probability`, that the AU is present by the last system, calibrated per AU and fold on validation "
+        "subjects (Platt scaling); it holds where AUs are as frequent as among them",
+        "intensity": "`intensity`, the expected FACS intensity, 0 (absent) to 5 (E), of AUs that were learned with intensities",
+    }
+    return "".join(f"; {told[name]}" for name in outputs if name not in systems)
 
 
 def _percent(value: float | None) -> str:

@@ -27,6 +27,10 @@ class Detections:
       landmarks: [T, 68, 2] float32 pixels of the frame, x then y, in the order of iBUG-68; NaN where no face was found.
       scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
       named: whether frame numbers are those of files' names.
+      probabilities: [T, A] float32 that the AU is present, by the last system, the mean over folds; NaN where no face was found
+        or the AU could not be calibrated; None: the run is of before they were.
+      intensities: [T, A] float32, 0 to 5, the mean over folds; NaN where no face was found or the AU was learned without; None:
+        the run has no system for them.
 
     Example:
       >>> detections = Detections(
@@ -49,6 +53,8 @@ class Detections:
     landmarks: np.ndarray
     scores: dict[str, np.ndarray]
     named: bool = False
+    probabilities: np.ndarray | None = None
+    intensities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -92,7 +98,11 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
-    return Detections(aus=parts[0].aus, **columns, scores=scores, named=parts[0].named)
+    further = {}
+    for name in ("probabilities", "intensities"):
+        known = [rows for part in parts if (rows := getattr(part, name)) is not None]
+        further[name] = np.concatenate(known) if len(known) == len(parts) else None
+    return Detections(aus=parts[0].aus, **columns, scores=scores, named=parts[0].named, **further)
 
 
 class CsvWriter:
@@ -136,10 +146,10 @@ def _cells(values: np.ndarray) -> list[str]:
 
 
 def _openface(detections: Detections) -> dict[str, np.ndarray]:
-    """OpenFace's columns, then the scores of every system.
+    """OpenFace's columns, then the scores of every system and the probabilities.
 
-    AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: nothing
-    here is trained on intensities, so these columns are there, and empty.
+    AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: there, and empty,
+    where nothing was trained on intensities.
     """
     aus, rows = detections.aus, len(detections)
     columns = {
@@ -150,19 +160,20 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
         "success": detections.success.astype(np.int64),
         **_landmark_columns(np.nan_to_num(detections.landmarks)),
     }
-    columns |= {f"AU{au:02d}_r": np.full(rows, np.nan, np.float32) for au in aus}
+    columns |= _columns("AU{:02d}_r", detections, detections.intensities)
     columns |= {
         f"AU{au:02d}_c": present.astype(np.int64) for au, present in zip(aus, detections.present.T, strict=True)
     }
     for name, scores in detections.scores.items():
         columns |= {f"AU{au:02d}_{name}": column for au, column in zip(aus, scores.T, strict=True)}
-    return columns
+    return columns | _columns("AU{:02d}_p", detections, detections.probabilities)
 
 
 def _fex(detections: Detections) -> dict[str, np.ndarray]:
     """py-feat's columns; a video's frames from 0.
 
-    AU.. is the logistic of the last system's score, above .5 where the AU is present.
+    AU.. is the logistic of the last system's score, above .5 where the AU is present. py-feat takes every column with AU in
+    its name for one of an AU, so that the calibrated probabilities are called p01 ..
     """
     scores = detections.scores[list(detections.scores)[-1]].astype(np.float64)
     names = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
@@ -174,7 +185,15 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
         **_landmark_columns(detections.landmarks),
         **{f"AU{au:02d}": column for au, column in zip(detections.aus, sigmoid(scores).T, strict=True)},
         "timestamp": detections.timestamps,
+        **_columns("p{:02d}", detections, detections.probabilities),
     }
+
+
+def _columns(name: str, detections: Detections, rows: np.ndarray | None) -> dict[str, np.ndarray]:
+    """A column of each AU; NaN, an empty cell, where `rows` are not known."""
+    aus, count = detections.aus, len(detections)
+    known = np.full((count, len(aus)), np.nan, np.float32) if rows is None else rows
+    return {name.format(au): column for au, column in zip(aus, known.T, strict=True)}
 
 
 def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:

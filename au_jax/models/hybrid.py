@@ -18,13 +18,19 @@ from jaxtyping import Array, Bool, Float, Float32, Int32, UInt8
 
 from au_jax.config import CNNConfig, Config, FusionConfig, LSTMConfig
 from au_jax.errors import ConfigError
-from au_jax.models import temporal
+from au_jax.models import ordinal, temporal
 from au_jax.models.cnn import DTYPES, AlexNet
 from au_jax.models.fusion import Fusion
 from au_jax.models.lstm import Carry, LSTMStack
 
 SYSTEMS: tuple[str, ...] = ("anet", "hybrid")
 """Systems that `apply` computes: the CNN alone, and the whole network."""
+
+PROBABILITY = "probability"
+"""What `apply` computes beside the scores: the probability that an AU is present by the last system."""
+
+INTENSITY = "intensity"
+"""And the expected intensity, 0 to 5, by the head of the system anet_intensity."""
 
 
 def make_cnn(config: CNNConfig, num_outputs: int) -> AlexNet:
@@ -349,8 +355,13 @@ def delay(config: Config, systems: Sequence[str]) -> int:
     return config.fusion.lookahead if temporal_fusion else 0
 
 
-def initial_carry(config: Config, systems: Sequence[str]) -> dict[str, Any]:
+def initial_carry(config: Config, systems: Sequence[str], intensities: bool = False) -> dict[str, Any]:
     """The state before a video's first frame, for one video: zeros; {} for the CNN alone.
+
+    Args:
+      config: of the run.
+      systems: of `SYSTEMS`.
+      intensities: whether the variables have the head "intensity".
 
     Example:
       >>> from au_jax.config import get_config
@@ -358,10 +369,13 @@ def initial_carry(config: Config, systems: Sequence[str]) -> dict[str, Any]:
       >>> len(carry["lstm"]), carry["lstm"][0][0].shape  # (cell state, output) of every layer
       (3, (1, 256))
     """
+    num_outputs = len(config.data.aus)
     if "hybrid" not in systems:
         return {}
-    num_outputs = len(config.data.aus)
-    carry: dict[str, Any] = {"lstm": make_lstm(config.lstm, num_outputs).initial_carry(1)}
+    # Intensities wait for the scores of their frames.
+    late = delay(config, systems) if intensities else 0
+    waiting = {f"{INTENSITY}_window": temporal.initial_window(1, num_outputs, 0, late)} if late else {}
+    carry: dict[str, Any] = waiting | {"lstm": make_lstm(config.lstm, num_outputs).initial_carry(1)}
     if config.lstm.level:
         carry["level"] = temporal.initial_level(1, config.lstm.pca_components)
     if config.fusion.variant == "temporal":
@@ -383,13 +397,16 @@ def apply(
       config: of the run.
       systems: of `SYSTEMS`.
       variables: "cnn" as in `cnn_forward`; "thresholds", system -> [A]; for the hybrid also "pca" ("mean", "components"),
-        and the parameters "lstm" and "fusion".
+        and the parameters "lstm" and "fusion"; where it is known "calibration" [2, A] of the last system
+        (`evaluation.calibration`), and "intensity", the head of the system anet_intensity.
       carry: of `initial_carry`, or of the call before.
       faces: [T, S, S, 3] uint8, registered faces in order; S is `config.data.image_size`.
       present: [T] bool, False behind the video's end; None: all are frames of the video.
 
     Returns:
-      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present. Row t is of frame
+      The state after these frames, and system -> scores [T, A] float32 minus the threshold: above 0 present; with a calibration
+      also `PROBABILITY` -> [T, A], that of presence by the last system, NaN of an AU without one; with the head also
+      `INTENSITY` -> [T, A], 0 to 5, NaN of an AU that was learned without. Row t is of frame
       t - `delay`: the first so many rows of a video are of no frame, and so many rows that are not present bring out its last.
 
     Raises:
@@ -435,4 +452,19 @@ def apply(
             # The CNN's own scores wait for those of the hybrid.
             scores["anet"] = branches["cnn"][:, config.fusion.lookback]
         scores["hybrid"] = fusion_forward(make_fusion(config.fusion, num_outputs), variables["fusion"], branches)
-    return carry, {name: scores[name] - variables["thresholds"][name][None] for name in systems}
+    outputs = {name: scores[name] - variables["thresholds"][name][None] for name in systems}
+    if "calibration" in variables:
+        slope, intercept = variables["calibration"]
+        outputs[PROBABILITY] = jax.nn.sigmoid(outputs[systems[-1]] * slope[None] + intercept[None])
+    if INTENSITY in variables:
+        head = variables[INTENSITY]
+        rows = ordinal.expected_intensity(
+            project(fc7, head["mean"], head["components"]), head["weights"], head["borders"]
+        )
+        if late := delay(config, systems):
+            known = (jnp.ones(count, bool) if present is None else jnp.asarray(present))[None]
+            window = carry[f"{INTENSITY}_window"]
+            around, window = temporal.windows(rows[None], known, window, 0, late)
+            carry, rows = {**carry, f"{INTENSITY}_window": window}, around[0, :, 0]
+        outputs[INTENSITY] = rows
+    return carry, outputs

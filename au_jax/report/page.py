@@ -210,6 +210,7 @@ def _render(run: FinishedRun, images: list[ReportImage], viewer: dict[str, Any] 
         systems=[(display.label(name), tabulate.DESCRIPTIONS.get(name, "")) for name in run.systems],
         rows=tabulate.headline_rows(run),
         averages=tabulate.average_rows(run),
+        intensities=tabulate.intensity_rows(run),
         confusion=tabulate.confusion_rows(run),
         verdict=tabulate.verdict(run),
         pictures={

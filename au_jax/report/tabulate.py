@@ -20,6 +20,7 @@ DESCRIPTIONS: dict[str, str] = {
     "jpml": "linear classifiers on HOG that choose facial patches and heed which AUs go together",
     "anet": "a convolutional network on single frames",
     "anet_filter": "the convolutional network, its scores filtered over time",
+    "anet_intensity": "ordinal heads on the convolutional network's features, which say how strong an AU is",
     "hybrid": "the convolutional network, LSTMs on its features over time, and a network that merges both",
 }
 """What the systems are, in a few words."""
@@ -95,6 +96,30 @@ def average_rows(run: FinishedRun) -> list[Row]:
     ]
 
 
+def intensity_rows(run: FinishedRun) -> tuple[list[str], list[Row]]:
+    """Columns and rows of the table of intensities: ICC and MAE of each system that estimates any; none without one.
+
+    Args:
+      run: a finished one.
+
+    Example:
+      >>> from au_jax.run_dir import load_run
+      >>> intensity_rows(load_run(run_folder))  # none of its systems does
+      ([], [])
+    """
+    graded = {name: column["intensity"] for name, column in run.results["systems"].items() if "intensity" in column}
+    if not graded:
+        return [], []
+    columns = [f"{display.label(name)}, {title}" for name in graded for title in ("ICC(3,1)", "MAE")]
+    first = next(iter(graded.values()))
+    heads = [(str(au), f"AU {au}", AU_NAMES.get(au, "")) for au in run.aus]
+    rows = []
+    for key, title, name in (*heads, ("average", "Average", "of the defined AUs")):
+        places = [(column, figure, key) for column in graded.values() for figure in ("icc", "mae")]
+        rows.append(Row(title, name, _cells([*places, (first, "mae_of_zero", key)], competitors=0, digits=2)))
+    return [*columns, "MAE of always 0"], rows
+
+
 def confusion_rows(run: FinishedRun) -> list[dict[str, Any]]:
     """Confusion of every AU: its names, and per system four counts with their share of the frames of the same truth.
 
@@ -125,10 +150,12 @@ def confusion_rows(run: FinishedRun) -> list[dict[str, Any]]:
     return rows
 
 
-def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: int | None = None) -> tuple[Cell, ...]:
+def _cells(
+    places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: int | None = None, digits: int = 1
+) -> tuple[Cell, ...]:
     values = [defined(column[metric][key]) for column, metric, key in places]
     # What reads the same is equally good.
-    shown = [None if value is None else f"{value:.1f}" for value in values]
+    shown = [None if value is None else f"{value:.{digits}f}" for value in values]
     best = max((value for value in values[:competitors] if value is not None), default=None)
     cells = []
     for number, (column, metric, key) in enumerate(places):
@@ -138,8 +165,8 @@ def _cells(places: Sequence[tuple[Mapping[str, Any], str, str]], competitors: in
             continue
         low, high = column.get("intervals", {}).get(metric, {}).get(key, (None, None))
         low, high = defined(low), defined(high)
-        interval = "" if low is None or high is None else f"{low:.1f} to {high:.1f}"
-        is_best = best is not None and text == f"{best:.1f}" and number < (competitors or len(places))
+        interval = "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+        is_best = best is not None and text == f"{best:.{digits}f}" and number < (competitors or len(places))
         cells.append(Cell(text, interval, is_best))
     return tuple(cells)
 

@@ -64,6 +64,9 @@ BUILT_IN: dict[str, Entry] = {
     "anet_transfer": Entry("au_jax.systems.anet_transfer:AnetTransfer", Look("ANet-T", SKY, "P", ":")),
     "anet": Entry("au_jax.systems.anet:ANet", Look("ANet", VERMILLION, "^", "--")),
     "anet_filter": Entry("au_jax.systems.anet_filter:AnetFilter", Look("ANet + filter", BLACK, "d", "-.")),
+    "anet_intensity": Entry(
+        "au_jax.systems.anet_intensity:AnetIntensity", Look("ANet intensity", VERMILLION, "*", ":")
+    ),
     "hybrid": Entry("au_jax.systems.hybrid:Hybrid", Look("Hybrid", BLUE, "o", "-")),
 }
 """The built-in systems, in the order of the tables."""
@@ -85,8 +88,8 @@ def system_names() -> tuple[str, ...]:
       ConfigError: another package's system has the name of another one, or no name that a file can have.
 
     Example:
-      >>> system_names()[:7]
-      ('hog_svm', 'cpm', 'jpml', 'anet_transfer', 'anet', 'anet_filter', 'hybrid')
+      >>> system_names()[:8]
+      ('hog_svm', 'cpm', 'jpml', 'anet_transfer', 'anet', 'anet_filter', 'anet_intensity', 'hybrid')
     """
     return (*BUILT_IN, *sorted(_plugins()))
 

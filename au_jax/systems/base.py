@@ -203,6 +203,17 @@ class System:
         """
         raise NotImplementedError
 
+    def estimate_intensities(self, faces: FaceSet) -> dict[str, Float32[np.ndarray, "_ A"]] | None:
+        """Estimates the intensity of every AU in every frame of every video; None: this system does not.
+
+        Args:
+          faces: without labels.
+
+        Returns:
+          Video key -> [T, A] float32, 0 to 5; NaN throughout for an AU without intensities among the training subjects.
+        """
+        return None
+
 
 def train_spec(
     context: FoldContext,

@@ -91,6 +91,28 @@ def test_scores_are_the_mean_over_folds(finished, clip, table):
     assert not np.allclose(single[0]["anet"][0], single[1]["anet"][0])
 
 
+def test_probabilities_are_the_mean_of_each_folds_calibration_on_its_own_scores(finished, clip, table):
+    expected = []
+    for fold in (0, 1):
+        scores = Detector.from_run(finished, folds=[fold]).detect(clip).scores["hybrid"]
+        slope, intercept = files.read_npz(RunDir(finished).score_path(fold, "hybrid"))["calibration"]
+        expected.append(1 / (1 + np.exp(-slope * scores - intercept)))
+    np.testing.assert_allclose(table.probabilities, np.mean(expected, 0), atol=1e-5)
+    assert np.isfinite(table.probabilities[0]).sum() >= 6
+
+
+def test_a_run_of_before_calibration_is_read_and_has_no_probabilities(copied, clip, table):
+    path = RunDir(copied).score_path(1, "hybrid")
+    arrays = files.read_npz(path)
+    del arrays["calibration"]
+    files.write_npz(path, arrays)
+    detector = Detector.from_run(copied)
+    assert detector.outputs == ("anet", "hybrid")
+    found = detector.detect(clip)
+    assert found.probabilities is None
+    np.testing.assert_allclose(found.scores["hybrid"], table.scores["hybrid"], atol=2e-5)
+
+
 def test_a_folder_of_frames_is_scored_as_its_images_are(finished, clip, tmp_path):
     for frame in read_pictures(clip):
         Image.fromarray(frame.image).save(tmp_path / f"{frame.number + 7}.png")

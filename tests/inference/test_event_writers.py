@@ -50,11 +50,17 @@ def test_an_event_lasts_until_its_score_is_low_and_short_ones_are_left_out():
 
 def test_the_comment_is_the_mean_probability_and_stretches_without_a_face_are_not_coded():
     scores = np.full((8, 2), -1.0)
-    scores[1:5, 1] = [0.0 + np.log(4)] * 4  # the logistic of log 4 is 0.8
+    scores[1:5, 1] = 1.0
     scores[6:] = np.nan
-    codes = detected_events(table(scores))
+    probabilities = np.full((8, 2), 0.1, np.float32)
+    probabilities[1:5, 1] = [0.7, 0.8, 0.9, 0.8]
+    codes = detected_events(dataclasses.replace(table(scores), probabilities=probabilities))
     (event,) = codes.events
     assert (event.au, event.comment) == (12, "p=0.80") and codes.aus == AUS
+    # Of a run, or an AU, without calibration nothing is made up.
+    probabilities[:, 1] = np.nan
+    for unknown in (None, probabilities):
+        assert detected_events(dataclasses.replace(table(scores), probabilities=unknown)).events[0].comment == ""
     assert codes.spans == ((0.0, pytest.approx(0.24)),)
 
 

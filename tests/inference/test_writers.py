@@ -30,6 +30,7 @@ def detections(first=1, lost=()):
         boxes=only_found(np.full((count, 4), 10.0)),
         landmarks=only_found(landmarks),
         scores={"anet": only_found(-scores), "hybrid": only_found(scores)},
+        probabilities=only_found(np.tile(np.linspace(0, 0.5, 12, dtype=np.float32), (count, 1))),
     )
 
 
@@ -49,6 +50,8 @@ def test_openface_columns_are_where_its_users_look():
     # Nothing here estimates an intensity.
     assert np.isnan(columns["AU12_r"]).all()
     np.testing.assert_allclose(columns["AU24_anet"][[0, 2]], -1)
+    # A rare AU is present although it is as likely absent: its threshold is another matter than its probability.
+    assert columns["AU24_p"].tolist() == [0.5, pytest.approx(np.nan, nan_ok=True), 0.5]
 
 
 def test_fex_columns_hold_probabilities_and_count_frames_from_0():
@@ -57,6 +60,9 @@ def test_fex_columns_hold_probabilities_and_count_frames_from_0():
     assert columns["frame"].tolist() == [0, 1, 2]
     np.testing.assert_allclose(columns["AU24"][:2], 1 / (1 + np.exp(-1.0)), rtol=1e-6)
     np.testing.assert_allclose(columns["AU01"][:2], 1 / (1 + np.exp(1.0)), rtol=1e-6)
+    # py-feat takes every name with AU in it for an AU's.
+    assert columns["p24"][:2].tolist() == [0.5, 0.5]
+    assert [name for name in columns if "AU" in name] == [f"AU{au:02d}" for au in PAPER_AUS]
     assert np.isnan([columns[name][2] for name in ("AU24", "FaceScore", "FaceRectX", "x_5", "Yaw", "anger")]).all()
 
 
@@ -88,10 +94,12 @@ def test_a_table_written_in_parts_is_read_back_whole(form):
 
 def test_columns_are_those_of_the_detections_aus():
     whole = detections()
-    part = dataclasses.replace(whole, aus=(5, 26), scores={name: rows[:, :2] for name, rows in whole.scores.items()})
+    scores = {name: rows[:, :2] for name, rows in whole.scores.items()}
+    part = dataclasses.replace(whole, aus=(5, 26), scores=scores, probabilities=None)
     columns = part.columns("openface")
     names = [name for name in columns if name.startswith("AU") and not np.isnan(columns[name]).all()]
     assert names == ["AU05_c", "AU26_c", "AU05_anet", "AU26_anet", "AU05_hybrid", "AU26_hybrid"]
+    assert np.isnan(columns["AU05_p"]).all() and np.isnan(columns["AU26_r"]).all()
     assert [name for name in concatenate([part, part]).columns("fex") if name.startswith("AU")] == ["AU05", "AU26"]
 
 

@@ -64,7 +64,7 @@ def test_a_video_in_parts_scores_as_the_run_did(finished, video, lengths):
 def test_the_cnn_alone_needs_no_other_variables(finished, video):
     config = RunDir(finished).config()
     variables = read_variables(config, finished / "fold_00", ("anet",))
-    assert set(variables) == {"cnn", "thresholds"} and hybrid.initial_carry(config, ("anet",)) == {}
+    assert set(variables) == {"cnn", "thresholds", "calibration"} and hybrid.initial_carry(config, ("anet",)) == {}
     _, scores = hybrid.apply(config, ("anet",), variables, {}, video[0])
     np.testing.assert_allclose(scores["anet"], video[1]["anet"], atol=2e-5)
 
@@ -94,7 +94,10 @@ def test_any_number_of_aus_and_each_kind_of_fusion(config, variant):
     variables = _random_variables(config, variant)
     faces = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
     carry = hybrid.initial_carry(config, ("hybrid",))
+    variables["calibration"] = np.array([[1.0, 0.0], [0.5, -1.0]], np.float32)
     new_carry, scores = hybrid.apply(config, ("hybrid",), variables, carry, faces)
+    expected = 1 / (1 + np.exp(-np.asarray(scores["hybrid"])[:, 0] - 0.5)), np.full(3, 1 / (1 + np.exp(1.0)))
+    np.testing.assert_allclose(scores[hybrid.PROBABILITY], np.stack(expected, 1), atol=1e-6)
     assert scores["hybrid"].shape == (3, 2) and jax.tree.structure(new_carry) == jax.tree.structure(carry)
     # The threshold of the second AU is 100: nothing comes near it.
     assert (np.asarray(scores["hybrid"])[:, 1] < -50).all()

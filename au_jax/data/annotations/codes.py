@@ -63,6 +63,28 @@ class Codes:
     facts: Facts | None = None
 
 
+def graded(codes: Codes) -> Int8[np.ndarray, "N A"] | None:
+    """The intensities of those AUs that a recording has intensities of; None: of none.
+
+    Where an AU is present and no intensity is told, only its zeros were known: whoever learned from them would learn that it
+    never comes.
+
+    Returns:
+      [N, A] int8 0 to 5; -1 where it is not known, and throughout for an AU that is coded as present and never graded.
+
+    Example:
+      >>> labels, grades = np.array([[1, 1], [-1, -1]], np.int8), np.array([[3, -1], [0, 0]], np.int8)
+      >>> codes = Codes(np.array([1, 2], np.int32), labels, aus=(6, 12), intensities=grades)
+      >>> graded(codes).tolist()  # AU 12 was coded without
+      [[3, -1], [0, -1]]
+    """
+    if codes.intensities is None:
+        return None
+    without = (codes.labels > 0).any(0) & ~(codes.intensities > 0).any(0)
+    kept = np.where(without, np.int8(-1), codes.intensities).astype(np.int8)
+    return kept if (kept >= 0).any() else None
+
+
 def spans(numbers: Int[np.ndarray, " N"], most: int = 5) -> str:
     """Sorted whole numbers as text, and how many more there are after `most` spans.
 

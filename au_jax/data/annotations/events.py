@@ -250,7 +250,7 @@ def events_from_labels(
       aus: the A AUs; one without any code is left out.
       intensities: [T, A] 0 to 5, -1 unknown; where it changes, an event ends and another begins.
       scores: [T, A]; an event's apex is the frame of its highest.
-      probabilities: [T, A]; the mean of an event becomes its comment.
+      probabilities: [T, A]; the mean of an event becomes its comment; NaN where they are not known.
       person: whose face.
 
     Returns:
@@ -287,7 +287,7 @@ def events_from_labels(
                     label=PRESENT if present else MISSING,
                     person=person,
                     comment=""
-                    if probabilities is None or not present
+                    if probabilities is None or not present or np.isnan(probabilities[rows, column]).any()
                     else f"p={probabilities[rows, column].mean():.2f}",
                 )
             )

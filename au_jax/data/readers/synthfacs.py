@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from au_jax import files, synthfacs
 from au_jax.config import DataConfig
 from au_jax.data.recordings import Faces, RecordingId, aus_suffix
 from au_jax.errors import ConfigError
-from au_jax.labels import check_aus, listed
+from au_jax.labels import MISSING, check_aus, listed
 
 _SIZES = {"subjects": "subjects", "videos": "videos_per_subject", "frames": "frames_per_video"}
 """Field of `config.data` -> field of a preset."""
@@ -78,4 +80,9 @@ class SynthfacsReader:
         for chunk in synthfacs.render_video(
             self._preset, self._seed, recording.subject, recording.video, view="registered", size=self._size
         ):
-            yield Faces(chunk.frames, chunk.labels[:, columns], chunk.landmarks, chunk.frame_numbers, chunk.found)
+            labels, strengths = chunk.labels[:, columns], chunk.intensities[:, columns]
+            # The letter that is reached: an AU of 1.7 is one of A, and at level B it is absent.
+            intensities = np.where(labels == MISSING, -1, np.floor(strengths)).astype(np.int8)
+            yield Faces(
+                chunk.frames, labels, chunk.landmarks, chunk.frame_numbers, chunk.found, intensities=intensities
+            )
