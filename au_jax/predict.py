@@ -16,8 +16,6 @@ from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
 from au_jax.outputs import check_outputs, is_standard_output
-from au_jax.report.overlay import OverlayWriter
-from au_jax.report.timeline import TimelineWriter
 from au_jax.run_dir import RunDir, load_run
 
 
@@ -58,9 +56,14 @@ def _predict() -> None:
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
     detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
     writers: list[FrameWriter] = []
+    # Who wants a table does not wait for matplotlib.
     if values.overlay:
+        from au_jax.report.overlay import OverlayWriter
+
         writers.append(OverlayWriter(values.overlay, values.fps if Path(values.video).is_dir() else None))
     if values.plot:
+        from au_jax.report.timeline import TimelineWriter
+
         writers.append(TimelineWriter(values.plot, title=Path(values.video).name))
     chunk = values.chunk or (8 if values.video.isdigit() else CHUNK)
     rules = EventRules(values.event_off, values.min_gap, values.min_length)

@@ -18,9 +18,8 @@ from au_jax.faces.tracking import RegisteredFace, register_pictures
 from au_jax.inference.writers import Detections, concatenate
 from au_jax.models import hybrid
 from au_jax.run_dir import FoldDir, RunDir
-from au_jax.training.checkpoints import REMEDY
+from au_jax.training.best_params import REMEDY, best_params
 from au_jax.training.prefetch import prefetch
-from au_jax.training.trainer import best_params
 
 CHUNK = 32
 """Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""

@@ -13,8 +13,8 @@ from au_jax import files
 from au_jax.errors import UserError
 from au_jax.logs import Costs, read_metrics
 from au_jax.run_dir import FoldDir, RunDir, load_run
+from au_jax.training.best_params import best_params
 from au_jax.training.checkpoints import Checkpoints
-from au_jax.training.trainer import best_params
 
 from .conftest import amounts
 
