@@ -13,6 +13,7 @@ from absl import flags
 from au_jax.command_line import run_command
 from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
+from au_jax.inference.program_cache import keep_programs
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
 from au_jax.outputs import check_outputs, is_standard_output
@@ -54,6 +55,7 @@ def _predict() -> None:
     check_outputs(outputs, {"--video": values.video, "--run": RunDir(values.run).parts()})
     # The table may be what is piped on.
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
+    keep_programs()
     detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
     writers: list[FrameWriter] = []
     # Who wants a table does not wait for matplotlib.

@@ -560,7 +560,7 @@ class TrainedFold:
     @property
     def thresholds(self) -> Float32[np.ndarray, " A"]:
         """What was subtracted from the CNN's logits to make its scores."""
-        return files.read_npz(self.files.scores("anet"))["thresholds"]
+        return files.read_npz(self.files.scores("anet"), only=("thresholds",))["thresholds"]
 
     @property
     def model(self) -> "AlexNet":

@@ -231,12 +231,11 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     """
     files_of = FoldDir(fold)
     variables = {
-        "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean)["mean"]},
-        "thresholds": {name: _read(files_of.scores(name))["thresholds"] for name in systems},
+        "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean, "mean")["mean"]},
+        "thresholds": {name: _read(files_of.scores(name), "thresholds")["thresholds"] for name in systems},
     }
     if "hybrid" in systems:
-        pca = _read(files_of.pca)
-        variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}
+        variables["pca"] = _read(files_of.pca, "mean", "components")
         variables["lstm"] = best_params(files_of.lstm)
         variables["fusion"] = best_params(files_of.fusion)
     return jax.device_put(jax.tree.map(np.asarray, variables))
@@ -288,8 +287,9 @@ def _finished(run: Path, index: int) -> set[str]:
     return {name for name in hybrid.SYSTEMS if RunDir(run).score_path(index, name).exists()}
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, *names: str) -> dict[str, np.ndarray]:
     try:
-        return files.read_npz(path)
-    except (UserError, FileNotFoundError) as error:
+        arrays = files.read_npz(path, only=names)
+        return {name: arrays[name] for name in names}
+    except (UserError, FileNotFoundError, KeyError) as error:
         raise DataError(f"{path} is missing or damaged; delete it if it is there, {REMEDY}") from error
