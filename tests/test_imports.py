@@ -31,7 +31,7 @@ def modules(finished, shared, tmp_path_factory):
         "predict": (f"--run={finished}", f"--video={folder / 'clip'}", f"--out={folder / 'aus.csv'}"),
         "export": (f"--run={finished}", f"--out={folder / 'detector.zip'}"),
         "compare": (f"--runs={finished},{finished}", "--systems=anet,hybrid", f"--out={folder / 'compared'}"),
-        "agreement": (f"--a={folder / 'a.csv'}", f"--b={folder / 'b.csv'}", f"--out={folder / 'agreement'}"),
+        "agreement": (f"--first={folder / 'a.csv'}", f"--second={folder / 'b.csv'}", f"--out={folder / 'agreement'}"),
     }
     started = {
         name: subprocess.Popen(
