@@ -1,31 +1,23 @@
 """AUs of new videos, with the networks of a finished run: `Detector.from_run("runs/demo").detect("clip.mp4")`."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float32, UInt8
 
 from au_jax import files
 from au_jax.config import Config
 from au_jax.errors import CommandError, DataError, UserError
-from au_jax.faces.decoding import VideoFrame, read_pictures
-from au_jax.faces.tracking import RegisteredFace, register_pictures
-from au_jax.inference.writers import Detections, concatenate
+from au_jax.inference.scoring import FaceScorer
 from au_jax.models import hybrid
 from au_jax.run_dir import FoldDir, RunDir
 from au_jax.training.best_params import REMEDY, best_params
-from au_jax.training.prefetch import prefetch
-
-CHUNK = 32
-"""Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
 
-class Detector:
+class Detector(FaceScorer):
     """CNN and hybrid of one or more folds of a run, ready for videos.
 
     Args:
@@ -52,14 +44,14 @@ class Detector:
         hybrid.check_streamable(config, systems)
         self.config = config
         self.aus = tuple(config.data.aus)
+        self.image_size = config.data.image_size
         self.folds = tuple(folds)
         self.systems = tuple(systems)
         self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
     def __repr__(self) -> str:
-        size = self.config.data.image_size
-        return f"Detector(systems={self.systems}, folds={len(self.folds)}, image_size={size})"
+        return f"Detector(systems={self.systems}, folds={len(self.folds)}, image_size={self.image_size})"
 
     @classmethod
     def from_run(
@@ -105,82 +97,6 @@ class Detector:
             )
         return cls(config, [read_variables(config, RunDir(run).fold(index), systems) for index in folds], systems)
 
-    def detect(self, source: str | Path | int, fps: float = 25.0) -> Detections:
-        """The table of a video file, a folder of frames or a camera index (until the camera ends).
-
-        Args:
-          source: path, or number of a camera.
-          fps: frames per second in a folder of frames; a video has its own timestamps.
-
-        Raises:
-          UserError: nothing there that can be read.
-        """
-        return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps)))
-
-    def score(self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = CHUNK) -> dict[str, Float32[np.ndarray, "T A"]]:
-        """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
-
-        Args:
-          faces: [T, S, S, 3] uint8 in order, S is `config.data.image_size`.
-          chunk: frames that go through the networks at once.
-
-        Returns:
-          System -> [T, A] float32, above 0 present.
-
-        Example:
-          >>> detector = Detector.from_run(run_folder)
-          >>> size = detector.config.data.image_size
-          >>> scores = detector.score(np.zeros((5, size, size, 3), np.uint8))
-          >>> scores["hybrid"].shape == (5, len(detector.aus))
-          True
-        """
-        # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
-        count = len(faces) + self.delay
-        padded = np.pad(faces, [(0, count + -count % chunk - len(faces))] + [(0, 0)] * 3)
-        carries, parts = self._initial_carries(), []
-        for start in range(0, len(padded), chunk):
-            present = np.arange(start, start + chunk) < len(faces)
-            carries, scores = self._mean_scores(carries, padded[start : start + chunk], present)
-            parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.systems}
-
-    def stream(
-        self, frames: Iterable[VideoFrame], chunk: int = CHUNK
-    ) -> Iterator[tuple[Detections, list[RegisteredFace]]]:
-        """Detects in consecutive frames of one video, `chunk` at a time; needs the same memory however long it is.
-
-        Faces are sought in one thread while the networks score the chunk before in another.
-
-        Args:
-          frames: the video in order, as `faces.decoding.read_pictures` yields it.
-          chunk: frames that go through the networks at once.
-
-        Yields:
-          The table of some frames, and these frames' registered faces.
-        """
-        carries = self._initial_carries()
-        faces = register_pictures(frames, self.config.data.image_size)
-        chunks = prefetch(iter(lambda: list(itertools.islice(faces, chunk)), []))
-        # Frames whose scores wait for frames that are still to come; behind the last one, chunks without frames bring them out.
-        waiting: list[RegisteredFace] = []
-        behind, rows = self.delay, next(chunks, [])
-        while rows or waiting:
-            size = self.config.data.image_size
-            images = np.zeros((chunk, size, size, 3), np.uint8)
-            # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
-            for index, row in enumerate(rows):
-                images[index] = row.image
-            carries, means = self._mean_scores(carries, images, np.arange(chunk) < len(rows))
-            waiting += rows
-            last = len(rows) < chunk
-            first, behind = min(behind, chunk), max(behind - chunk, 0)
-            ready = min(chunk - first, len(waiting)) if last else chunk - first
-            if ready:
-                scores = {name: part[first : first + ready] for name, part in means.items()}
-                yield self._table(waiting[:ready], scores), waiting[:ready]
-            waiting = waiting[ready:]
-            rows = next(chunks, [])
-
     def _initial_carries(self) -> list[Any]:
         return [hybrid.initial_carry(self.config, self.systems) for _ in self.folds]
 
@@ -190,26 +106,6 @@ class Detector:
         stepped = [self._step(*pair, faces, present) for pair in zip(self.folds, carries, strict=True)]
         means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.systems}
         return [carry for carry, _ in stepped], means
-
-    def _table(self, rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
-        success = np.array([row.face is not None for row in rows])
-        boxes = np.full((len(rows), 4), np.nan, np.float32)
-        landmarks = np.full((len(rows), 68, 2), np.nan, np.float32)
-        confidence = np.zeros(len(rows), np.float32)
-        for index, row in enumerate(rows):
-            if row.face is not None:
-                boxes[index], landmarks[index] = row.face.box, row.face.landmarks
-                confidence[index] = row.face.confidence
-        return Detections(
-            aus=self.aus,
-            frames=np.array([row.number for row in rows], np.int64),
-            timestamps=np.array([row.timestamp for row in rows], np.float64),
-            success=success,
-            confidence=confidence,
-            boxes=boxes,
-            landmarks=landmarks,
-            scores={name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()},
-        )
 
 
 def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from au_jax.data.annotations.events import EventCodes, events_from_labels, label
 from au_jax.data.annotations.frame_times import frame_ends
 from au_jax.data.annotations.textgrid import write_textgrid
 from au_jax.errors import CommandError
-from au_jax.inference.exported import sigmoid
-from au_jax.inference.writers import Detections, concatenate
+from au_jax.inference.writers import Detections, concatenate, sigmoid
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def test_a_cache_folder_that_cannot_be_made_is_done_without(start, tmp_path):
 
 def test_processors_with_other_instructions_share_no_folder(monkeypatch, tmp_path):
     assert keep_programs() is None  # the tests' own folder stands
-    folders = {cache_folder({}, machine, features) for machine in ("x86_64", "arm64") for features in ("avx2", "sse4_2")}
+    folders = {
+        cache_folder({}, machine, features) for machine in ("x86_64", "arm64") for features in ("avx2", "sse4_2")
+    }
     assert len(folders) == 4 and all(folder.is_relative_to(os.path.expanduser("~/.cache")) for folder in folders)
 
 

@@ -44,7 +44,9 @@ def test_damage_is_told_with_what_helps_and_the_checkpoint_then_serves(stage):
     content = bytearray((stage / "best.npz").read_bytes())
     content[200] ^= 1
     (stage / "best.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"anet/best\.npz is damaged .*; delete it, and the checkpoint beside it is read"):
+    with pytest.raises(
+        DataError, match=r"anet/best\.npz is damaged .*; delete it, and the checkpoint beside it is read"
+    ):
         best_params(stage)
     (stage / "best.npz").unlink()
     assert best_params(stage)["scale"] == 7
