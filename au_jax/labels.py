@@ -12,6 +12,10 @@ from au_jax.errors import ConfigError
 PAPER_AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 """The 12 AUs of the paper, in the order of its tables; the default of `config.data.aus`."""
 
+PROBABILITY, INTENSITY = "probability", "intensity"
+"""What a detector gives beside the scores of its systems: the probability that an AU is present by the last system, and the
+expected intensity, 0 to 5, by the head of the system anet_intensity."""
+
 AU_NAMES: dict[int, str] = {
     1: "inner brow raiser",
     2: "outer brow raiser",

@@ -6,28 +6,28 @@ the first frame with any, then the face nearest to where it was; crop the video 
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from au_jax.command_line import run_command
+from au_jax.errors import CommandError
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
-from au_jax.inference.detector import CHUNK, Detector, parse_folds
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
+from au_jax.inference.scoring import CHUNK, FaceScorer
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
-from au_jax.models.hybrid import PROBABILITY
+from au_jax.labels import PROBABILITY
 from au_jax.outputs import check_outputs, is_standard_output
-from au_jax.report.overlay import OverlayWriter
-from au_jax.report.timeline import TimelineWriter
 from au_jax.run_dir import RunDir, load_run
 
 
 def main() -> None:
     """Defines the flags and runs the command."""
-    flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
+    flags.DEFINE_string("run", None, "Folder of a finished run, or a detector in an ONNX file.", required=True)
     flags.DEFINE_string(
         "video", None, "Video file, folder of frames, or camera index; one person is scored.", required=True
     )
@@ -63,18 +63,22 @@ def main() -> None:
 def _predict() -> None:
     values = flags.FLAGS
     outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
-    check_outputs(outputs, {"--video": values.video, "--run": RunDir(values.run).parts()})
+    check_outputs(outputs, {"--video": values.video, "--run": _read(values.run)})
     # The table may be what is piped on.
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
-    detector = Detector.from_run(values.run, parse_folds(values.folds), values.systems)
+    detector = open_detector(values.run, values.folds, values.systems)
     notes = source_notes(values.video, values.fps)
     doubts = FaceDoubts()
     writers: list[FrameWriter] = [doubts]
+    # Who wants a table does not wait for matplotlib.
     if values.overlay:
-        writers.append(
-            OverlayWriter(values.overlay, (values.fps or FOLDER_FPS) if Path(values.video).is_dir() else None)
-        )
+        from au_jax.report.overlay import OverlayWriter
+
+        fps = (values.fps or FOLDER_FPS) if Path(values.video).is_dir() else None
+        writers.append(OverlayWriter(values.overlay, fps))
     if values.plot:
+        from au_jax.report.timeline import TimelineWriter
+
         writers.append(TimelineWriter(values.plot, title=Path(values.video).name))
     chunk = values.chunk or (8 if is_camera(values.video) else CHUNK)
     rules = EventRules(values.event_off, values.min_gap, values.min_length)
@@ -101,21 +105,59 @@ def _predict() -> None:
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
             file=told,
         )
-    if PROBABILITY not in detector.outputs:
+    if PROBABILITY not in detector.outputs and not _is_file(values.run):
         print(
             f"{values.run} was made by a version that did not calibrate probabilities: there are none. To have them, delete "
             f"{values.run}/fold_*/scores and run au_jax.main again with its --config and --workdir; nothing is trained anew",
             file=told,
         )
-    for line in [f"{values.video}: {note}" for note in [*notes, *doubts.lines()]] + cautions(values.run):
+    for line in [f"{values.video}: {note}" for note in [*notes, *doubts.lines()]] + cautions(values.run, detector):
         print(line, file=told)
 
 
-def cautions(run: str | Path) -> list[str]:
+def open_detector(run: str, folds: Sequence[str], systems: Sequence[str]) -> FaceScorer:
+    """The networks that serve: those of a run, or of a file of `au-jax export --format=onnx`, which needs no JAX.
+
+    Args:
+      run: the folder, or the file.
+      folds, systems: as the flags give them; of a run.
+
+    Raises:
+      UserError: as `Detector.from_run` or `onnx_detector.load`.
+      CommandError: folds or systems are chosen of a file.
+
+    Example:
+      >>> open_detector(str(run_folder), ["0"], ["anet"])
+      Detector(systems=('anet',), folds=1, image_size=40)
+    """
+    if not _is_file(run):
+        from au_jax.inference.detector import Detector, parse_folds
+        from au_jax.inference.program_cache import keep_programs
+
+        keep_programs()
+        return Detector.from_run(run, parse_folds(folds), systems)
+    from au_jax.inference import onnx_detector
+
+    if folds or systems:
+        raise CommandError(f"{run} has its folds and systems; choose them with au-jax export --folds and --systems")
+    return onnx_detector.load(run)
+
+
+def _is_file(run: str | Path) -> bool:
+    return Path(run).suffix == ".onnx" and not Path(run).is_dir()
+
+
+def _read(run: str) -> list[Path]:
+    """What of a run or a file must not be written to."""
+    return [Path(run)] if _is_file(run) else RunDir(run).parts()
+
+
+def cautions(run: str | Path, detector: FaceScorer | None = None) -> list[str]:
     """What must be known of a run before its AUs are used as data; a line each, none for most runs.
 
     Args:
-      run: the --workdir of a training; AUs are looked at when it has results of all its folds.
+      run: the --workdir of a training; AUs are looked at when it has results of all its folds. Or an ONNX file.
+      detector: of that file.
 
     Raises:
       DataError: no run, or a damaged one.
@@ -124,10 +166,13 @@ def cautions(run: str | Path) -> list[str]:
       >>> [line.partition("; ")[2] for line in cautions(run_folder)]
       ['its AUs are not valid for real people']
     """
+    synthetic = f"{run} was trained on synthetic faces; its AUs are not valid for real people"
+    if _is_file(run):
+        return [synthetic] if getattr(detector, "notes", {}).get("trained_on", "").startswith("synthfacs") else []
     directory = RunDir(Path(run))
     lines = []
     if directory.config().data.source == "synthfacs":
-        lines.append(f"{run} was trained on synthetic faces; its AUs are not valid for real people")
+        lines.append(synthetic)
     if directory.results_path.exists():
         finished = load_run(run)
         if len(finished.folds) == finished.results["folds"]["all"] and finished.uncoded_aus:

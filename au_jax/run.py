@@ -27,7 +27,7 @@ from au_jax.evaluation.calibration import fit_calibration, shifted
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.logs import Costs, RunLog
 from au_jax.outputs import check_dataset_place
-from au_jax.report import write_report
+from au_jax.report.page import write_report
 from au_jax.run_dir import RunDir, fold_name
 from au_jax.systems import display, get_system, system_names
 from au_jax.systems.base import FoldContext, System

@@ -3,7 +3,7 @@
     runs/x/
       config.json  split.json            the resolved config; subjects of every fold with a checksum
       fold_00/scores/<system>.npz        per video: scores [T, A], labels [T, A], frame numbers [T]
-      fold_00/anet/{mean.npz,checkpoints,finished.json}
+      fold_00/anet/{mean.npz,checkpoints,best.npz,finished.json}
       fold_00/hybrid/{features,lstm,fusion}/...
       fold_00/<system>/model.npz         of hog_svm, anet_transfer, cpm, jpml
       transfer/anet/...                  the CNN of anet_transfer, which all folds share
@@ -550,7 +550,7 @@ class TrainedFold:
           CommandError: the run has no such fold.
           DataError: the fold has no CNN, or one that is not trained to its end.
         """
-        from au_jax.training.trainer import best_params
+        from au_jax.training.best_params import best_params
 
         self._check_fold()
         if not self.files.cnn.exists():
@@ -562,7 +562,7 @@ class TrainedFold:
     @property
     def thresholds(self) -> Float32[np.ndarray, " A"]:
         """What was subtracted from the CNN's logits to make its scores."""
-        return files.read_npz(self.files.scores("anet"))["thresholds"]
+        return files.read_npz(self.files.scores("anet"), only=("thresholds",))["thresholds"]
 
     @property
     def model(self) -> "AlexNet":

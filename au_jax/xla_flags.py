@@ -5,6 +5,7 @@ Eigen reaches 200 on two cores). XLA reads its flags once, when the first array 
 it is imported. A flag that XLA does not know would end the process: other versions are left as they are.
 """
 
+import contextlib
 import importlib.metadata
 import os
 from collections.abc import MutableMapping
@@ -33,4 +34,6 @@ def set_defaults(environment: MutableMapping[str, str], jaxlib: str) -> None:
         environment["XLA_FLAGS"] = f"{flags} {CONVOLUTIONS}".strip()
 
 
-set_defaults(os.environ, importlib.metadata.version("jaxlib"))
+# Detectors in ONNX files are run where there is no JAX.
+with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+    set_defaults(os.environ, importlib.metadata.version("jaxlib"))

@@ -70,6 +70,8 @@ def compiled(tmp_path_factory):
     """Where this process keeps compiled programs: tests that compile what another one has compiled find it there."""
     folder = tmp_path_factory.mktemp("compiled")
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    # Commands that tests start do not write to the home folder.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return folder
 

@@ -9,7 +9,7 @@ from au_jax import files
 from au_jax.data.splits import Fold, split_document
 from au_jax.errors import ConfigError, DataError, UserError
 from au_jax.run_dir import FoldDir, RunDir, TrainedFold, load_run
-from au_jax.training.trainer import best_params
+from au_jax.training.best_params import best_params
 
 
 def test_files_of_a_finished_run_have_their_names(finished):

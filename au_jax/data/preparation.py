@@ -11,14 +11,10 @@ import contextlib
 import functools
 import io
 import itertools
-import multiprocessing
-import os
 import re
 import shlex
 import shutil
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +27,14 @@ from au_jax import console, files
 from au_jax.config import DataConfig, replace
 from au_jax.cores import usable_cores
 from au_jax.data import dataset_seal, provenance
-from au_jax.data.contact_sheet import Confidence, write_sheet, write_strip
+from au_jax.data.contact_sheet import write_sheet
 from au_jax.data.dataset import FaceDataset
+from au_jax.data.preparation_workers import make_pool, prepare_recording
 from au_jax.data.provenance import DAMAGED, NEW, Fingerprint
 from au_jax.data.readers import make_reader
 from au_jax.data.readers.base import RawReader
 from au_jax.data.readers.survey import Check, check
 from au_jax.data.recordings import (
-    Faces,
     Problem,
     Reader,
     RecordingId,
@@ -48,7 +44,6 @@ from au_jax.data.recordings import (
     read_notes,
     read_recording,
     write_encoded,
-    write_recording,
 )
 from au_jax.data.tfds_builder import AuFaces, AuFacesConfig
 from au_jax.data.tfrecord_index import no_autograph, read_stream
@@ -509,14 +504,14 @@ def _prepare_recordings(
     strips = site.strips if isinstance(reader, RawReader) else None
     workers = min(data.workers or usable_cores(), max(len(todo), 1))
     with (
-        _pool(reader, workers) as pool,
+        make_pool(reader, workers) as pool,
         console.bar(
             total=len(wanted), initial=len(wanted) - len(todo), desc=f"prepare {reader.name}", unit="video"
         ) as progress,
     ):
         jobs = [
             pool.submit(
-                _prepare_recording, reader, recording, folder, data.jpeg_quality, asdict(wanted[recording]), strips
+                prepare_recording, reader, recording, folder, data.jpeg_quality, asdict(wanted[recording]), strips
             )
             for recording in todo
         ]
@@ -528,47 +523,6 @@ def _prepare_recordings(
             for job in jobs:
                 job.cancel()
             raise
-
-
-def _prepare_recording(
-    reader: Reader,
-    recording: RecordingId,
-    folder: Path,
-    quality: int,
-    fingerprint: dict[str, Any],
-    strips: Path | None = None,
-) -> None:
-    def faces() -> Iterator[Faces]:
-        yield from reader.faces(recording)
-        if reader.origin(recording) != fingerprint["origin"]:
-            raise DataError(
-                f"the files of {recording.subject}/{recording.video} changed while they were read; type the same command again"
-            )
-
-    confidence = Confidence()
-    write_recording(folder, recording, confidence.watch(faces()), quality, fingerprint)
-    if strips is not None:
-        write_strip(strips, folder, recording, confidence.values, reader.aus)
-
-
-def _pool(reader: Reader, workers: int) -> concurrent.futures.Executor:
-    if isinstance(reader, RawReader) and workers > 1:
-        # The face detector holds Python's lock: threads would wait for each other.
-        return concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent, initargs=(os.getpid(),)
-        )
-    return concurrent.futures.ThreadPoolExecutor(workers)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ends a worker whose parent was killed: it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _has_work_to_go_on_with(site: _Site) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy import stats
 
 from au_jax.errors import DataError
 from au_jax.evaluation import bootstrap, events, metrics
@@ -78,6 +77,9 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     mean, count = float(array.mean()), len(array)
     if count == 1:
         return {"values": array.tolist(), "mean": mean, "sd": None, "interval": None}
+    # Only here: importing it takes half a second.
+    from scipy import stats
+
     sd = float(array.std(ddof=1))
     reach = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * sd / count**0.5
     return {"values": array.tolist(), "mean": mean, "sd": sd, "interval": [mean - reach, mean + reach]}

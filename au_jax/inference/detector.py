@@ -1,35 +1,26 @@
 """AUs of new videos, with the networks of a finished run: `Detector.from_run("runs/demo").detect("clip.mp4")`."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float32, UInt8
 
 from au_jax import files
 from au_jax.config import Config
 from au_jax.errors import CommandError, DataError, UserError
-from au_jax.faces.decoding import VideoFrame, read_pictures
-from au_jax.faces.tracking import RegisteredFace, register_pictures
-from au_jax.inference.writers import Detections, concatenate
+from au_jax.inference.scoring import FaceScorer
 from au_jax.models import hybrid
 from au_jax.run_dir import FoldDir, RunDir
-from au_jax.training.checkpoints import REMEDY
-from au_jax.training.prefetch import prefetch
-from au_jax.training.trainer import best_params
+from au_jax.training.best_params import REMEDY, best_params
 
 INTENSITY_SYSTEM = "anet_intensity"
 """The system whose head gives intensities."""
 
-CHUNK = 32
-"""Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
-
-class Detector:
+class Detector(FaceScorer):
     """CNN and hybrid of one or more folds of a run, ready for videos.
 
     Args:
@@ -57,6 +48,7 @@ class Detector:
         hybrid.check_streamable(config, systems)
         self.config = config
         self.aus = tuple(config.data.aus)
+        self.image_size = config.data.image_size
         self.systems = tuple(systems)
         known = set.intersection(*(set(fold) for fold in folds))
         # What a fold of an earlier version does not know, the mean over folds cannot have.
@@ -67,8 +59,7 @@ class Detector:
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
 
     def __repr__(self) -> str:
-        size = self.config.data.image_size
-        return f"Detector(systems={self.systems}, folds={len(self.folds)}, image_size={size})"
+        return f"Detector(systems={self.systems}, folds={len(self.folds)}, image_size={self.image_size})"
 
     @classmethod
     def from_run(
@@ -114,84 +105,6 @@ class Detector:
             )
         return cls(config, [read_variables(config, RunDir(run).fold(index), systems) for index in folds], systems)
 
-    def detect(self, source: str | Path | int, fps: float | None = None, rotate: int = 0) -> Detections:
-        """The table of a video file, a folder of frames or a camera index (until the camera ends).
-
-        Args:
-          source: path, or number of a camera.
-          fps: frames per second of a folder of frames or a raw stream; a video has its own times.
-          rotate: degrees by which pictures are turned clockwise.
-
-        Raises:
-          UserError: nothing there that can be read.
-        """
-        return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps, rotate)))
-
-    def score(self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = CHUNK) -> dict[str, Float32[np.ndarray, "T A"]]:
-        """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
-
-        Args:
-          faces: [T, S, S, 3] uint8 in order, S is `config.data.image_size`.
-          chunk: frames that go through the networks at once.
-
-        Returns:
-          Output -> [T, A] float32: of a system its scores, above 0 present; `hybrid.PROBABILITY` that of the last system;
-          `hybrid.INTENSITY` 0 to 5, where the run has the system anet_intensity.
-
-        Example:
-          >>> detector = Detector.from_run(run_folder)
-          >>> size = detector.config.data.image_size
-          >>> scores = detector.score(np.zeros((5, size, size, 3), np.uint8))
-          >>> detector.outputs, scores["hybrid"].shape == (5, len(detector.aus))
-          (('anet', 'hybrid', 'probability'), True)
-        """
-        # One compiled shape: the last chunk is filled up, and what follows a video's end changes nothing before it.
-        count = len(faces) + self.delay
-        padded = np.pad(faces, [(0, count + -count % chunk - len(faces))] + [(0, 0)] * 3)
-        carries, parts = self._initial_carries(), []
-        for start in range(0, len(padded), chunk):
-            present = np.arange(start, start + chunk) < len(faces)
-            carries, scores = self._mean_scores(carries, padded[start : start + chunk], present)
-            parts.append(scores)
-        return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
-
-    def stream(
-        self, frames: Iterable[VideoFrame], chunk: int = CHUNK
-    ) -> Iterator[tuple[Detections, list[RegisteredFace]]]:
-        """Detects in consecutive frames of one video, `chunk` at a time; needs the same memory however long it is.
-
-        Faces are sought in one thread while the networks score the chunk before in another.
-
-        Args:
-          frames: the video in order, as `faces.decoding.read_pictures` yields it.
-          chunk: frames that go through the networks at once.
-
-        Yields:
-          The table of some frames, and these frames' registered faces.
-        """
-        carries = self._initial_carries()
-        faces = register_pictures(frames, self.config.data.image_size)
-        chunks = prefetch(iter(lambda: list(itertools.islice(faces, chunk)), []))
-        # Frames whose scores wait for frames that are still to come; behind the last one, chunks without frames bring them out.
-        waiting: list[RegisteredFace] = []
-        behind, rows = self.delay, next(chunks, [])
-        while rows or waiting:
-            size = self.config.data.image_size
-            images = np.zeros((chunk, size, size, 3), np.uint8)
-            # One compiled shape: a last, shorter chunk is filled up; what follows a video's end changes nothing.
-            for index, row in enumerate(rows):
-                images[index] = row.image
-            carries, means = self._mean_scores(carries, images, np.arange(chunk) < len(rows))
-            waiting += rows
-            last = len(rows) < chunk
-            first, behind = min(behind, chunk), max(behind - chunk, 0)
-            ready = min(chunk - first, len(waiting)) if last else chunk - first
-            if ready:
-                scores = {name: part[first : first + ready] for name, part in means.items()}
-                yield self._table(waiting[:ready], scores), waiting[:ready]
-            waiting = waiting[ready:]
-            rows = next(chunks, [])
-
     def initial_carry(self) -> dict[str, Any]:
         """The state of a fold before a video's first frame."""
         return hybrid.initial_carry(self.config, self.systems, hybrid.INTENSITY in self.outputs)
@@ -205,30 +118,6 @@ class Detector:
         stepped = [self._step(*pair, faces, present) for pair in zip(self.folds, carries, strict=True)]
         means = {name: np.mean([scores[name] for _, scores in stepped], 0) for name in self.outputs}
         return [carry for carry, _ in stepped], means
-
-    def _table(self, rows: list[RegisteredFace], scores: dict[str, np.ndarray]) -> Detections:
-        success = np.array([row.face is not None for row in rows])
-        boxes = np.full((len(rows), 4), np.nan, np.float32)
-        landmarks = np.full((len(rows), 68, 2), np.nan, np.float32)
-        confidence = np.zeros(len(rows), np.float32)
-        for index, row in enumerate(rows):
-            if row.face is not None:
-                boxes[index], landmarks[index] = row.face.box, row.face.landmarks
-                confidence[index] = row.face.confidence
-        known = {name: np.where(success[:, None], part, np.nan).astype(np.float32) for name, part in scores.items()}
-        return Detections(
-            aus=self.aus,
-            frames=np.array([row.number for row in rows], np.int64),
-            timestamps=np.array([row.timestamp for row in rows], np.float64),
-            named=any(row.named for row in rows),
-            success=success,
-            confidence=confidence,
-            boxes=boxes,
-            landmarks=landmarks,
-            scores={name: known[name] for name in self.systems},
-            probabilities=known.get(hybrid.PROBABILITY),
-            intensities=known.get(hybrid.INTENSITY),
-        )
 
 
 def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[str, Any]:
@@ -249,9 +138,9 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
       (['calibration', 'cnn', 'thresholds'], (40, 40, 3))
     """
     files_of = FoldDir(fold)
-    scored = {name: _read(files_of.scores(name)) for name in systems}
+    scored = {name: _read(files_of.scores(name), "thresholds", further=["calibration"]) for name in systems}
     variables: dict[str, Any] = {
-        "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean)["mean"]},
+        "cnn": {"params": best_params(files_of.cnn), "mean": _read(files_of.mean, "mean")["mean"]},
         "thresholds": {name: arrays["thresholds"] for name, arrays in scored.items()},
     }
     # Scores of earlier versions have none.
@@ -259,11 +148,10 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
         variables["calibration"] = calibration
     # Intensities come from the same CNN, where the system was trained and scored as well.
     if files_of.scores(INTENSITY_SYSTEM).exists():
-        head = _read(files_of.model(INTENSITY_SYSTEM))
-        variables[hybrid.INTENSITY] = {name: head[name] for name in ("mean", "components", "weights", "borders")}
+        head = _read(files_of.model(INTENSITY_SYSTEM), "mean", "components", "weights", "borders")
+        variables[hybrid.INTENSITY] = head
     if "hybrid" in systems:
-        pca = _read(files_of.pca)
-        variables["pca"] = {"mean": pca["mean"], "components": pca["components"]}
+        variables["pca"] = _read(files_of.pca, "mean", "components")
         variables["lstm"] = best_params(files_of.lstm)
         variables["fusion"] = best_params(files_of.fusion)
     return jax.device_put(jax.tree.map(np.asarray, variables))
@@ -315,8 +203,10 @@ def _finished(run: Path, index: int) -> set[str]:
     return {name for name in hybrid.SYSTEMS if RunDir(run).score_path(index, name).exists()}
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, *names: str, further: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Arrays of a file, and those of `further` that it has."""
     try:
-        return files.read_npz(path)
-    except (UserError, FileNotFoundError) as error:
+        arrays = files.read_npz(path, only=(*names, *further))
+        return {name: arrays[name] for name in (*names, *further) if name in names or name in arrays}
+    except (UserError, FileNotFoundError, KeyError) as error:
         raise DataError(f"{path} is missing or damaged; delete it if it is there, {REMEDY}") from error

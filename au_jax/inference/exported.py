@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.export
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from au_jax import files
 from au_jax.errors import DataError, UserError
+from au_jax.inference.writers import sigmoid as sigmoid
 from au_jax.labels import AU_NAMES
 
 if TYPE_CHECKING:
@@ -173,16 +174,6 @@ def load(path: str | Path) -> ExportedDetector:
         raise
     except files.DAMAGE as error:
         raise DataError(f"{path} is no whole detector ({files.one_line(error)}); {again}") from error
-
-
-def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """The logistic function of scores: above 0.5 where the AU is present. It is no calibrated probability.
-
-    Example:
-      >>> sigmoid(np.array([0.0, np.log(3.0)])).tolist()
-      [0.5, 0.75]
-    """
-    return (0.5 + 0.5 * np.tanh(0.5 * np.asarray(scores))).astype(np.float32)
 
 
 def leaf_name(path: Any) -> str:

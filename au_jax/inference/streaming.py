@@ -18,8 +18,8 @@ from au_jax.errors import CommandError, DataError
 from au_jax.faces.decoding import is_camera, probe, read_pictures
 from au_jax.faces.frame_folder import frame_files
 from au_jax.faces.tracking import RegisteredFace
-from au_jax.inference.detector import CHUNK, Detector
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter
+from au_jax.inference.scoring import CHUNK, FaceScorer
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections
 from au_jax.outputs import check_outputs
 
@@ -46,7 +46,7 @@ class FrameWriter(Protocol):
 
 
 def predict(
-    detector: Detector,
+    detector: FaceScorer,
     video: str | Path,
     table: str | Path,
     form: str = "openface",
@@ -62,7 +62,7 @@ def predict(
     A camera goes on until it ends or the user interrupts it; what was written until then is whole.
 
     Args:
-      detector: of a run.
+      detector: of a run, or of a file.
       video: path, or the number of a camera as text.
       table: file to write; it is not touched before the video's first frames are scored.
       form: one of `writers.FORMATS`, written as the frames are scored, or of `event_writers.EVENT_FORMATS`, after the last one.

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from io import TextIOBase
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Float32
 
 from au_jax.errors import CommandError, DataError
-from au_jax.inference.exported import sigmoid
 from au_jax.inference.peer_columns import complete_fex, complete_openface
 
 
@@ -205,3 +204,13 @@ FORMATS: dict[str, Callable[[Detections], dict[str, np.ndarray]]] = {
     "fex": lambda detections: complete_fex(_fex(detections), detections.landmarks),
 }
 """Table formats by name."""
+
+
+def sigmoid(scores: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """The logistic function of scores: above 0.5 where the AU is present. They are no calibrated probabilities.
+
+    Example:
+      >>> sigmoid(np.array([0.0, np.log(3.0)])).tolist()
+      [0.5, 0.75]
+    """
+    return (0.5 + 0.5 * np.tanh(0.5 * np.asarray(scores))).astype(np.float32)

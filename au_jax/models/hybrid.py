@@ -8,7 +8,7 @@ Its recurrent state goes in and comes out, so that a video of any length, or a l
 video's first frame on it gives the scores that the systems give for the whole video.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int32, UInt8
 
 from au_jax.config import CNNConfig, Config, FusionConfig, LSTMConfig
 from au_jax.errors import ConfigError
+from au_jax.labels import INTENSITY, PROBABILITY
 from au_jax.models import ordinal, temporal
 from au_jax.models.cnn import DTYPES, AlexNet
 from au_jax.models.fusion import Fusion
@@ -25,12 +26,6 @@ from au_jax.models.lstm import Carry, LSTMStack
 
 SYSTEMS: tuple[str, ...] = ("anet", "hybrid")
 """Systems that `apply` computes: the CNN alone, and the whole network."""
-
-PROBABILITY = "probability"
-"""What `apply` computes beside the scores: the probability that an AU is present by the last system."""
-
-INTENSITY = "intensity"
-"""And the expected intensity, 0 to 5, by the head of the system anet_intensity."""
 
 
 def make_cnn(config: CNNConfig, num_outputs: int) -> AlexNet:
@@ -423,15 +418,72 @@ def apply(
       ({}, (4, 12))
     """
     check_streamable(config, systems)
-    num_outputs, count = len(config.data.aus), faces.shape[0]
+    logits, fc7 = apply_cnn(config, variables["cnn"], faces)
+    return apply_over_time(config, systems, variables, carry, logits, fc7, present)
+
+
+def apply_cnn(
+    config: Config, variables: dict[str, Any], faces: UInt8[Array | np.ndarray, "T S S 3"]
+) -> tuple[Float32[Array, "T A"], Float32[Array, "T D"]]:
+    """The part of `apply` that needs no other frame: the CNN on the middle of each face.
+
+    Args:
+      config: of the run.
+      variables: "params", and "mean" [S, S, 3] float32.
+      faces: [T, S, S, 3] uint8, registered faces.
+
+    Returns:
+      Logits [T, A] and the L2-normalised fc7 [T, D], float32.
+
+    Example:
+      >>> from au_jax.config import get_config
+      >>> config, count = get_config(), len(get_config().data.aus)
+      >>> params = jax.eval_shape(make_cnn(config.cnn, count).init, jax.random.key(0), jnp.zeros((1, 176, 176, 3)))["params"]
+      >>> variables, faces = {"params": params, "mean": jnp.zeros((200, 200, 3))}, jnp.zeros((4, 200, 200, 3), jnp.uint8)
+      >>> logits, fc7 = jax.eval_shape(lambda v: apply_cnn(config, v, faces), variables)
+      >>> logits.shape, fc7.shape
+      ((4, 12), (4, 4096))
+    """
     start = (config.data.image_size - config.data.crop_size) // 2
     window = slice(start, start + config.data.crop_size)
-    batch = {
-        "image": faces[:, window, window],
-        "offset": jnp.full((count, 2), start, jnp.int32),
-        "flip": jnp.zeros(count, bool),
-    }
-    logits, fc7 = cnn_forward(make_cnn(config.cnn, num_outputs), variables["cnn"], batch)
+    crops = faces[:, window, window].astype(jnp.float32) - variables["mean"][None, window, window]
+    model = make_cnn(config.cnn, len(config.data.aus))
+    logits, out = cast(Any, model.apply({"params": variables["params"]}, crops, train=False))
+    return logits, out["fc7"]
+
+
+LSTMForward = Callable[..., tuple[Float[Array, "B T A"], Float[Array, "B T H"], Carry | None]]
+"""(model, params, features [B, T, D], carry) -> scores, hidden output and carry, as `lstm_forward` and `lstm.one_step`."""
+
+
+def apply_over_time(
+    config: Config,
+    systems: Sequence[str],
+    variables: dict[str, Any],
+    carry: dict[str, Any],
+    logits: Float32[Array, "T A"],
+    fc7: Float32[Array, "T D"],
+    present: Bool[Array | np.ndarray, " T"] | None = None,
+    run_lstm: LSTMForward = lstm_forward,
+) -> tuple[dict[str, Any], dict[str, Float32[Array, "T A"]]]:
+    """The part of `apply` behind the CNN, which goes from frame to frame.
+
+    Args:
+      config, systems, variables, carry, present: as in `apply`.
+      logits, fc7: of `apply_cnn`, of these frames.
+      run_lstm: how the LSTM is computed.
+
+    Returns:
+      As `apply`.
+
+    Example:
+      >>> from au_jax.config import get_config
+      >>> variables = {"thresholds": {"anet": jnp.array([0.5])}}
+      >>> _, scores = apply_over_time(get_config(), ("anet",), variables, {}, jnp.array([[2.0]]), jnp.zeros((1, 4)))
+      >>> scores["anet"].tolist()
+      [[1.5]]
+    """
+    num_outputs, count = len(config.data.aus), logits.shape[0]
     scores = {"anet": logits}
     if "hybrid" in systems:
         known = (jnp.ones(count, bool) if present is None else jnp.asarray(present))[None]
@@ -439,7 +491,7 @@ def apply(
         features = project(fc7, variables["pca"]["mean"], variables["pca"]["components"])
         inputs, level = lstm_inputs(config.lstm, features[None], known, carry.get("level"))
         lstm = make_lstm(config.lstm, num_outputs)
-        lstm_scores, hidden, carry["lstm"] = lstm_forward(lstm, variables["lstm"], inputs, carry["lstm"])
+        lstm_scores, hidden, carry["lstm"] = run_lstm(lstm, variables["lstm"], inputs, carry["lstm"])
         if level is not None:
             carry["level"] = level
         branches = {"cnn": logits, "lstm": lstm_scores[0]}

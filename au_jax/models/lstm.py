@@ -9,6 +9,7 @@ gates are in the order input, forget, block input, output.
 """
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -377,3 +378,41 @@ class LSTMStack(nn.Module):
         if self.bidirectional:
             hidden = 0.5 * (hidden[..., : self.num_outputs] + hidden[..., self.num_outputs :])
         return hidden, new_carry
+
+
+def one_step(
+    model: LSTMStack, params: Any, features: Float[Array, "B 1 D"], carry: Carry
+) -> tuple[Float[Array, "B 1 A"], Float[Array, "B 1 H"], Carry]:
+    """The stack on a single frame in plain products and tanh, for converters that know no loops; tested against `LSTMStack`.
+
+    Args:
+      model: in one direction.
+      params: of the model.
+      features: [B, 1, D] float32.
+      carry: state after the frames before.
+
+    Returns:
+      Scores [B, 1, A], the last layer's output [B, 1, H], and the state after this frame.
+
+    Example:
+      >>> model, frame = LSTMStack(layers=2, hidden=4, num_outputs=2), jnp.ones((1, 1, 3))
+      >>> params = model.init(jax.random.key(0), frame)["params"]
+      >>> scores, hidden, carry = one_step(model, params, frame, model.initial_carry(1))
+      >>> bool(jnp.allclose(scores, model.apply({"params": params}, frame)[0], atol=1e-6)), len(carry)
+      (True, 2)
+    """
+    x, after = features[:, 0], []
+    for layer, (c, h) in enumerate(carry):
+        weights = params[f"forward_{layer}"]
+        kernel, bias = weights["input"]["kernel"], weights["input"]["bias"]
+        gates = x @ kernel + bias.reshape(1, -1) + h @ weights["recurrent"]["cell"]["kernel"]
+        units = h.shape[-1]
+        i, f, g, o = (gates[:, units * gate : units * (gate + 1)] for gate in range(4))
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        x = jax.nn.sigmoid(o) * jnp.tanh(c)
+        after.append((c, x))
+    scores = x
+    if model.head != "hidden":
+        logits = x @ params["readout"]["kernel"] + params["readout"]["bias"].reshape(1, -1)
+        scores = jnp.tanh(logits) if model.head == "tanh" else logits
+    return scores[:, None], x[:, None], tuple(after)

@@ -334,7 +334,7 @@ def check_finite(faces: FaceSet, rows: Float[np.ndarray, "N ..."], what: str, re
 
 
 def checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optimizer: OptimizerConfig) -> float:
-    """Bytes that a network's checkpoints fill: parameters and what the optimizer keeps of each.
+    """Bytes that a network's checkpoints fill, parameters and what the optimizer keeps of each, and the best parameters alone.
 
     Args:
       init: (*arguments, key) -> parameters; not computed, only their shapes are asked for.
@@ -378,7 +378,10 @@ def building(fields: Mapping[str, Any]) -> Iterator[None]:
 def _checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optimizer: OptimizerConfig) -> float:
     params = jax.eval_shape(functools.partial(init, *arguments), jax.random.key(0))
     state = params, jax.eval_shape(make_transformation(optimizer).init, params)
-    return float(MOST * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)))
+    in_state, in_params = (
+        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)) for tree in (state, params)
+    )
+    return float(MOST * in_state + in_params)
 
 
 def check_enough(name: str, index: int, faces: Sized, step: int = 1) -> None:

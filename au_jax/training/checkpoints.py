@@ -24,6 +24,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from au_jax import files
 from au_jax.errors import DataError
+from au_jax.training.best_params import REMEDY
 
 CHECKSUMS = "checksums.json"
 """File in a checkpoint: its place in the run, and every other file's SHA-256."""
@@ -31,8 +32,6 @@ KEPT = 2
 """Newest ones that are kept, and best ones: where the newest is damaged, the one before needs the best that it knew."""
 MOST = 2 * KEPT + 1
 """Checkpoints that a stage fills the disk with at most: those, and the one that is being written."""
-REMEDY = "delete the folder scores of its fold and run au_jax.main on this workdir again"
-"""What makes damaged parts of a finished fold again: the scores are what says that it is finished."""
 # Orbax logs every error with its traceback from several threads, and raises it as well.
 logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
 

@@ -18,9 +18,9 @@ from jaxtyping import Array, Float
 
 from au_jax.config import Config
 from au_jax.models.lstm_kernel import EXAMPLES
+from au_jax.training.prefetch import Batch
 
 Params = Any
-Batch = dict[str, np.ndarray]
 Example = dict[str, jax.Array]
 """Arrays by name of one example: its rows of a batch, without the batch's axis. The constants of a loss are such a dict too."""
 LossAndCount = tuple[Float[Array, ""], Float[Array, ""]]

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-from au_jax.training.parallel import Batch
+import numpy as np
 
+Batch = dict[str, np.ndarray]
 T = TypeVar("T")
 
 

@@ -16,17 +16,16 @@ import optax
 from tqdm import tqdm
 
 from au_jax import console, files
-from au_jax.errors import ConfigError, DataError, UserError
+from au_jax.errors import ConfigError, DataError
 from au_jax.training import parallel
-from au_jax.training.checkpoints import REMEDY, Checkpoints, restore_state
+from au_jax.training.best_params import BEST, NOTE, best_epoch, keep_best_params
+from au_jax.training.checkpoints import Checkpoints
 from au_jax.training.multihost import ProcessZeroProxy, broadcast_from_process_zero, is_process_zero
 from au_jax.training.optimizers import Optimizer
 from au_jax.training.prefetch import Prefetcher, StallTimer
 
 ESTIMATE_STEPS = 10
 """Steps that are timed for the estimate of a stage's time."""
-NOTE = "finished.json"
-"""File of a finished stage: its best epoch."""
 LONG_STAGE = 1800.0
 """Seconds from which on an estimate is printed: short stages have their progress bar."""
 LOSSES_BETWEEN_CHECKS = 50
@@ -178,11 +177,15 @@ def train(spec: TrainSpec, log: Log) -> Any:
             "best": np.float32(-math.inf if spec.maximise else math.inf),
             "epochs_since_best": np.int32(0),
         }
-        finished = checkpoints.restore(broadcast_from_process_zero(lambda: _best_epoch(note)), state)
+        epoch = broadcast_from_process_zero(lambda: best_epoch(spec.directory))
+        finished = checkpoints.restore(epoch, state)
         if finished is not None:
+            if is_process_zero():
+                keep_best_params(spec.directory, epoch, finished["params"])
             return finished["params"]
 
-        note.unlink(missing_ok=True)
+        for path in (note, spec.directory / BEST):
+            path.unlink(missing_ok=True)
         epoch, state = _resume(state, checkpoints)
         step_function = parallel.make_train_step(spec.loss, spec.optimizer.tx)
         estimate = _Estimate(spec)
@@ -222,6 +225,8 @@ def train(spec: TrainSpec, log: Log) -> Any:
         best = checkpoints.restore(epoch, state)
         if best is None:
             raise DataError(f"{spec.name}: the checkpoint of epoch {epoch} cannot be read back; check the disk")
+        if is_process_zero():
+            keep_best_params(spec.directory, epoch, best["params"])
         files.write_json(note, {"best_epoch": epoch, spec.monitor: float(state["best"])}, seal=True)
         return best["params"]
     finally:
@@ -267,33 +272,6 @@ def _run_epoch(
     mean = float(np.mean([float(loss) for loss in losses]))
     metrics = {"train_loss": mean, "learning_rate": float(rates[-1]), **batches.metrics()}
     return {**state, "params": params, "opt_state": opt_state}, metrics
-
-
-def best_params(directory: Path) -> Any:
-    """The best epoch's parameters of a finished stage, nested dicts of NumPy arrays.
-
-    Args:
-      directory: of the stage, such as runs/demo/fold_00/anet.
-
-    Raises:
-      DataError: the stage is not finished, or damaged.
-
-    Example:
-      >>> best_params(run_folder / "fold_00" / "anet")["conv1"]["kernel"].ndim
-      4
-    """
-    epoch = _best_epoch(directory / NOTE)
-    if epoch is None:
-        raise DataError(f"{directory} is not trained to its end, or its {NOTE} is damaged; {REMEDY}")
-    return restore_state(directory / "checkpoints", epoch)["params"]
-
-
-def _best_epoch(note: Path) -> int | None:
-    """What the note of a finished stage says; None where there is none, or it is damaged: the checkpoints then tell."""
-    try:
-        return int(files.read_json(note)["best_epoch"])
-    except (FileNotFoundError, UserError, KeyError, TypeError):
-        return None
 
 
 def _resume(state: dict[str, Any], checkpoints: ProcessZeroProxy) -> tuple[int, dict[str, Any]]:

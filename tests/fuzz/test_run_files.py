@@ -10,7 +10,7 @@ from au_jax.config import load
 from au_jax.errors import UserError
 from au_jax.logs import read_metrics
 from au_jax.run_dir import RunDir
-from au_jax.training.trainer import best_params
+from au_jax.training.best_params import best_params
 
 from .conftest import amounts, mutate
 

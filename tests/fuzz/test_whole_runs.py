@@ -13,8 +13,8 @@ from au_jax import files
 from au_jax.errors import UserError
 from au_jax.logs import Costs, read_metrics
 from au_jax.run_dir import FoldDir, RunDir, load_run
-from au_jax.training.checkpoints import Checkpoints
-from au_jax.training.trainer import best_params
+from au_jax.training.best_params import best_epoch, best_params
+from au_jax.training.checkpoints import Checkpoints, restore_state
 
 from .conftest import amounts
 
@@ -59,7 +59,11 @@ def reading(run, path):
     if path.suffix == ".npz":
         return lambda: files.read_npz(run / path)
     assert fold.startswith("fold_") and ("checkpoints" in path.parts or name == "finished.json"), path
-    return lambda: best_params(run / stage_of(path))
+    stage = run / stage_of(path)
+    if name == "finished.json":
+        return lambda: best_params(stage)
+    # Not what lies beside them for readers: what a training goes on from.
+    return lambda: restore_state(stage / "checkpoints", best_epoch(stage))["params"]
 
 
 def same(one, other):
@@ -154,7 +158,7 @@ def test_checkpoints_that_were_exchanged_between_folds_are_named_and_set_aside(c
     shutil.copytree(copy / "fold_01/hybrid/fusion/checkpoints", one)
     shutil.copytree(copy / "fold_00/hybrid/fusion/checkpoints", other)
     with pytest.raises(UserError, match=rf"fold_00/hybrid/fusion/checkpoints/{epoch} cannot be read \(it is fold_01/"):
-        best_params(one.parent)
+        restore_state(one, epoch)
     with contextlib.closing(Checkpoints(one, maximise=False)) as checkpoints:
         assert checkpoints.epochs() == []
     assert told and all("it is fold_01/hybrid/fusion" in line and "was renamed" in line for line in told)

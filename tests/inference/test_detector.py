@@ -191,6 +191,8 @@ def test_a_missing_network_and_a_damaged_checkpoint_are_named_with_their_remedy(
     lstm = fold / "hybrid" / "lstm"
     best = json.loads((lstm / "finished.json").read_text())["best_epoch"]
     shutil.rmtree(lstm / "checkpoints" / str(best))
+    read_variables(config, fold, ("anet", "hybrid"))
+    (lstm / "best.npz").unlink()
     with pytest.raises(UserError, match=r"hybrid/lstm.*cannot be read.*delete the folder scores"):
         read_variables(config, fold, ("anet", "hybrid"))
     shutil.rmtree(fold / "hybrid")

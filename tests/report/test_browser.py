@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from au_jax.report import write_report
+from au_jax.report.page import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
 

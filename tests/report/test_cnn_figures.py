@@ -6,7 +6,7 @@ import pytest
 from au_jax.errors import CommandError
 from au_jax.labels import PAPER_AUS
 from au_jax.report import cnn_figures
-from au_jax.training.trainer import best_params
+from au_jax.training.best_params import best_params
 
 # TFDS's and scikit-learn's own arithmetic mixes dtypes.
 pytestmark = pytest.mark.optax

@@ -15,8 +15,8 @@ from PIL import Image
 
 from au_jax import files
 from au_jax.errors import UserError
-from au_jax.report import page, style, write_report
-from au_jax.report.page import save_figure
+from au_jax.report import page, style
+from au_jax.report.page import save_figure, write_report
 
 ALL = {
     "f1_frame",

@@ -7,7 +7,8 @@ from au_jax import files
 from au_jax.errors import UserError
 from au_jax.faces.registration import TEMPLATE
 from au_jax.labels import PAPER_AUS
-from au_jax.report import style, training_figures, write_report
+from au_jax.report import style, training_figures
+from au_jax.report.page import write_report
 
 
 def test_stages_are_grouped_over_folds_and_single_numbers_are_no_curve(tmp_path):

@@ -54,8 +54,8 @@ def test_parts_of_a_fold_have_seeds_and_names_of_their_own(context):
 
 def test_checkpoints_are_counted_with_what_the_optimizer_keeps(context):
     init = lambda key: {"w": jax.random.normal(key, (10, 10))}  # noqa: E731
-    # The weights and both of Adam's moments, 100 numbers each, in each of five checkpoints; and its counters.
-    assert 5 * 3 * 400 <= checkpoint_bytes(init, (), typed(context.config).cnn.optimizer) <= 5 * 3 * 400 + 200
+    # The weights and both of Adam's moments, 100 numbers each, in each of five checkpoints; its counters; and the best weights.
+    assert 16 * 400 <= checkpoint_bytes(init, (), typed(context.config).cnn.optimizer) <= 16 * 400 + 200
 
 
 def test_checkpoints_of_a_training_with_warm_up_are_counted(context):
