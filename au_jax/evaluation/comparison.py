@@ -23,11 +23,12 @@ LEVEL = 0.95
 
 PAIRED_METRICS: dict[str, str] = {
     "f1_frame": "F1-frame",
+    "f1_micro": "F1-micro",
     "f1_norm": "F1-norm",
     "f1_event": "F1-event",
     "auc": "AUC",
 }
-"""Metrics that two runs are compared in, and their names for readers."""
+"""Metrics that two runs are compared in, and their names for readers; F1-micro has no AUs."""
 
 Label = Callable[[str], str]
 """The name of a system -> its name for readers (`au_jax.systems.display.label`)."""
@@ -189,7 +190,8 @@ def paired_differences(
       seed: of the resampling.
 
     Returns:
-      Metric (`PAIRED_METRICS`) -> AU number or "average" -> {"a", "b", "difference" (b - a), "interval"}, in percent.
+      Metric (`PAIRED_METRICS`) -> AU number or "average" -> {"a", "b", "difference" (b - a), "interval"}, in percent; of
+      f1_micro "average" alone.
 
     Example:
       >>> labels = np.array([[1], [1], [-1], [-1]], np.int8)
@@ -204,19 +206,19 @@ def paired_differences(
     event_counts = [subject_event_counts(folds) for folds in (first, second)]
     subjects = sorted(counts[0])
     document = {}
-    for name, metric, by_run in (
-        ("f1_frame", metrics.f1, counts),
-        ("f1_norm", lambda count: metrics.f1_norm(count, f1_norm), counts),
-        ("f1_event", events.f1_event, event_counts),
+    for name, metric, by_run, columns in (
+        ("f1_frame", with_average(metrics.f1), counts, aus),
+        ("f1_micro", lambda count: metrics.f1_micro(count)[..., None], counts, ()),
+        ("f1_norm", with_average(lambda count: metrics.f1_norm(count, f1_norm)), counts, aus),
+        ("f1_event", with_average(events.f1_event), event_counts, aus),
     ):
-        metric = with_average(metric)
         pool: Any = metrics.pooled if by_run is counts else events.pooled_events
         values, resampled = [], []
         for by_subject in by_run:
             in_order = [by_subject[subject] for subject in subjects]
             values.append(metric(pool(in_order)))
             resampled.append(bootstrap.replicate(in_order, metric, replicates, seed))
-        document[name] = _pairs(values, resampled, aus, level)
+        document[name] = _pairs(values, resampled, columns, level)
     values = [with_average(fold_auc)(folds) for folds in (first, second)]
     resampled = [_resampled_auc(folds, subjects, replicates, seed) for folds in (first, second)]
     document["auc"] = _pairs(values, resampled, aus, level)
@@ -315,7 +317,7 @@ def comparison_markdown(document: Mapping[str, Any], label: Label = str) -> str:
             [title, *_pair_cells(document["metrics"][name]["average"])] for name, title in PAIRED_METRICS.items()
         )]),
     ]  # fmt: skip
-    for name, title in PAIRED_METRICS.items():
+    for name, title in per_au(document["metrics"]).items():
         by_au = document["metrics"][name]
         parts += [
             f"## {title} per AU",
@@ -329,6 +331,19 @@ def comparison_markdown(document: Mapping[str, Any], label: Label = str) -> str:
     parts += ["## Cost", "Of the system's own stages, over all folds; what it shares with others counts once, where it was made.",
               aligned(costs)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def per_au(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The metrics of a comparison that have values per AU, and their names for readers.
+
+    Args:
+      pairs: as `paired_differences` returns them.
+
+    Example:
+      >>> per_au({"f1_frame": {"12": {}, "average": {}}, "f1_micro": {"average": {}}})
+      {'f1_frame': 'F1-frame'}
+    """
+    return {name: PAIRED_METRICS[name] for name, by_au in pairs.items() if by_au.keys() != {"average"}}
 
 
 def _pair_cells(pair: Mapping[str, Any]) -> list[str]:

@@ -97,10 +97,10 @@ def test_paired_metrics_are_those_of_each_run_by_itself():
     pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
     for side, folds in (("a", first), ("b", second)):
         alone = tables.results({"x": folds}, aus=(1, 2, 12), **OPTIONS)["systems"]["x"]
-        for name in ("f1_frame", "f1_norm", "f1_event", "auc"):
+        for name in ("f1_frame", "f1_micro", "f1_norm", "f1_event", "auc"):
             assert {au: pair[side] for au, pair in pairs[name].items()} == alone[name]
-    for by_au in pairs.values():
-        assert list(by_au) == ["1", "2", "12", "average"]
+    for name, by_au in pairs.items():
+        assert list(by_au) == (["average"] if name == "f1_micro" else ["1", "2", "12", "average"])
         for pair in by_au.values():
             assert pair["difference"] == pytest.approx(pair["b"] - pair["a"], abs=2e-3)
             assert pair["interval"][0] <= pair["difference"] + 5 and pair["interval"][0] < pair["interval"][1]
@@ -146,7 +146,8 @@ def test_an_au_that_never_occurs_is_undefined_on_both_sides():
             for rows in part.labels.values():
                 rows[:, 1] = np.minimum(rows[:, 1], -1)
     pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
-    for by_au in pairs.values():
+    assert np.isfinite(pairs["f1_micro"]["average"]["difference"])
+    for by_au in (pairs[name] for name in pairs if name != "f1_micro"):
         assert np.isnan([by_au["2"]["a"], by_au["2"]["difference"], *by_au["2"]["interval"]]).all()
         assert np.isfinite(by_au["average"]["difference"])
     run = {"name": "r", "system": "anet", "seconds": None, "peak_memory_mib": 3.0}
