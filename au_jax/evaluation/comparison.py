@@ -225,6 +225,65 @@ def paired_differences(
     return document
 
 
+def average_differences(
+    systems: Mapping[str, Mapping[int, Scored]],
+    references: Sequence[str],
+    *,
+    replicates: int,
+    level: float,
+    seed: int,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Averages over AUs of many systems on the same people, and their differences to some of them, with paired intervals.
+
+    Each system is resampled once, all with the same subjects. A subject that was tested in several runs, such as with several
+    seeds, counts with all of its frames in these.
+
+    Args:
+      systems: name -> fold -> scores, on the same frames (`check_same_frames`); folds of several runs are numbered on.
+      references: systems that each is compared with.
+      replicates: resamplings of subjects.
+      level: of the intervals, such as 0.95.
+      seed: of the resampling.
+
+    Returns:
+      Name -> metric (f1_frame, f1_micro, f1_event) -> {"value", and for each reference {"difference", "interval"}}, in percent.
+
+    Example:
+      >>> labels = np.array([[1], [1], [-1], [-1]], np.int8)
+      >>> good = Scored({"S1/T1": labels * np.float32(0.5)}, {"S1/T1": labels}, {"S1/T1": np.arange(4)})
+      >>> poor = Scored({"S1/T1": np.ones((4, 1), np.float32)}, {"S1/T1": labels}, {"S1/T1": np.arange(4)})
+      >>> found = average_differences({"a": {0: poor}, "b": {0: good}}, ["a"], replicates=9, level=0.95, seed=0)
+      >>> found["b"]["f1_frame"]
+      {'value': 100.0, 'a': {'difference': 33.333, 'interval': [33.333, 33.333]}}
+    """
+    values: dict[str, dict[str, tuple[float, np.ndarray]]] = {}
+    for name, folds in systems.items():
+        counts, of_events = subject_counts(folds), subject_event_counts(folds)
+        subjects = sorted(counts)
+        values[name] = {}
+        for metric, function, by_subject, pool in (
+            ("f1_frame", lambda count: metrics.average(metrics.f1(count))[0], counts, metrics.pooled),
+            ("f1_micro", metrics.f1_micro, counts, metrics.pooled),
+            ("f1_event", lambda count: metrics.average(events.f1_event(count))[0], of_events, events.pooled_events),
+        ):
+            in_order: Any = [by_subject[subject] for subject in subjects]
+            resampled = bootstrap.replicate(in_order, function, replicates, seed)
+            values[name][metric] = 100 * float(function(pool(in_order))), 100 * resampled
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    document: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, by_metric in values.items():
+        document[name] = {}
+        for metric, (value, resampled) in by_metric.items():
+            document[name][metric] = {"value": round(value, 3)}
+            for reference in references:
+                other, others = values[reference][metric]
+                document[name][metric][reference] = {
+                    "difference": round(value - other, 3),
+                    "interval": np.round(np.nanquantile(resampled - others, tails), 3).tolist(),
+                }
+    return document
+
+
 def _resampled_auc(
     folds: Mapping[int, Scored], subjects: Sequence[str], replicates: int, seed: int
 ) -> Float[np.ndarray, "R A1"]:
