@@ -3,8 +3,8 @@
     python -m experiments.ablations --seeds=0,1,2 --out=runs/ablations
 
 Trains the demo (or with --scale=smoke its smallest form) for every seed, unless <out>/seed<number> holds it, and then every
-variant of `ablation_variants.VARIANTS` on each fold's CNN. It can be stopped and typed again at any time: what is finished is read; with
---seconds it stops by itself, between two variants. Writes ablations.md, .json, .png and .svg into --out.
+variant of `ablation_variants.VARIANTS` on each fold's CNN. It can be stopped and typed again at any time: what is finished is
+read; with --seconds it stops by itself, between two variants. Writes ablations.md, .json, .png and .svg into --out.
 
 --single_label=60 also trains a CNN and an LSTM for each AU by itself, on fold 0 of the first seed, with so many training people,
 and the network of all AUs with the same people beside them.
@@ -25,8 +25,8 @@ from matplotlib.figure import Figure
 from au_jax import console, files
 from au_jax.command_line import run_command
 from au_jax.config import Config, find_file, load, replace, typed
-from au_jax.data.dataset import FaceSet
-from au_jax.data.preparation import load_dataset
+from au_jax.data.dataset import FaceDataset, FaceSet
+from au_jax.data.preparation import load_dataset, prepare
 from au_jax.data.splits import Fold
 from au_jax.errors import CommandError, UserError
 from au_jax.evaluation.comparison import average_differences, check_same_frames
@@ -191,7 +191,8 @@ def make_single_label(plan: Plan, in_time: Callable[[], None]) -> None:
         for system in ours.systems:
             if not context.files.scores(system).exists():
                 in_time()
-                run_system(system, context, load_dataset(ours.data), people)
+                # The run's faces, with the labels of these AUs only.
+                run_system(system, context, FaceDataset(prepare(config.data), aus), people)
 
 
 def single_label_parts(plan: Plan, aus: Sequence[int]) -> dict[str, tuple[int, ...]]:

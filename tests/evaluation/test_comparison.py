@@ -7,6 +7,7 @@ from scipy import stats
 from au_jax.errors import DataError
 from au_jax.evaluation import tables
 from au_jax.evaluation.comparison import (
+    average_differences,
     check_same_frames,
     comparison_markdown,
     over_seeds,
@@ -172,3 +173,16 @@ def test_other_people_videos_frames_and_labels_are_refused_in_one_line():
     refused(lambda s: s.scores.pop("S3/T1"), "different videos .S3/T1:")
     refused(lambda s: s.frames.update({"S3/T1": np.arange(29)}), "different frames of S3/T1")
     refused(lambda s: s.labels.update({"S3/T1": -s.labels["S3/T1"]}), "different labels of S3/T1")
+
+
+def test_differences_of_many_systems_are_the_paired_ones_of_two():
+    first, second = scored(0.5), scored(1.0)
+    options = {"replicates": 40, "level": 0.9, "seed": 3}
+    found = average_differences({"a": first, "b": second}, ["a"], **options)
+    pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
+    for name in ("f1_frame", "f1_micro", "f1_event"):
+        pair = pairs[name]["average"]
+        assert found["a"][name] == {"value": pair["a"], "a": {"difference": 0.0, "interval": [0.0, 0.0]}}
+        assert found["b"][name] == {
+            "value": pair["b"], "a": {name: pair[name] for name in ("difference", "interval")},
+        }  # fmt: skip
