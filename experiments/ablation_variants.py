@@ -23,6 +23,10 @@ from au_jax.systems.base import FoldContext
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
 from au_jax.systems.pca import fit_number_of_components
+from experiments.end_to_end import EndToEndHybrid
+
+STAGES: tuple[str, ...] = ("lstm", "end_to_end", "fusion")
+"""What a variant may have to train."""
 
 MOTION_COMPONENTS = 32
 """Components of the landmarks' motion that stand beside fc7."""
@@ -40,6 +44,8 @@ class Variant:
       joins: which branches the fusion network joins: "both", "lstm" (the LSTM's scores alone go through it), or "" (there
         is none: the LSTM's scores are the system's).
       motion: whether the LSTM sees the landmarks' motion beside fc7.
+      together: "cnn" or "scratch": CNN and LSTM learn in one go (`end_to_end`), from the run's CNN or from the start; "": in
+        stages, as the run.
     """
 
     name: str
@@ -48,11 +54,12 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     joins: str = "both"
     motion: bool = False
+    together: str = ""
 
     @property
     def trains_lstm(self) -> bool:
         """Whether its LSTM is another than the run's."""
-        return self.motion or any(name.startswith("lstm.") for name in self.changes)
+        return self.motion or bool(self.together) or any(name.startswith("lstm.") for name in self.changes)
 
 
 VARIANTS: tuple[Variant, ...] = (
@@ -72,6 +79,15 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("features", "fusion", "fc7 and hidden output, no filter", {"fusion.variant": "features"}),
     Variant("causal", "fusion", "filter without frames to come", {"fusion.lookahead": 0}),
     Variant("no_opening", "fusion", "filter that does not know the opening", {"fusion.level_frames": 0}),
+    # A third of the rate for half the epochs: the CNN is trained already.
+    Variant(
+        "one_go_from_cnn",
+        "training",
+        "in one go, from the CNN",
+        {"cnn.optimizer.learning_rate": 5e-4, "cnn.epochs": 2},
+        together="cnn",
+    ),
+    Variant("one_go", "training", "in one go, from scratch", together="scratch"),
 )
 """The variants of the hybrid, in the order of the table."""
 
@@ -244,7 +260,9 @@ class AblatedHybrid:
         return sum(int(leaf.size) for leaf in jax.tree.leaves(trees))
 
 
-def keep_scores(context: FoldContext, system: AblatedHybrid, validation: FaceSet, test: FaceSet, path: Path) -> None:
+def keep_scores(
+    context: FoldContext, system: AblatedHybrid | EndToEndHybrid, validation: FaceSet, test: FaceSet, path: Path
+) -> None:
     """Writes a system's scores of test subjects as a run does: minus the thresholds that its validation subjects give."""
     policy = context.config.protocol.threshold
     thresholds = np.zeros(len(context.aus), np.float32)
@@ -284,10 +302,14 @@ def run_variant(context: FoldContext, variant: Variant, folder: Path, test_featu
     own |= {"config": variant_config(context.config, variant), "directory": shared.path, "parents": (variant.name,)}
     ours = VariantContext(**own, shared=shared)
     train, validation, test = groups
-    system = AblatedHybrid(ours, variant, FoldFeatures(run, test_features))
+    system = (
+        EndToEndHybrid(ours, run, from_cnn=variant.together == "cnn")
+        if variant.together
+        else AblatedHybrid(ours, variant, FoldFeatures(run, test_features))
+    )
     system.fit(train, validation)
     keep_scores(ours, system, validation, test, path)
-    seconds = loop_seconds(ours.costs, ours.name("hybrid/lstm"), ours.name("hybrid/fusion"))
+    seconds = loop_seconds(ours.costs, *(ours.name(f"hybrid/{part}") for part in STAGES))
     if shared.shares_lstm:
         seconds += loop_seconds(Costs(context.directory.parent), context.name("hybrid/lstm"))
     files.write_json(shared.path / "cost.json", {"parameters": system.parameters, "seconds": round(seconds, 2)})

@@ -37,6 +37,7 @@ def fold(finished, dataset, tmp_path):
     return context, groups, features
 
 
+@pytest.mark.slow
 def test_the_same_again_gives_the_runs_scores(fold, finished, tmp_path):
     context, groups, features = fold
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.npz")}
@@ -51,6 +52,21 @@ def test_the_same_again_gives_the_runs_scores(fold, finished, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*.npz")}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("together", ["cnn", "scratch"])
+def test_cnn_and_lstm_are_trained_in_one_go(fold, tmp_path, together):
+    context, groups, features = fold
+    variant = dataclasses.replace(next(one for one in VARIANTS if one.together == together), changes={"cnn.epochs": 1})
+    scored = read_scores(run_variant(context, variant, tmp_path / together, features, groups))
+    assert {key: rows.shape for key, rows in scored.scores.items()} == {
+        key: rows.shape for key, rows in scored.labels.items()
+    }
+    assert all(np.isfinite(rows).all() and rows.std() > 0 for rows in scored.scores.values())
+    cost = files.read_json(tmp_path / together / "fold_00/cost.json")
+    assert cost["parameters"] == 4 * 128 * (16 + 128 + 1) + 12 * 129 + 2 * (24 + 10) and cost["seconds"] > 0
+
+
+@pytest.mark.slow
 def test_a_finished_variant_is_not_trained_again_and_motion_makes_the_lstm_wider(fold, tmp_path, monkeypatch):
     context, groups, features = fold
     motion = next(one for one in VARIANTS if one.motion)
@@ -65,10 +81,11 @@ def test_every_variant_changes_one_thing_and_makes_a_config(config):
     base = typed(config)
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
     for variant in VARIANTS[1:]:
-        assert len(variant.changes) + variant.motion + (variant.joins != "both") == 1, variant.name
         changed = variant_config(base, variant)
         check_config(changed)
         assert (changed == base) == (not variant.changes)
+        if not variant.together:
+            assert len(variant.changes) + variant.motion + (variant.joins != "both") == 1, variant.name
     shared = {variant.name for variant in VARIANTS if not variant.trains_lstm}
     assert shared == {"again", "lstm_alone", "lstm_filter", "mean", "stacked", "features", "causal", "no_opening"}
 
