@@ -339,6 +339,41 @@ def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[
     return results
 
 
+def renew_results(folder: str | Path) -> tuple[str, ...]:
+    """Makes results.json and results.md of an older version's run anew from its saved scores, where metrics of today's lack.
+
+    Other numbers stay; report.html does too, which `run` makes anew with the faces.
+
+    Args:
+      folder: of a finished run.
+
+    Returns:
+      The names of the metrics that were lacking; none where nothing was done.
+
+    Raises:
+      DataError: the folder is no finished run, or score files are gone, damaged or another run's.
+
+    Example:
+      >>> renew_results(run_folder)  # made by this version
+      ()
+    """
+    directory = RunDir(folder)
+    before = directory.results()
+    lacking = tables.lacking_metrics(before)
+    if not lacking:
+        return ()
+    paths = [directory.score_path(fold, name) for name in before["systems"] for fold in before["folds"]["finished"]]
+    if gone := [path for path in paths if not path.exists()]:
+        raise DataError(
+            f"{directory.results_path} is of an older version and lacks {', '.join(map(tables.METRICS.get, lacking))}; "
+            f"they are computed from saved scores, and {gone[0]} is gone: put it back, or run au_jax.main on this workdir again"
+        )
+    folds = [Fold(**{name: tuple(people) for name, people in part.items()}) for part in directory.split()["folds"]]
+    with files.locked(directory.path, wait=True):
+        summarise(directory, directory.config(), folds)
+    return lacking
+
+
 def plan(
     config: Config, directory: RunDir, dataset: FaceDataset, folds: Sequence[Fold], todo: Mapping[int, list[str]]
 ) -> str:

@@ -55,6 +55,13 @@ def _averages(folders: Sequence[str], metric: str) -> dict[int, dict[str, float]
         by_seed[seed] = folder, results["systems"]
         _check_same_config(Path(folders[0]), folder)
     first = next(iter(by_seed.values()))[1]
+    if old := [
+        str(folder) for folder, systems in by_seed.values() if any(metric not in one for one in systems.values())
+    ]:
+        raise CommandError(
+            f"{old[0]} is of an older version and has no {METRICS[metric]}; `au-jax tables --runs={','.join(old)} --any_dataset` "
+            "computes it from the saved scores"
+        )
     names = [name for name in first if all(name in systems for _, systems in by_seed.values())]
     if not names:
         raise CommandError("these runs have no system in common; train one with all of them: --config.systems")

@@ -165,6 +165,27 @@ def test_fields_of_the_evaluation_change_on_a_finished_run_and_only_the_tables_a
     assert len(files.read_json(copy / "config_history.json")) == 2
 
 
+def test_an_older_runs_results_get_the_metrics_that_they_lack_from_its_saved_scores(copy, untrained, capsys):
+    from au_jax.tables import renew
+
+    whole = (copy / "results.json").read_bytes()
+    older = files.read_json(copy / "results.json")
+    for column in (older["always_present"], older["persistence"], *older["systems"].values()):
+        del column["f1_micro"], column["intervals"]["f1_micro"]
+    files.write_json(copy / "results.json", older)
+    (copy / "results.sha256").unlink()
+    renew([copy])
+    assert (copy / "results.json").read_bytes() == whole
+    assert "they lacked F1-micro" in capsys.readouterr().out
+    # Without its scores it stays readable, as it is.
+    files.write_json(copy / "results.json", older)
+    (copy / "results.sha256").unlink()
+    (copy / "fold_01/scores/anet.npz").unlink()
+    renew([copy])
+    assert files.read_json(copy / "results.json") == older
+    assert "scores/anet.npz is gone" in capsys.readouterr().out
+
+
 def test_a_field_that_changes_training_is_refused_beside_one_that_does_not(copy, config):
     config.evaluation.level, config.cnn.epochs = 0.5, 9
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}

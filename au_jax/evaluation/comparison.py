@@ -22,11 +22,12 @@ LEVEL = 0.95
 
 PAIRED_METRICS: dict[str, str] = {
     "f1_frame": "F1-frame",
+    "f1_micro": "F1-micro",
     "f1_norm": "F1-norm",
     "f1_event": "F1-event",
     "auc": "AUC",
 }
-"""Metrics that two runs are compared in, and their names for readers."""
+"""Metrics that two runs are compared in, and their names for readers; F1-micro has no AUs."""
 
 Label = Callable[[str], str]
 """The name of a system -> its name for readers (`au_jax.systems.display.label`)."""
@@ -191,7 +192,8 @@ def paired_differences(
       seed: of the resampling.
 
     Returns:
-      Metric (`PAIRED_METRICS`) -> AU number or "average" -> {"a", "b", "difference" (b - a), "interval"}, in percent.
+      Metric (`PAIRED_METRICS`) -> AU number or "average" -> {"a", "b", "difference" (b - a), "interval"}, in percent; of
+      f1_micro "average" alone.
 
     Example:
       >>> labels = np.array([[1], [1], [-1], [-1]], np.int8)
@@ -206,22 +208,81 @@ def paired_differences(
     event_counts = [subject_event_counts(folds) for folds in (first, second)]
     subjects = sorted(counts[0])
     document = {}
-    for name, metric, by_run in (
-        ("f1_frame", metrics.f1, counts),
-        ("f1_norm", lambda count: metrics.f1_norm(count, f1_norm), counts),
-        ("f1_event", events.f1_event, event_counts),
+    for name, metric, by_run, columns in (
+        ("f1_frame", with_average(metrics.f1), counts, aus),
+        ("f1_micro", lambda count: metrics.f1_micro(count)[..., None], counts, ()),
+        ("f1_norm", with_average(lambda count: metrics.f1_norm(count, f1_norm)), counts, aus),
+        ("f1_event", with_average(events.f1_event), event_counts, aus),
     ):
-        metric = with_average(metric)
         pool: Any = metrics.pooled if by_run is counts else events.pooled_events
         values, resampled = [], []
         for by_subject in by_run:
             in_order = [by_subject[subject] for subject in subjects]
             values.append(metric(pool(in_order)))
             resampled.append(bootstrap.replicate(in_order, metric, replicates, seed))
-        document[name] = _pairs(values, resampled, aus, level)
+        document[name] = _pairs(values, resampled, columns, level)
     values = [with_average(fold_auc)(folds) for folds in (first, second)]
     resampled = [_resampled_auc(folds, subjects, replicates, seed) for folds in (first, second)]
     document["auc"] = _pairs(values, resampled, aus, level)
+    return document
+
+
+def average_differences(
+    systems: Mapping[str, Mapping[int, Scored]],
+    references: Sequence[str],
+    *,
+    replicates: int,
+    level: float,
+    seed: int,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Averages over AUs of many systems on the same people, and their differences to some of them, with paired intervals.
+
+    Each system is resampled once, all with the same subjects. A subject that was tested in several runs, such as with several
+    seeds, counts with all of its frames in these.
+
+    Args:
+      systems: name -> fold -> scores, on the same frames (`check_same_frames`); folds of several runs are numbered on.
+      references: systems that each is compared with.
+      replicates: resamplings of subjects.
+      level: of the intervals, such as 0.95.
+      seed: of the resampling.
+
+    Returns:
+      Name -> metric (f1_frame, f1_micro, f1_event) -> {"value", and for each reference {"difference", "interval"}}, in percent.
+
+    Example:
+      >>> labels = np.array([[1], [1], [-1], [-1]], np.int8)
+      >>> good = Scored({"S1/T1": labels * np.float32(0.5)}, {"S1/T1": labels}, {"S1/T1": np.arange(4)})
+      >>> poor = Scored({"S1/T1": np.ones((4, 1), np.float32)}, {"S1/T1": labels}, {"S1/T1": np.arange(4)})
+      >>> found = average_differences({"a": {0: poor}, "b": {0: good}}, ["a"], replicates=9, level=0.95, seed=0)
+      >>> found["b"]["f1_frame"]
+      {'value': 100.0, 'a': {'difference': 33.333, 'interval': [33.333, 33.333]}}
+    """
+    values: dict[str, dict[str, tuple[float, np.ndarray]]] = {}
+    for name, folds in systems.items():
+        counts, of_events = subject_counts(folds), subject_event_counts(folds)
+        subjects = sorted(counts)
+        values[name] = {}
+        for metric, function, by_subject, pool in (
+            ("f1_frame", lambda count: metrics.average(metrics.f1(count))[0], counts, metrics.pooled),
+            ("f1_micro", metrics.f1_micro, counts, metrics.pooled),
+            ("f1_event", lambda count: metrics.average(events.f1_event(count))[0], of_events, events.pooled_events),
+        ):
+            in_order: Any = [by_subject[subject] for subject in subjects]
+            resampled = bootstrap.replicate(in_order, function, replicates, seed)
+            values[name][metric] = 100 * float(function(pool(in_order))), 100 * resampled
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    document: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, by_metric in values.items():
+        document[name] = {}
+        for metric, (value, resampled) in by_metric.items():
+            document[name][metric] = {"value": round(value, 3)}
+            for reference in references:
+                other, others = values[reference][metric]
+                document[name][metric][reference] = {
+                    "difference": round(value - other, 3),
+                    "interval": np.round(np.nanquantile(resampled - others, tails), 3).tolist(),
+                }
     return document
 
 
@@ -317,7 +378,7 @@ def comparison_markdown(document: Mapping[str, Any], label: Label = str) -> str:
             [title, *_pair_cells(document["metrics"][name]["average"])] for name, title in PAIRED_METRICS.items()
         )]),
     ]  # fmt: skip
-    for name, title in PAIRED_METRICS.items():
+    for name, title in per_au(document["metrics"]).items():
         by_au = document["metrics"][name]
         parts += [
             f"## {title} per AU",
@@ -331,6 +392,19 @@ def comparison_markdown(document: Mapping[str, Any], label: Label = str) -> str:
     parts += ["## Cost", "Of the system's own stages, over all folds; what it shares with others counts once, where it was made.",
               aligned(costs)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def per_au(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The metrics of a comparison that have values per AU, and their names for readers.
+
+    Args:
+      pairs: as `paired_differences` returns them.
+
+    Example:
+      >>> per_au({"f1_frame": {"12": {}, "average": {}}, "f1_micro": {"average": {}}})
+      {'f1_frame': 'F1-frame'}
+    """
+    return {name: PAIRED_METRICS[name] for name, by_au in pairs.items() if by_au.keys() != {"average"}}
 
 
 def _pair_cells(pair: Mapping[str, Any]) -> list[str]:

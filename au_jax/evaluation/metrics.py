@@ -116,6 +116,28 @@ def f1(count: Counts) -> Float[np.ndarray, "*R A"]:
     return _f1(count.tp, count.fp, count.fn, count.tp + count.fn, count.fp + count.tn)
 
 
+def f1_micro(count: Counts) -> Float[np.ndarray, "*R"]:
+    """F1 of all AUs' frames together: 2 TP / (2 TP + FP + FN) of counts added up over AUs: frequent ones weigh more.
+
+    Of the AUs for which `f1` is defined, those that the average of the other metrics is over. Where that is all of them, it is
+    scikit-learn's `f1_score(average="micro")`.
+
+    Args:
+      count: confusion counts [.., A].
+
+    Returns:
+      [..] float64 in 0..1, NaN where no AU is defined.
+
+    Example:
+      >>> labels, scores = np.array([[1, 1], [-1, -1], [1, -1]]), np.array([[1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+      >>> f1(counts(labels, scores)).tolist(), round(float(f1_micro(counts(labels, scores))), 3)
+      ([0.8, 0.0], 0.571)
+    """
+    defined = np.isfinite(f1(count))
+    tp, fp, fn = (np.where(defined, part, 0).sum(-1) for part in (count.tp, count.fp, count.fn))
+    return np.where(defined.any(-1), 2.0 * tp / np.maximum(2.0 * tp + fp + fn, 1.0), np.nan)
+
+
 def f1_norm(count: Counts, definition: str) -> Float[np.ndarray, "*R A"]:
     """F1 normalised for skew, per AU (paper, IV-B); NaN and 0 as in `f1`.
 

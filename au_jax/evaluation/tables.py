@@ -16,6 +16,7 @@ from au_jax.evaluation.intensity import IntensityCounts, intensity_results, subj
 METRICS: dict[str, str] = {
     "f1_frame": "F1-frame",
     "f1_frame_folds": "F1-frame, mean of folds",
+    "f1_micro": "F1-micro",
     "f1_norm": "F1-norm",
     "f1_event": "F1-event",
     "auc": "AUC",
@@ -164,8 +165,9 @@ def results(
       differences are those of neighbouring systems' averages of F1-frame, with their paired interval: both are
       resampled with the same subjects, so that what makes a subject hard for both falls out. Metrics hold f1_frame, f1_norm,
       f1_event, f1_event_50 and auc, per AU number and "average", f1_event_curve (at coverages of 0, 1, .. 100 %),
-      f1_frame_folds (mean over folds instead of pooled frames), counts, defined_aus and intervals; those of a system that
-      estimates intensities also intensity (`evaluation.intensity.intensity_results`).
+      f1_frame_folds (mean over folds instead of pooled frames), f1_micro ("average" alone: all AUs' frames together), counts,
+      defined_aus and intervals; those of a system that estimates intensities also intensity
+      (`evaluation.intensity.intensity_results`).
 
     Raises:
       ConfigError: an unknown definition of F1-norm.
@@ -299,6 +301,10 @@ def _metrics(
         document[name] = _by_au(100 * with_average(function)(pooled), aus)
         bounds = bootstrap.interval(subjects, with_average(function), replicates, level, seed)
         intervals[name] = _by_au(100 * np.stack(bounds, -1), aus)
+    document["f1_micro"] = _by_au(100 * _micro(total), ())
+    intervals["f1_micro"] = _by_au(
+        100 * np.stack(bootstrap.interval(of_frames, _micro, replicates, level, seed), -1), ()
+    )
     curve = events.f1_event_curve(total_events)
     document["f1_event_curve"] = _by_au(100 * np.concatenate([curve, metrics.average(curve.T)[0][None]]), aus)
     fold_counts = [metrics.pooled(list(subject_counts({fold: scored}).values())) for fold, scored in folds.items()]
@@ -319,6 +325,10 @@ def _metrics(
 
 def _intensity_counts(scored: Scored) -> dict[str, IntensityCounts]:
     return subject_intensity_counts(scored.grades, scored.intensities)
+
+
+def _micro(counts: metrics.Counts) -> np.ndarray:
+    return metrics.f1_micro(counts)[..., None]
 
 
 def _by_au(values: np.ndarray, aus: Sequence[int]) -> dict[str, Any]:
@@ -358,6 +368,20 @@ def result_aus(document: Mapping[str, Any]) -> tuple[int, ...]:
       (6, 12)
     """
     return tuple(int(key) for key in document["always_present"]["f1_frame"] if key != "average")
+
+
+def lacking_metrics(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Metrics of `METRICS` that results do not hold: those of a run that was made before there were these.
+
+    Args:
+      document: the content of results.json.
+
+    Example:
+      >>> lacking_metrics({"always_present": {"f1_frame": {}, "f1_frame_folds": {}, "f1_norm": {}, "f1_event": {}, "auc": {}}})
+      ('f1_micro',)
+    """
+    columns = [document["always_present"], *document.get("systems", {}).values()]
+    return tuple(name for name in METRICS if not all(name in column for column in columns))
 
 
 def results_markdown(document: Mapping[str, Any], label: Callable[[str], str] = str) -> str:

@@ -10,7 +10,13 @@ from matplotlib.lines import Line2D
 
 from au_jax import files
 from au_jax.errors import CommandError, DataError
-from au_jax.evaluation.comparison import PAIRED_METRICS, check_same_frames, comparison_markdown, paired_differences
+from au_jax.evaluation.comparison import (
+    PAIRED_METRICS,
+    check_same_frames,
+    comparison_markdown,
+    paired_differences,
+    per_au,
+)
 from au_jax.report import style
 from au_jax.run_dir import FinishedRun, RunDir, defined, load_run
 from au_jax.systems import display
@@ -37,7 +43,7 @@ def compare_runs(folders: Sequence[str | Path], systems: Sequence[str], out: str
       # ANet and Hybrid on the same people
       ...
       >>> [run["system"] for run in document["runs"]], list(document["metrics"])
-      (['anet', 'hybrid'], ['f1_frame', 'f1_norm', 'f1_event', 'auc'])
+      (['anet', 'hybrid'], ['f1_frame', 'f1_micro', 'f1_norm', 'f1_event', 'auc'])
     """
     if len(folders) != 2:
         raise CommandError(
@@ -126,7 +132,8 @@ def draw_paired_differences(document: Mapping[str, Any]) -> style.Drawing:
 
     Example:
       >>> one = {"a": 40.0, "b": 45.0, "difference": 5.0, "interval": [1.0, 9.0]}
-      >>> metrics = {name: {"12": one, "average": one} for name in PAIRED_METRICS}
+      >>> metrics = {name: {"12": one, "average": one} for name in PAIRED_METRICS if name != "f1_micro"}
+      >>> metrics["f1_micro"] = {"average": one}
       >>> runs = [{"name": "runs/a", "system": "anet"}, {"name": "runs/b", "system": "hybrid"}]
       >>> draw_paired_differences({"runs": runs, "subjects": 9, "level": 0.95, "metrics": metrics}).alt[:56]
       'Hybrid (runs/b) minus ANet (runs/a) on 9 people: F1-fram'
@@ -134,7 +141,8 @@ def draw_paired_differences(document: Mapping[str, Any]) -> style.Drawing:
     a, b = (f"{display.label(run['system'])} ({run['name']})" for run in document["runs"])
     colour = style.system_series([document["runs"][1]["system"]])[document["runs"][1]["system"]].colour
     figure = Figure(figsize=(10.0, 7.4))
-    for axes, (metric, title) in zip(figure.subplots(2, 2, sharex=True).flat, PAIRED_METRICS.items(), strict=True):
+    panels = per_au(document["metrics"])
+    for axes, (metric, title) in zip(figure.subplots(2, 2, sharex=True).flat, panels.items(), strict=True):
         by_au = document["metrics"][metric]
         # A gap sets the average apart.
         places = np.arange(len(by_au)) + 0.4 * np.array([name == "average" for name in by_au])

@@ -7,6 +7,7 @@ from scipy import stats
 from au_jax.errors import DataError
 from au_jax.evaluation import tables
 from au_jax.evaluation.comparison import (
+    average_differences,
     check_same_frames,
     comparison_markdown,
     over_seeds,
@@ -97,10 +98,10 @@ def test_paired_metrics_are_those_of_each_run_by_itself():
     pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
     for side, folds in (("a", first), ("b", second)):
         alone = tables.results({"x": folds}, aus=(1, 2, 12), **OPTIONS)["systems"]["x"]
-        for name in ("f1_frame", "f1_norm", "f1_event", "auc"):
+        for name in ("f1_frame", "f1_micro", "f1_norm", "f1_event", "auc"):
             assert {au: pair[side] for au, pair in pairs[name].items()} == alone[name]
-    for by_au in pairs.values():
-        assert list(by_au) == ["1", "2", "12", "average"]
+    for name, by_au in pairs.items():
+        assert list(by_au) == (["average"] if name == "f1_micro" else ["1", "2", "12", "average"])
         for pair in by_au.values():
             assert pair["difference"] == pytest.approx(pair["b"] - pair["a"], abs=2e-3)
             assert pair["interval"][0] <= pair["difference"] + 5 and pair["interval"][0] < pair["interval"][1]
@@ -146,7 +147,8 @@ def test_an_au_that_never_occurs_is_undefined_on_both_sides():
             for rows in part.labels.values():
                 rows[:, 1] = np.minimum(rows[:, 1], -1)
     pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
-    for by_au in pairs.values():
+    assert np.isfinite(pairs["f1_micro"]["average"]["difference"])
+    for by_au in (pairs[name] for name in pairs if name != "f1_micro"):
         assert np.isnan([by_au["2"]["a"], by_au["2"]["difference"], *by_au["2"]["interval"]]).all()
         assert np.isfinite(by_au["average"]["difference"])
     run = {"name": "r", "system": "anet", "seconds": None, "peak_memory_mib": 3.0}
@@ -171,3 +173,16 @@ def test_other_people_videos_frames_and_labels_are_refused_in_one_line():
     refused(lambda s: s.scores.pop("S3/T1"), "different videos .S3/T1:")
     refused(lambda s: s.frames.update({"S3/T1": np.arange(29)}), "different frames of S3/T1")
     refused(lambda s: s.labels.update({"S3/T1": -s.labels["S3/T1"]}), "different labels of S3/T1")
+
+
+def test_differences_of_many_systems_are_the_paired_ones_of_two():
+    first, second = scored(0.5), scored(1.0)
+    options = {"replicates": 40, "level": 0.9, "seed": 3}
+    found = average_differences({"a": first, "b": second}, ["a"], **options)
+    pairs = paired_differences(first, second, aus=(1, 2, 12), **OPTIONS)
+    for name in ("f1_frame", "f1_micro", "f1_event"):
+        pair = pairs[name]["average"]
+        assert found["a"][name] == {"value": pair["a"], "a": {"difference": 0.0, "interval": [0.0, 0.0]}}
+        assert found["b"][name] == {
+            "value": pair["b"], "a": {name: pair[name] for name in ("difference", "interval")},
+        }  # fmt: skip

@@ -15,6 +15,7 @@ from au_jax.evaluation.metrics import (
     cooccurrence,
     counts,
     f1,
+    f1_micro,
     f1_norm,
     mean_precision,
     per_fold,
@@ -76,6 +77,24 @@ def test_f1_where_it_is_zero_and_where_it_is_undefined():
     assert np.isnan(f1(_counts(0, 0, 0, 0))[0])  # no label at all
     assert np.isnan(f1(_counts(4, 0, 0, 0))[0]) and np.isnan(f1(_counts(0, 0, 4, 0))[0])  # nothing else to tell it from
     assert f1(_counts(4, 0, 0, 1))[0] == 1.0
+
+
+def test_f1_micro_worked_by_hand():
+    # AU 1: tp 6, fp 4, fn 2, f1 0.667; AU 2: tp 1, fp 0, fn 3, f1 0.4. Together 2 * 7 / (14 + 4 + 5).
+    count = Counts(np.array([6, 1]), np.array([4, 0]), np.array([2, 3]), np.array([8, 9]))
+    assert f1_micro(count) == pytest.approx(14 / 23)
+    # An AU of one class is left out, as of the average; without any there is no value, and without a hit it is 0.
+    one_class = Counts(np.array([6, 5]), np.array([4, 0]), np.array([2, 5]), np.array([8, 0]))
+    assert f1_micro(one_class) == pytest.approx(12 / 18)
+    assert np.isnan(f1_micro(Counts(*(np.array([n]) for n in (3, 0, 1, 0)))))
+    assert f1_micro(Counts(*(np.array([n]) for n in (0, 3, 5, 5)))) == 0.0
+
+
+def test_f1_micro_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = rng.choice([-1, 1], (50, 4), p=[0.7, 0.3])
+    scores = rng.normal(size=(50, 4)) + 0.5 * labels
+    assert f1_micro(counts(labels, scores)) == pytest.approx(f1_score(labels > 0, scores > 0, average="micro"))
 
 
 def test_f1_norm_worked_by_hand():

@@ -68,6 +68,21 @@ def test_differences_of_neighbouring_systems_are_paired_over_subjects():
     assert document["differences"] == {"b - a": {"f1_frame": expected, "interval": [expected, expected]}}
 
 
+def test_f1_micro_is_of_all_aus_together_and_stands_in_the_table():
+    folds = {0: scored({"1": ([1, 1, -1], [1, -1, 1])}, "A"), 1: scored({"1": ([1, -1, -1], [1, 0, -1])}, "B")}
+    # AU 2 is present in two of A's frames, and called in one of these: tp 1, fn 1. With AU 1's tp 2, fp 1, fn 1: 6 / 9.
+    folds[0].labels["A/1"][:, 1], folds[0].scores["A/1"][:, 1] = [1, -1, 1], [1, -1, -1]
+    document = computed(folds)
+    anet = document["systems"]["anet"]
+    assert anet["f1_micro"] == {"average": pytest.approx(100 * 6 / 9, abs=1e-3)}
+    low, high = anet["intervals"]["f1_micro"]["average"]
+    # A replicate is A twice (tp 2, fp 1, fn 2: 4 / 7), B twice (tp 1: 1) or both.
+    assert low == pytest.approx(100 * 4 / 7, abs=1e-3) and high == pytest.approx(100.0)
+    text = tables.markdown({**document, "folds": {"finished": [0, 1], "all": 2}, "seed": 7})
+    (row,) = [line for line in text.splitlines() if "F1-micro" in line]
+    assert row.split("|")[3].strip() == "66.7"
+
+
 def test_the_event_curve_is_told_with_its_area():
     anet = computed(FOLDS)["systems"]["anet"]
     curve = np.array(anet["f1_event_curve"]["1"])

@@ -20,7 +20,7 @@ def test_both_sides_are_the_runs_own_results_and_costs_stand_beside(tmp_path, dr
     first = _made(tmp_path / "a", run_maker, drawn_faces)
     second = _made(tmp_path / "b", run_maker, drawn_faces, systems=("hybrid",))
     document = compare_runs([tmp_path / "a", tmp_path / "b"], ["hybrid"], tmp_path / "out")
-    for name in ("f1_frame", "f1_norm", "f1_event", "auc"):
+    for name in ("f1_frame", "f1_micro", "f1_norm", "f1_event", "auc"):
         for au, pair in document["metrics"][name].items():
             assert pair["a"] == first["systems"]["hybrid"][name][au]
             assert pair["b"] == second["systems"]["hybrid"][name][au]
@@ -49,6 +49,7 @@ def test_the_figure_has_a_point_per_au_filled_where_the_interval_holds_no_0(aus,
     pairs["average"] = {"a": None, "b": None, "difference": None, "interval": [None, None]}
     runs = [{"name": "runs/a", "system": "anet"}, {"name": "runs/b", "system": "hybrid"}]
     metrics = dict.fromkeys(("f1_frame", "f1_norm", "f1_event", "auc"), pairs)
+    metrics["f1_micro"] = {"average": pairs["average"]}
     drawing = draw_paired_differences({"runs": runs, "subjects": 9, "level": 0.95, "metrics": metrics})
     pixels_of(drawing)
     points = [line for line in drawing.figure.axes[0].lines if line.get_marker() == "o"]
