@@ -24,8 +24,9 @@ from au_jax.systems.anet import initial_params as initial_cnn
 from au_jax.systems.base import FoldContext, train_spec, validation_metrics
 from au_jax.systems.fusion_trainer import FusionTrainer
 from au_jax.training import losses, parallel
+from au_jax.training.best_params import best_params
 from au_jax.training.optimizers import Optimizer, make_optimizer
-from au_jax.training.trainer import best_params, train
+from au_jax.training.trainer import train
 
 CLIPS = 4
 """Clips of an update: of the demo, 136 frames, where the CNN's own updates have 64."""

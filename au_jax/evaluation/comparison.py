@@ -265,7 +265,7 @@ def average_differences(
         values[name] = {}
         for metric, function, by_subject, pool in (
             ("f1_frame", lambda count: metrics.average(metrics.f1(count))[0], counts, metrics.pooled),
-            ("f1_micro", metrics.f1_micro, counts, metrics.pooled),
+            ("f1_micro", lambda count: metrics.f1_micro(count), counts, metrics.pooled),
             ("f1_event", lambda count: metrics.average(events.f1_event(count))[0], of_events, events.pooled_events),
         ):
             in_order: Any = [by_subject[subject] for subject in subjects]
