@@ -243,5 +243,5 @@ def fit_ordinal(
         ridge = penalty / 2 * parameters[:width] @ parameters[:width]
         return value + ridge, np.concatenate([gradient, -residual.sum(0)])
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6}).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6}).x
     return found[:width], np.concatenate([found[width:], np.full(LETTERS - len(levels), np.inf)])
