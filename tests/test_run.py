@@ -220,7 +220,11 @@ def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("systems", ("resnet",), "choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, hybrid"),
+        (
+            "systems",
+            ("resnet",),
+            "choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, anet_intensity, hybrid",
+        ),
         ("systems", (), "choose among"),
         ("cnn.optimizer.name", "adamax_w", "config.cnn.optimizer: unknown optimizer 'adamax_w'; choose from caffe_sgd"),
         ("lstm.optimizer.schedule.name", "cosinus", "config.lstm.optimizer: unknown schedule"),
