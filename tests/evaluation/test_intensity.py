@@ -5,11 +5,11 @@ import pytest
 
 from au_jax.evaluation import agreement
 from au_jax.evaluation.intensity import (
-    icc,
     intensity_counts,
+    intensity_icc,
+    intensity_mae,
     intensity_results,
-    mae,
-    mean_truth,
+    mean_intensity,
     subject_intensity_counts,
 )
 
@@ -25,8 +25,8 @@ def test_the_errors_are_those_of_known_frames_by_hand():
     estimates = np.array([[0.5, 1.0], [2.0, 9.9], [3.25, np.nan], [0.0, 5.0]])
     counts = intensity_counts(grades, estimates)
     assert counts.frames.tolist() == [3, 2]
-    assert mae(counts) == pytest.approx([(0.5 + 0 + 0.75) / 3, (2 + 0) / 2])
-    assert mean_truth(counts) == pytest.approx([2.0, 4.0])
+    assert intensity_mae(counts) == pytest.approx([(0.5 + 0 + 0.75) / 3, (2 + 0) / 2])
+    assert mean_intensity(counts) == pytest.approx([2.0, 4.0])
 
 
 def test_icc_is_that_of_its_mean_squares():
@@ -35,7 +35,7 @@ def test_icc_is_that_of_its_mean_squares():
     between = 2 * table.mean(1).var(ddof=1)
     residual = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
     error = (residual**2).sum() / (len(table) - 1)
-    assert icc(intensity_counts(grades, estimates))[0] == pytest.approx((between - error) / (between + error))
+    assert intensity_icc(intensity_counts(grades, estimates))[0] == pytest.approx((between - error) / (between + error))
 
 
 def test_icc_of_letters_is_that_of_two_coders():
@@ -45,7 +45,7 @@ def test_icc_of_letters_is_that_of_two_coders():
     expected = agreement.icc(
         agreement.agreement_counts(present, present, first_intensities=grades, second_intensities=others)
     )
-    np.testing.assert_allclose(icc(intensity_counts(grades, others.astype(np.float32))), expected)
+    np.testing.assert_allclose(intensity_icc(intensity_counts(grades, others.astype(np.float32))), expected)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -61,15 +61,17 @@ def test_icc_agrees_with_pingouin(seed):
     )
     rows = pingouin.intraclass_corr(frame, targets="frame", raters="rater", ratings="rating").set_index("Type")
     name = "ICC3" if "ICC3" in rows.index else "ICC(C,1)"
-    assert icc(intensity_counts(grades, estimates))[0] == pytest.approx(float(rows.loc[name, "ICC"]), abs=1e-4)
+    assert intensity_icc(intensity_counts(grades, estimates))[0] == pytest.approx(
+        float(rows.loc[name, "ICC"]), abs=1e-4
+    )
 
 
 def test_a_shift_is_consistent_and_an_estimate_of_one_value_is_not():
     grades = drawn()[0]
-    assert icc(intensity_counts(grades, grades + 0.25)) == pytest.approx([1, 1])
-    assert icc(intensity_counts(grades, np.full(grades.shape, 1.5))) == pytest.approx([0, 0])
+    assert intensity_icc(intensity_counts(grades, grades + 0.25)) == pytest.approx([1, 1])
+    assert intensity_icc(intensity_counts(grades, np.full(grades.shape, 1.5))) == pytest.approx([0, 0])
     nobody = intensity_counts(np.full((3, 2), -1, np.int8), np.zeros((3, 2)))
-    assert np.isnan([*icc(nobody), *mae(nobody), *mean_truth(nobody)]).all()
+    assert np.isnan([*intensity_icc(nobody), *intensity_mae(nobody), *mean_intensity(nobody)]).all()
 
 
 def test_videos_of_a_subject_add_up_and_the_results_are_of_all_subjects():
@@ -81,8 +83,8 @@ def test_videos_of_a_subject_add_up_and_the_results_are_of_all_subjects():
     assert list(by_subject) == ["S1", "S2"] and by_subject["S1"].frames.tolist() == [50, 50]
     results = intensity_results(list(by_subject.values()), (6, 12), replicates=50, level=0.9, seed=0)
     whole = intensity_counts(grades, estimates)
-    assert [results["icc"][au] for au in ("6", "12")] == pytest.approx(icc(whole), abs=5e-4)
-    assert results["mae"]["average"] == pytest.approx(mae(whole).mean(), abs=5e-4)
+    assert [results["icc"][au] for au in ("6", "12")] == pytest.approx(intensity_icc(whole), abs=5e-4)
+    assert results["mae"]["average"] == pytest.approx(intensity_mae(whole).mean(), abs=5e-4)
     assert results["frames"] == {"6": 80, "12": 80}
     low, high = results["intervals"]["mae"]["6"]
     assert low <= results["mae"]["6"] <= high and low < high

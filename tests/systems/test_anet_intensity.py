@@ -12,7 +12,7 @@ from au_jax.data.dataset import FaceSet
 from au_jax.data.splits import Fold
 from au_jax.errors import ConfigError
 from au_jax.evaluation import tables
-from au_jax.evaluation.intensity import icc, intensity_counts
+from au_jax.evaluation.intensity import intensity_counts, intensity_icc
 from au_jax.run import run_system
 from au_jax.systems.anet_intensity import AnetIntensity, fit_ordinal
 
@@ -89,7 +89,7 @@ def test_intensities_of_people_who_were_not_trained_on_are_estimated_from_their_
     graded = ~np.isnan(rows).all(0)
     assert graded.sum() >= 8 and ((rows[:, graded] >= 0) & (rows[:, graded] <= 5)).all()
     shown = (test.intensities > 0).any(0)
-    assert np.nanmean(icc(intensity_counts(test.intensities, rows))[shown]) > 0.9
+    assert np.nanmean(intensity_icc(intensity_counts(test.intensities, rows))[shown]) > 0.9
     known = test.labels != 0
     found = np.concatenate(list(scores.values())) > 0
     assert (found == (test.labels > 0))[known].mean() > 0.95
@@ -148,9 +148,9 @@ def test_the_score_file_has_estimates_and_codes_of_test_subjects_and_the_tables_
         {"anet_intensity": {0: scored}}, aus=dataset.aus, replicates=5, level=0.9, f1_norm="jeni", seed=0
     )
     figures = document["systems"]["anet_intensity"]["intensity"]
-    expected = icc(intensity_counts(test.intensities, np.concatenate(list(scored.intensities.values()))))
+    expected = intensity_icc(intensity_counts(test.intensities, np.concatenate(list(scored.intensities.values()))))
     assert [figures["icc"][str(au)] for au in dataset.aus] == pytest.approx(expected, abs=5e-4, nan_ok=True)
-    text = tables.markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0})
+    text = tables.results_markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0})
     row = next(line for line in text.splitlines() if "ICC" in line and line.startswith("|"))
     assert "anet_intensity ICC" in row and "MAE of 0" in row
     for damaged in (
