@@ -23,7 +23,7 @@ from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold, check_split, make_folds, partition_of, split_document
 from au_jax.errors import DataError, UserError
 from au_jax.evaluation import tables
-from au_jax.evaluation.calibration import fit_calibration, shifted
+from au_jax.evaluation.calibration import fit_calibration, shift_calibration
 from au_jax.evaluation.thresholds import POLICIES
 from au_jax.logs import Costs, RunLog
 from au_jax.outputs import check_dataset_place
@@ -129,7 +129,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     thresholds = np.zeros(test.labels.shape[1], np.float32)
     if context.config.protocol.threshold != "zero":
         thresholds = POLICIES[context.config.protocol.threshold](validation.labels, rows)
-    calibration = shifted(fit_calibration(validation.labels, rows), thresholds)
+    calibration = shift_calibration(fit_calibration(validation.labels, rows), thresholds)
     with context.costs.measure(context.name(f"{name}/score")):
         scores = _scored(system, name, context, test)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)

@@ -215,6 +215,33 @@ def finished(shared, prepared, main_command, compiled):
 
 
 @pytest.fixture(scope="session")
+def graded(finished, prepared, shared):
+    """That run with the system anet_intensity added to its first fold, made once; not written to. No table is made of it."""
+    from au_jax.config import replace
+    from au_jax.data.preparation import load_dataset
+    from au_jax.data.splits import Fold
+    from au_jax.logs import Costs, RunLog
+    from au_jax.run import run_system
+    from au_jax.run_dir import RunDir
+    from au_jax.systems.base import FoldContext
+
+    workdir = shared / "graded"
+    with _locked(workdir):
+        if not (workdir / "made").exists():
+            shutil.copytree(finished, workdir, dirs_exist_ok=True)
+            run = RunDir(workdir)
+            config = replace(run.config(), **{"anet_intensity.penalties": (1e-2,)})
+            fold = Fold(**{name: tuple(people) for name, people in run.split()["folds"][0].items()})
+            log = RunLog(workdir)
+            context = FoldContext(config, 0, run.fold(0), log, Costs(workdir))
+            with jax.numpy_dtype_promotion("standard"):
+                run_system("anet_intensity", context, load_dataset(config.data), fold)
+            log.close()
+            (workdir / "made").touch()
+    return workdir
+
+
+@pytest.fixture(scope="session")
 def scene(shared):
     """A filmed person of synthfacs in front of a room: pictures [37, 240, 240, 3] uint8, and labels [37, 12] int8."""
     import dataclasses

@@ -180,7 +180,7 @@ def test_the_defaults_are_valid(make):
         (
             "systems",
             (),
-            "names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, hybrid",
+            "names nothing; choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, anet_intensity, hybrid",
         ),
         ("systems", ("resnet",), "config.systems names 'resnet'; choose among"),
         ("systems", ("anet", "anet"), "config.systems is .*none twice"),

@@ -44,6 +44,7 @@ PAGES = {
     "docs/how-to/gpus.md": ("runs/x/results.json",),
     "docs/how-to/other-aus.md": ("runs/mine4/results.json",),
     "docs/how-to/export.md": ("detector.zip",),
+    "docs/how-to/intensities.md": ("runs/strong/fold_00/anet_intensity/model.npz", "clip.csv"),
     "docs/how-to/tune.md": ("runs/lion/results.json", "runs/warmup/results.json", "runs/cosine/results.json"),
     "docs/how-to/compare-runs.md": ("tables/seeds.md", "comparison/compare.md"),
     "docs/explanation/synthetic.md": ("sheet.jpg",),

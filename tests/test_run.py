@@ -19,7 +19,7 @@ from au_jax.data.readers import make_reader
 from au_jax.data.splits import Fold
 from au_jax.errors import ConfigError, DataError, UserError
 from au_jax.evaluation import tables
-from au_jax.evaluation.calibration import fit_calibration, probabilities
+from au_jax.evaluation.calibration import calibrated_probabilities, fit_calibration
 from au_jax.run import check_config, run, run_system, summarise
 from au_jax.run_dir import RunDir
 from au_jax.systems.base import System
@@ -241,7 +241,11 @@ def test_only_the_folds_asked_for_are_run_and_the_table_says_so(finished, config
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("systems", ("resnet",), "choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, hybrid"),
+        (
+            "systems",
+            ("resnet",),
+            "choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, anet_intensity, hybrid",
+        ),
         ("systems", (), "choose among"),
         ("cnn.optimizer.name", "adamax_w", "config.cnn.optimizer: unknown optimizer 'adamax_w'; choose from caffe_sgd"),
         ("lstm.optimizer.schedule.name", "cosinus", "config.lstm.optimizer: unknown schedule"),
@@ -496,7 +500,7 @@ def test_the_calibration_is_that_of_validation_subjects_and_fits_the_scores_that
     run_system("hog_svm", context, dataset, Fold(("S001", "S002"), ("S003", "S004"), ("S005", "S006")))
     saved = files.read_npz(context.files.scores("hog_svm"))
     validation, test = FaceSet(dataset, ("S003", "S004")), FaceSet(dataset, ("S005", "S006"))
-    expected = probabilities(shown(test), fit_calibration(validation.labels, shown(validation)))
+    expected = calibrated_probabilities(shown(test), fit_calibration(validation.labels, shown(validation)))
     scores = np.concatenate([saved[f"{video.key}/scores"] for video in test.videos])
-    np.testing.assert_allclose(probabilities(scores, saved["calibration"]), expected, atol=1e-5)
+    np.testing.assert_allclose(calibrated_probabilities(scores, saved["calibration"]), expected, atol=1e-5)
     assert (threshold == "zero") == (saved["thresholds"] == 0).all()

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from jaxtyping import Bool, Float32, Int, Int8, Int32, Shaped
 
-from au_jax.data.recordings import safe_name, unknown
+from au_jax.data.recordings import safe_name, unknown_intensities
 from au_jax.data.tfrecord_index import no_autograph, read_stream
 from au_jax.errors import DataError
 from au_jax.labels import PAPER_AUS, listed
@@ -282,7 +282,7 @@ class FaceSet:
             raise ValueError("intensities of test subjects are not available to a system")
         return np.concatenate(
             [
-                unknown(records.labels) if records.intensities is None else records.intensities
+                unknown_intensities(records.labels) if records.intensities is None else records.intensities
                 for records in self._records
             ]
         )

@@ -251,7 +251,9 @@ def write_recording(
         for faces in parts:
             problems.extend(faces.problems)
             columns = {name: getattr(faces, attribute) for name, attribute in _COLUMNS.items()}
-            columns[_INTENSITIES] = unknown(faces.labels) if faces.intensities is None else faces.intensities
+            columns[_INTENSITIES] = (
+                unknown_intensities(faces.labels) if faces.intensities is None else faces.intensities
+            )
             yield [encode_jpeg(image, quality) for image in faces.images], columns
 
     _write(folder, recording, encoded(), problems, fingerprint)
@@ -285,7 +287,9 @@ def write_encoded(
     def encoded() -> Iterator[_Part]:
         for row in rows:
             arrays = [np.asarray(row[name], dtype)[None] for name, dtype in columns.items()]
-            intensities = np.asarray(row[_INTENSITIES], np.int8)[None] if _INTENSITIES in row else unknown(arrays[0])
+            intensities = (
+                np.asarray(row[_INTENSITIES], np.int8)[None] if _INTENSITIES in row else unknown_intensities(arrays[0])
+            )
             yield [row["jpeg"]], {**dict(zip(_COLUMNS, arrays, strict=True)), _INTENSITIES: intensities}
 
     _write(folder, recording, encoded(), problems, fingerprint)
@@ -330,11 +334,11 @@ def _write(
     files.write_npz(index, arrays)
 
 
-def unknown(labels: Int8[np.ndarray, "*T A"]) -> Int8[np.ndarray, "*T A"]:
+def unknown_intensities(labels: Int8[np.ndarray, "*T A"]) -> Int8[np.ndarray, "*T A"]:
     """Intensities that nobody knows, for these labels.
 
     Example:
-      >>> unknown(np.array([[1, -1]], np.int8)).tolist()
+      >>> unknown_intensities(np.array([[1, -1]], np.int8)).tolist()
       [[-1, -1]]
     """
     return np.full(labels.shape, -1, np.int8)

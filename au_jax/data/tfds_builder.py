@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from au_jax.data.recordings import RecordingId, read_recording, unknown
+from au_jax.data.recordings import RecordingId, read_recording, unknown_intensities
 from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
@@ -121,7 +121,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
             if recording.subject != subject:
                 continue
             for example in read_recording(Path(self.builder_config.recordings), recording):
-                intensities = example.pop("intensities", unknown(example["labels"]))
+                intensities = example.pop("intensities", unknown_intensities(example["labels"]))
                 if self.builder_config.intensities:
                     example["intensities"] = intensities
                 image = io.BytesIO(example.pop("jpeg"))

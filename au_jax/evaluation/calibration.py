@@ -27,7 +27,7 @@ def fit_calibration(labels: Int[np.ndarray, "N A"], scores: Float[np.ndarray, "N
     Example:
       >>> labels, scores = np.repeat([[1], [-1], [1], [-1]], [8, 2, 2, 8], 0), np.repeat([[1.0], [-1.0]], 10, 0)
       >>> calibration = fit_calibration(labels, scores)
-      >>> probabilities(np.array([[1.0], [-1.0]]), calibration).round(2).ravel().tolist()
+      >>> calibrated_probabilities(np.array([[1.0], [-1.0]]), calibration).round(2).ravel().tolist()
       [0.75, 0.25]
     """
     calibration = np.full((2, labels.shape[1]), np.nan, np.float32)
@@ -39,12 +39,12 @@ def fit_calibration(labels: Int[np.ndarray, "N A"], scores: Float[np.ndarray, "N
         mean, scale = of_au.mean(), of_au.std() or 1.0
         slope, intercept = platt((of_au - mean) / scale, positive)
         if slope <= 0:
-            slope, intercept = 0.0, logit(targets(positive).mean())
+            slope, intercept = 0.0, logit(_targets(positive).mean())
         calibration[:, au] = slope / scale, intercept - slope * mean / scale
     return calibration
 
 
-def probabilities(
+def calibrated_probabilities(
     scores: Float[np.ndarray, "*T A"], calibration: Float[np.ndarray, "2 A"]
 ) -> Float32[np.ndarray, "*T A"]:
     """Probabilities that AUs are present; NaN where there is no score or no calibration.
@@ -54,31 +54,28 @@ def probabilities(
       calibration: [2, A] of `fit_calibration`.
 
     Example:
-      >>> probabilities(np.array([[0.0, 2.0]]), np.array([[1.0, np.nan], [0.0, np.nan]])).tolist()
+      >>> calibrated_probabilities(np.array([[0.0, 2.0]]), np.array([[1.0, np.nan], [0.0, np.nan]])).tolist()
       [[0.5, nan]]
     """
     slope, intercept = calibration
     return expit(scores * slope + intercept).astype(np.float32)
 
 
-def shifted(calibration: Float[np.ndarray, "2 A"], thresholds: Float[np.ndarray, " A"]) -> Float32[np.ndarray, "2 A"]:
+def shift_calibration(
+    calibration: Float[np.ndarray, "2 A"], thresholds: Float[np.ndarray, " A"]
+) -> Float32[np.ndarray, "2 A"]:
     """The same calibration of scores from which thresholds were subtracted.
 
     Example:
-      >>> shifted(np.array([[2.0], [-1.0]]), np.array([0.25])).tolist()  # 2 s - 1 = 2 (s - 0.25) - 0.5
+      >>> shift_calibration(np.array([[2.0], [-1.0]]), np.array([0.25])).tolist()  # 2 s - 1 = 2 (s - 0.25) - 0.5
       [[2.0], [-0.5]]
     """
     slope, intercept = calibration
     return np.stack([slope, intercept + slope * thresholds]).astype(np.float32)
 
 
-def targets(positive: Bool[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Platt's targets in place of 0 and 1, which keep the fit finite where scores separate the frames.
-
-    Example:
-      >>> targets(np.array([True, True, False])).round(2).tolist()
-      [0.75, 0.75, 0.33]
-    """
+def _targets(positive: Bool[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Platt's targets in place of 0 and 1, which keep the fit finite where scores separate the frames."""
     count = positive.sum()
     return np.where(positive, (count + 1) / (count + 2), 1 / (len(positive) - count + 2))
 
@@ -98,7 +95,7 @@ def platt(scores: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> 
     # The room imports without scikit-learn.
     from sklearn.linear_model import LogisticRegression
 
-    rows, wanted = scores[:, None], targets(positive)
+    rows, wanted = scores[:, None], _targets(positive)
     # A frame is a positive one by its target, and a negative one by the rest.
     truth, weights = np.repeat([True, False], len(rows)), np.concatenate([wanted, 1 - wanted])
     fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(np.concatenate([rows, rows]), truth, weights)

@@ -64,32 +64,32 @@ def intensity_counts(grades: Int8[np.ndarray, "T A"], estimates: Float[np.ndarra
     return IntensityCounts(*(table.sum(0).astype(np.int64) for table in tables))
 
 
-def icc(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
+def intensity_icc(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
     """ICC(3,1) of truth and estimate; NaN with fewer than two frames, or where both are constant.
 
     Example:
       >>> grades = np.array([[0], [2], [4]], np.int8)
-      >>> icc(intensity_counts(grades, grades + 0.5)).tolist()  # a constant shift is no inconsistency
+      >>> intensity_icc(intensity_counts(grades, grades + 0.5)).tolist()  # a constant shift is no inconsistency
       [1.0]
     """
     return icc_of_sums(counts.frames, counts.truth, counts.estimate, counts.squares, counts.products)
 
 
-def mae(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
+def intensity_mae(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
     """Mean absolute error, 0 to 5; NaN without frames.
 
     Example:
-      >>> mae(intensity_counts(np.array([[0], [4]], np.int8), np.array([[1.0], [4.0]]))).tolist()
+      >>> intensity_mae(intensity_counts(np.array([[0], [4]], np.int8), np.array([[1.0], [4.0]]))).tolist()
       [0.5]
     """
     return _mean(counts.errors, counts.frames)
 
 
-def mean_truth(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
+def mean_intensity(counts: IntensityCounts) -> Float64[np.ndarray, "*R A"]:
     """Mean coded intensity, which is the mean absolute error of who always says 0; NaN without frames.
 
     Example:
-      >>> mean_truth(intensity_counts(np.array([[0], [4]], np.int8), np.zeros((2, 1)))).tolist()
+      >>> mean_intensity(intensity_counts(np.array([[0], [4]], np.int8), np.zeros((2, 1)))).tolist()
       [2.0]
     """
     return _mean(counts.truth, counts.frames)
@@ -124,7 +124,7 @@ def intensity_results(
         return {name: np.round(row, 3).tolist() for name, row in zip(names, values, strict=True)}
 
     document: dict[str, Any] = {"intervals": {}}
-    for name, function in (("icc", icc), ("mae", mae), ("mae_of_zero", mean_truth)):
+    for name, function in (("icc", intensity_icc), ("mae", intensity_mae), ("mae_of_zero", mean_intensity)):
 
         def with_average(counts: IntensityCounts, function: Any = function) -> np.ndarray:
             values = function(counts)

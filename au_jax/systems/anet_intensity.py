@@ -18,7 +18,7 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError
-from au_jax.evaluation.intensity import icc, intensity_counts
+from au_jax.evaluation.intensity import intensity_counts, intensity_icc
 from au_jax.models.hybrid import project
 from au_jax.models.ordinal import LETTERS, expected_intensity
 from au_jax.run_dir import fold_name
@@ -195,7 +195,7 @@ def _validation_figure(head: _Head, borders: np.ndarray, validation: _Examples) 
     places = rows.astype(np.float64) @ weights
     if not np.isnan(shown).any() and (grades > 0).any():
         estimates = expit(places[:, None] - borders).sum(1)
-        return float(icc(intensity_counts(grades[:, None].astype(np.int8), estimates[:, None]))[0])
+        return float(intensity_icc(intensity_counts(grades[:, None].astype(np.int8), estimates[:, None]))[0])
     known = labels != 0
     return float(-np.logaddexp(0, -labels[known] * (places[known] - present)).mean()) if known.any() else float("nan")
 
@@ -243,5 +243,5 @@ def fit_ordinal(
         ridge = penalty / 2 * parameters[:width] @ parameters[:width]
         return value + ridge, np.concatenate([gradient, -residual.sum(0)])
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6}).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6}).x
     return found[:width], np.concatenate([found[width:], np.full(LETTERS - len(levels), np.inf)])

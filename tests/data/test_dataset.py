@@ -1,5 +1,7 @@
 """The prepared dataset: order, streams that see every frame, and nothing of a test subject for a system."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -188,3 +190,41 @@ def test_the_aus_are_those_on_disk_and_before_they_were_written_the_papers(packe
     assert FaceDataset(opened()).aus == PAPER_AUS
     from_disk = tfds.builder_from_directory(str(tmp_path / "au_faces/mine/1.1.0"))
     assert FaceDataset(from_disk, (2, 24)).records("anna").labels.tolist() == [[-1, -1], [-1, -1]]
+
+
+def test_a_dataset_has_intensities_where_any_recording_has_and_others_are_unknown(tmp_path):
+    ids = RecordingId("anna", "clip"), RecordingId("bert", "clip")
+    labels, numbers = np.array([[1, -1, 1]], np.int8), np.array([1], np.int32)
+    faces = Faces(np.zeros((1, 8, 8, 3), np.uint8), labels, np.zeros((1, 49, 2), np.float32), numbers, np.ones(1, bool))
+    graded = dataclasses.replace(faces, intensities=np.array([[4, 0, -1]], np.int8))
+    for clip, part in zip(ids, (graded, faces), strict=True):
+        write_recording(tmp_path, clip, iter([part]), 95)
+    options = {"image_size": 8, "aus": (6, 9, 12), "recordings": str(tmp_path), "ids": ids}
+    for name, intensities in (("before", False), ("now", True)):
+        config = AuFacesConfig(name=name, intensities=intensities, **options)
+        AuFaces(config=config, data_dir=str(tmp_path)).download_and_prepare(file_format="tfrecord")
+
+    def opened(name, aus=None):
+        """As a run opens it: from what lies on disk."""
+        builder = AuFaces(config=AuFacesConfig(name=name, image_size=8, aus=(6, 9, 12)), data_dir=str(tmp_path))
+        return FaceDataset(builder, aus)
+
+    now, before = opened("now"), opened("before")
+    assert now.has_intensities and not before.has_intensities
+    assert FaceSet(now, ("anna", "bert")).intensities.tolist() == [[4, 0, -1], [-1, -1, -1]]
+    assert FaceSet(opened("now", (12, 6)), ("anna",)).intensities.tolist() == [[-1, 4]]
+    # A dataset of an earlier version is read without, and its labels are the same.
+    assert before.records("anna").intensities is None
+    assert FaceSet(before, ("anna",)).intensities.tolist() == [[-1, -1, -1]]
+    assert before.records("anna").labels.tolist() == now.records("anna").labels.tolist() == labels.tolist()
+
+
+def test_intensities_of_rendered_faces_are_those_that_were_drawn(dataset):
+    chunks = list(synthfacs.render_video(TINY, 0, "S002", "T1", size=40))
+    records = dataset.records("S002")
+    intensities = records.intensities[: records.videos[0].stop]
+    drawn, labels = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in ("intensities", "labels"))
+    np.testing.assert_array_equal(intensities[labels != 0], np.floor(drawn[labels != 0]))
+    assert (intensities[labels == 0] == -1).all() and (intensities > 0).any()
+    # At level A an AU is present exactly where it has an intensity.
+    np.testing.assert_array_equal(labels > 0, intensities > 0)

@@ -29,6 +29,9 @@ def write_table(raw, folder, smile=1, frown=0):
     write_text(raw / folder / "clip.csv", f"frame,AU12,frown\n{rows}")
 
 
+VERSIONS_BEFORE = {name: version for name, version in provenance.versions_of("folder").items() if name != "intensities"}
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     return tmp_path_factory.mktemp("preparation")
@@ -180,6 +183,47 @@ def test_only_the_recording_whose_labels_changed_is_done_again(whole, fields, st
     assert "1 of 3 recordings is prepared again (1 whose label file changed), 2 are kept" in capsys.readouterr().out
     for subject in ("anna", "mia"):
         assert examples(whole, subject) == before[subject]
+
+
+def intensities(data):
+    dataset = FaceDataset(prepare(data))
+    return {subject: dataset.records(subject).intensities[:, 0].tolist() for subject in dataset.subjects}
+
+
+def write_grades(home, subject, *grades):
+    rows = "".join(f"{number},{grade}\n" for number, grade in enumerate(grades, 1))
+    write_text(home / "raw" / subject / "clip.csv", f"frame,AU12_int\n{rows}")
+
+
+def test_intensities_are_kept_when_others_are_prepared_again(home, fields, stand_in):
+    for number, folder in enumerate(FOLDERS):
+        write_grades(home, folder, 0, number, 5)
+    expected = {"anna": [0, 0, 5], "J_rgen_M_": [0, 1, 5], "mia": [0, 2, 5]}
+    assert intensities(fields()) == expected and len(stand_in) == 9
+    write_grades(home, "mia", 0, 4, 0)
+    assert intensities(fields()) == {**expected, "mia": [0, 4, 0]} and len(stand_in) == 12
+    # The last letters go: so do the intensities of the dataset.
+    for folder in FOLDERS:
+        write_table(home / "raw", folder)
+    assert not FaceDataset(prepare(fields())).has_intensities
+
+
+def test_a_dataset_of_before_intensities_is_read_without_and_prepared_anew_on_request(
+    home, fields, stand_in, monkeypatch, capsys
+):
+    for folder in FOLDERS:
+        write_grades(home, folder, 0, 2, 5)
+    with monkeypatch.context() as before:
+        before.setattr(base_reader, "known_intensities", lambda codes: None)
+        before.setattr(provenance, "versions_of", lambda source: VERSIONS_BEFORE)
+        assert not FaceDataset(prepare(fields())).has_intensities
+    preparation._tell_once.cache_clear()
+    stand_in.clear()
+    dataset = FaceDataset(prepare(fields()))
+    assert not dataset.has_intensities and dataset.records("anna").labels[:, 0].tolist() == [-1, 1, 1]
+    assert stand_in == [] and "(intensities was missing and is 1)" in capsys.readouterr().out
+    prepare(fields(), renew=True)
+    assert intensities(fields())["anna"] == [0, 2, 5] and len(stand_in) == 9
 
 
 def test_a_changed_picture_a_new_and_a_removed_recording_are_noticed(whole, fields, stand_in, capsys):

@@ -1,5 +1,6 @@
 """Prepared recordings on disk: written part by part, read frame by frame, with the names that they always had."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -13,6 +14,7 @@ from au_jax.data.recordings import (
     RecordingId,
     aus_suffix,
     encode_jpeg,
+    has_intensities,
     is_finished,
     read_fingerprint,
     read_notes,
@@ -58,6 +60,23 @@ def test_the_arrays_on_disk_have_the_names_that_earlier_recordings_have(tmp_path
     index = files.read_npz(tmp_path / "F001/T1.npz")
     assert list(index) == ["sizes", "checksums", "labels", "landmarks", "frames", "found"]
     assert {path.name for path in (tmp_path / "F001").iterdir()} == {"T1.npz", "T1.jpegs", "T1.json"}
+
+
+def test_intensities_are_kept_where_any_are_known_and_parts_without_are_unknown(tmp_path):
+    first, second = parts()
+    grades = np.array([[3, -1], [0, 0], [5, 1]], np.int8)
+    write_recording(tmp_path, CLIP, iter([dataclasses.replace(first, intensities=grades), second]), quality=95)
+    rows = list(read_recording(tmp_path, CLIP))
+    assert [row["intensities"].tolist() for row in rows] == [[3, -1], [0, 0], [5, 1], [-1, -1], [-1, -1]]
+    assert has_intensities(tmp_path, CLIP)
+    write_encoded(tmp_path, RecordingId("F001", "copy"), rows, [], None)
+    again = list(read_recording(tmp_path, RecordingId("F001", "copy")))
+    assert [row["intensities"].tolist() for row in again] == [row["intensities"].tolist() for row in rows]
+    # Zeros alone tell of no intensity.
+    write_recording(tmp_path, CLIP, iter([dataclasses.replace(first, intensities=np.minimum(grades, 0))]), quality=95)
+    assert not has_intensities(tmp_path, CLIP)
+    write_recording(tmp_path, CLIP, parts(), quality=95)
+    assert not has_intensities(tmp_path, CLIP) and "intensities" not in next(read_recording(tmp_path, CLIP))
 
 
 def test_a_recording_of_an_earlier_version_is_read_and_has_no_fingerprint(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from au_jax.evaluation.calibration import fit_calibration, probabilities, shifted
+from au_jax.evaluation.calibration import calibrated_probabilities, fit_calibration, shift_calibration
 
 
 def drawn(slope, intercept, count=4000, seed=0):
@@ -36,7 +36,7 @@ def test_no_other_function_is_likelier_by_platts_targets():
 def test_of_frames_with_a_probability_so_many_are_present():
     calibration = fit_calibration(*drawn(0.6, -1.5))
     labels, scores = drawn(0.6, -1.5, count=50_000, seed=1)
-    found = probabilities(scores, calibration)[:, 0]
+    found = calibrated_probabilities(scores, calibration)[:, 0]
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         rows = (found >= low) & (found < low + 0.2)
         assert (labels[rows, 0] > 0).mean() == pytest.approx(found[rows].mean(), abs=0.03)
@@ -45,7 +45,9 @@ def test_of_frames_with_a_probability_so_many_are_present():
 def test_scores_that_separate_all_frames_give_finite_numbers():
     calibration = fit_calibration(np.array([[1]] * 5 + [[-1]] * 5, np.int8), np.repeat([[2.0], [-2.0]], 5, 0))
     # By Platt's targets 6/7 and 1/7 at the two scores.
-    assert probabilities(np.array([[2.0], [-2.0]]), calibration)[:, 0] == pytest.approx([6 / 7, 1 / 7], abs=1e-4)
+    assert calibrated_probabilities(np.array([[2.0], [-2.0]]), calibration)[:, 0] == pytest.approx(
+        [6 / 7, 1 / 7], abs=1e-4
+    )
 
 
 def test_scores_that_are_the_wrong_way_round_say_nothing_but_how_frequent_the_au_is():
@@ -53,7 +55,9 @@ def test_scores_that_are_the_wrong_way_round_say_nothing_but_how_frequent_the_au
     calibration = fit_calibration(labels, -labels.astype(np.float64) + np.linspace(0, 1, 40)[:, None])
     assert calibration[0, 0] == 0
     targets = (10 * 11 / 12 + 30 / 32) / 40
-    assert probabilities(np.array([[9.0], [-9.0]]), calibration)[:, 0] == pytest.approx([targets, targets], abs=1e-6)
+    assert calibrated_probabilities(np.array([[9.0], [-9.0]]), calibration)[:, 0] == pytest.approx(
+        [targets, targets], abs=1e-6
+    )
 
 
 def test_missing_labels_take_no_part_and_an_au_of_one_kind_has_no_probability():
@@ -67,7 +71,7 @@ def test_missing_labels_take_no_part_and_an_au_of_one_kind_has_no_probability():
 def test_a_threshold_that_is_subtracted_changes_no_probability():
     labels, scores = drawn(0.6, -1.5, count=300)
     calibration, thresholds = fit_calibration(labels, scores), np.array([0.7])
-    expected = probabilities(scores, calibration)
+    expected = calibrated_probabilities(scores, calibration)
     np.testing.assert_allclose(
-        probabilities(scores - thresholds, shifted(calibration, thresholds)), expected, atol=1e-6
+        calibrated_probabilities(scores - thresholds, shift_calibration(calibration, thresholds)), expected, atol=1e-6
     )

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from au_jax import files
+from au_jax.data.dataset import FaceSet
+from au_jax.data.input_pipeline import ordered_batches
 from au_jax.errors import CommandError, ConfigError, DataError, UserError
+from au_jax.evaluation.tables import read_scores
 from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.inference.detector import Detector, parse_folds, read_variables
 from au_jax.labels import PAPER_AUS
-from au_jax.run_dir import RunDir
+from au_jax.run_dir import RunDir, TrainedFold
 
 pytestmark = pytest.mark.optax
 
@@ -111,6 +114,40 @@ def test_a_run_of_before_calibration_is_read_and_has_no_probabilities(copied, cl
     found = detector.detect(clip)
     assert found.probabilities is None
     np.testing.assert_allclose(found.scores["hybrid"], table.scores["hybrid"], atol=2e-5)
+
+
+def test_intensities_come_from_the_head_and_change_no_score(graded, finished, clip):
+    detector = Detector.from_run(graded, folds=[0])
+    assert detector.outputs == ("anet", "hybrid", "probability", "intensity") and detector.delay == 2
+    found, before = detector.detect(clip), Detector.from_run(finished, folds=[0]).detect(clip)
+    assert before.intensities is None
+    for name, scores in before.scores.items():
+        np.testing.assert_allclose(found.scores[name], scores, atol=2e-5)
+    # Those of the CNN alone wait for no frame: the hybrid's must be the same, two frames late or not.
+    alone = Detector.from_run(graded, folds=[0], systems=["anet"])
+    assert alone.delay == 0
+    np.testing.assert_allclose(found.intensities, alone.detect(clip).intensities, atol=1e-5)
+    assert np.isnan(found.intensities[EMPTY]).all()
+    known = ~np.isnan(found.intensities[0])
+    assert known.any() and (found.intensities[0, known] >= 0).all() and (found.intensities[0, known] <= 5).all()
+    columns = found.columns("openface")
+    for place, au in enumerate(PAPER_AUS):
+        np.testing.assert_array_equal(columns[f"AU{au:02d}_r"], found.intensities[:, place])
+    assert np.isnan(before.columns("openface")["AU12_r"]).all()
+
+
+def test_the_intensities_of_a_detector_are_those_of_the_systems_own(graded):
+    fold = TrainedFold(graded, 0)
+    scored = read_scores(RunDir(graded).score_path(0, "anet_intensity"))
+    faces = FaceSet(fold.dataset, fold.test_subjects[:1])
+    (batch,) = [batch for batch in ordered_batches(faces, batch_size=len(faces), crop_size=None)]
+    video = faces.videos[0]
+    found = Detector.from_run(graded, [0]).score(batch["image"][: len(video)])
+    np.testing.assert_allclose(found["intensity"], scored.intensities[video.key], atol=1e-4)
+
+
+def test_where_a_fold_has_no_intensities_the_mean_over_folds_has_none(graded):
+    assert Detector.from_run(graded).outputs == ("anet", "hybrid", "probability")
 
 
 def test_a_folder_of_frames_is_scored_as_its_images_are(finished, clip, tmp_path):

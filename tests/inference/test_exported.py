@@ -80,6 +80,19 @@ def test_one_fold_and_one_system_are_exported_alone(finished, faces, tmp_path):
         np.testing.assert_allclose(found[name], rows, atol=1e-5, rtol=0)
 
 
+def test_intensities_are_exported_with_the_networks_and_wait_for_the_same_frames(graded, faces, tmp_path):
+    manifest = export(graded, tmp_path / "graded.zip", folds=[0])
+    assert list(manifest["outputs"]) == ["anet", "hybrid", "probability", "intensity"]
+    detector = exported.load(tmp_path / "graded.zip")
+    expected = Detector.from_run(graded, [0]).score(faces)
+    parts = list(detector.stream([faces[:40], faces[40:41], faces[41:]]))
+    for name, rows in detector.score(faces).items():
+        np.testing.assert_allclose(rows, expected[name], atol=1e-4, rtol=0)
+        np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), rows, atol=1e-5, rtol=0)
+    with zipfile.ZipFile(tmp_path / "graded.zip") as archive:
+        assert "`intensity`, the expected FACS intensity" in archive.read("MODEL_CARD.md").decode()
+
+
 def test_file_is_a_zip_of_json_npz_and_program(written):
     with zipfile.ZipFile(written) as archive:
         assert archive.namelist() == [

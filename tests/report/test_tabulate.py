@@ -77,3 +77,19 @@ def test_costs_add_up_over_folds_and_keep_the_highest_memory():
         {"stage": "prepare", "folds": 0, "seconds": 9.0, "peak": 5.0},
         {"stage": "anet/cnn", "folds": 2, "seconds": 3.5, "peak": 30.0},
     ]
+
+
+def test_intensities_have_two_digits_intervals_and_no_best_one():
+    run = _run(40.0, anet=50.0, hybrid=51.0)
+    assert tabulate.intensity_rows(run) == ([], [])
+    keys = [*(str(au) for au in PAPER_AUS), "average"]
+    figures = {"icc": 0.456, "mae": 0.3, "mae_of_zero": 0.5, "frames": 9}
+    document = {name: dict.fromkeys(keys, value) for name, value in figures.items()}
+    document["mae"]["2"] = None
+    bounds = {"icc": [0.4, 0.5], "mae": [None, None]}
+    document["intervals"] = {name: dict.fromkeys(keys, value) for name, value in bounds.items()}
+    run.results["systems"]["anet"]["intensity"] = document
+    columns, rows = tabulate.intensity_rows(run)
+    assert columns == ["ANet, ICC(3,1)", "ANet, MAE", "MAE of always 0"]
+    assert rows[0].cells == (tabulate.Cell("0.46", "0.40 to 0.50"), tabulate.Cell("0.30"), tabulate.Cell("0.50"))
+    assert rows[1].cells[1].text == "–" and rows[-1].title == "Average"

@@ -15,6 +15,7 @@ from au_jax.systems import GREY, display
         ("anet_transfer", ("ANet-T", "#56B4E9", "P", ":")),
         ("anet", ("ANet", "#D55E00", "^", "--")),
         ("anet_filter", ("ANet + filter", "#000000", "d", "-.")),
+        ("anet_intensity", ("ANet intensity", "#D55E00", "*", ":")),
         ("hybrid", ("Hybrid", "#0072B2", "o", "-")),
     ],
 )

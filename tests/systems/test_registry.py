@@ -36,7 +36,8 @@ def test_built_in_systems_look_as_the_registry_says():
 
 def test_an_unknown_system_is_refused_with_the_choices():
     with pytest.raises(
-        ConfigError, match="'resnet'; choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, hybrid"
+        ConfigError,
+        match="'resnet'; choose among hog_svm, cpm, jpml, anet_transfer, anet, anet_filter, anet_intensity, hybrid",
     ):
         get_system("resnet")
 

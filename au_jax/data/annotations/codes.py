@@ -63,7 +63,7 @@ class Codes:
     facts: Facts | None = None
 
 
-def graded(codes: Codes) -> Int8[np.ndarray, "N A"] | None:
+def known_intensities(codes: Codes) -> Int8[np.ndarray, "N A"] | None:
     """The intensities of those AUs that a recording has intensities of; None: of none.
 
     Where an AU is present and no intensity is told, only its zeros were known: whoever learned from them would learn that it
@@ -75,7 +75,7 @@ def graded(codes: Codes) -> Int8[np.ndarray, "N A"] | None:
     Example:
       >>> labels, grades = np.array([[1, 1], [-1, -1]], np.int8), np.array([[3, -1], [0, 0]], np.int8)
       >>> codes = Codes(np.array([1, 2], np.int32), labels, aus=(6, 12), intensities=grades)
-      >>> graded(codes).tolist()  # AU 12 was coded without
+      >>> known_intensities(codes).tolist()  # AU 12 was coded without
       [[3, -1], [0, -1]]
     """
     if codes.intensities is None:

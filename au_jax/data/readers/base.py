@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from au_jax.config import DataConfig
-from au_jax.data.annotations.codes import Codes, graded, spans
+from au_jax.data.annotations.codes import Codes, known_intensities, spans
 from au_jax.data.annotations.columns import FRAME, INTENSITY, OCCURRENCE, TIME, Coding
 from au_jax.data.annotations.frame_times import FrameClock
 from au_jax.data.annotations.label_file import FRAME_TABLE, kind_of, read_codes, read_events
@@ -394,7 +394,7 @@ def _with_labels(faces: list["RegisteredFace"], codes: Codes) -> Faces:
     detected = np.array([face.face is not None for face in faces])
     rows = np.minimum(np.searchsorted(codes.frames, numbers), len(codes.frames) - 1)
     coded = detected & (codes.frames[rows] == numbers)
-    intensities = graded(codes)
+    intensities = known_intensities(codes)
     return Faces(
         intensities=None if intensities is None else np.where(coded[:, None], intensities[rows], np.int8(-1)),
         images=np.stack([face.image for face in faces]),

@@ -44,6 +44,13 @@ def test_the_first_frame_of_the_video_has_the_label_of_frame_1(copy, reader, sta
     assert faces.labels[:, PAPER_AUS.index(1)].tolist() == [-1, -1, 1, 1, 1]
 
 
+def test_intensities_go_with_the_faces(copy, reader, stand_in):
+    (faces,) = reader("disfa").faces(SN001)
+    assert faces.intensities[:, PAPER_AUS.index(1)].tolist() == [0, 1, 2, 3, 5]
+    assert faces.intensities[:, PAPER_AUS.index(12)].tolist() == [0, 0, -1, 0, 4]
+    assert (faces.intensities[:, PAPER_AUS.index(6)] == -1).all()  # there is no file of it
+
+
 def test_the_right_camera_stands_in_where_the_left_is_missing(copy, reader):
     assert reader("disfa").recordings() == [SN001]
     (copy / "Videos_LeftCamera/LeftVideoSN001_comp.avi").unlink()

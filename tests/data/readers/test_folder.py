@@ -64,6 +64,24 @@ def test_names_become_letters_digits_and_underscores(raw, reader):
     assert reader("folder").recordings() == [RecordingId("Zo__1", "a_b"), RecordingId("all_", "a_b")]
 
 
+def test_letters_become_intensities_and_an_au_that_is_coded_without_has_none(raw, reader, stand_in):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", "AU,onset,offset,intensity\n12,2,2,C\n6,2,2,\n")
+    (faces,) = reader("folder", aus=(6, 12), label_unit="frames", coded_aus=(6, 12)).faces(RecordingId("anna", "clip"))
+    assert faces.frame_numbers.tolist() == [1, 2, 3] and faces.labels[1].tolist() == [1, 1]
+    # Of AU 6 nothing is known, not even the zeros.
+    assert faces.intensities.tolist() == [[-1, 0], [-1, 3], [-1, 0]]
+
+
+def test_codes_of_occurrence_are_no_intensities(raw, reader, stand_in):
+    write_frames(raw, "anna/clip")
+    write_text(raw / "anna/clip.csv", CODES)
+    (faces,) = reader("folder").faces(RecordingId("anna", "clip"))
+    assert (faces.labels > 0).any()
+    present = (faces.labels > 0).any(0)
+    assert faces.intensities is None or (faces.intensities[:, present] == -1).all()
+
+
 def test_two_subjects_of_one_name_are_refused_with_both(raw, reader):
     for subject, video in (("a-b", "one"), ("a b", "two")):
         write_frames(raw, f"{subject}/{video}")
