@@ -5,8 +5,10 @@ it goes from frame to frame in a loop of the file, so that the number of frames 
 there (`models.lstm.one_step`), for jax2onnx knows no Linen loop.
 """
 
+import contextlib
 import importlib.metadata
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,8 @@ def export_onnx(
     }
     results = RunDir(run).results_path
     card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
-    model = _convert(detector, to_onnx)
+    with _quiet():
+        model = _convert(detector, to_onnx)
     for key, text in ((MANIFEST, json.dumps(manifest)), (CARD, card)):
         model.metadata_props.add(key=key, value=text)
     files.write_bytes(Path(out), model.SerializeToString(deterministic=True))
@@ -87,13 +90,25 @@ def export_onnx(
 
 def _converter() -> Any:
     try:
-        import jax2onnx
+        with _quiet():
+            import jax2onnx
     except ImportError as error:
         raise UserError(
             f"ONNX files are written with jax2onnx, of which {error.name} is missing; make onnx, or "
             "pip install --no-deps -r requirements-onnx.txt"
         ) from error
     return jax2onnx.to_onnx
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences logs: jax2onnx reports each plugin whose library is not there, with a traceback. What fails is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _convert(detector: Detector, to_onnx: Any) -> Any:
