@@ -46,7 +46,7 @@ def export_onnx(
 
     Raises:
       UserError: as `Detector.from_run`; or jax2onnx is not installed.
-      CommandError: the folds' variables are more than an ONNX file may hold.
+      CommandError: the folds' variables are more than an ONNX file may hold, or the CNN is computed in bfloat16.
       OSError: the file cannot be written.
 
     Example:
@@ -56,6 +56,11 @@ def export_onnx(
     to_onnx = _converter()
     detector = Detector.from_run(run, folds, systems)
     config = detector.config
+    if config.cnn.dtype != "float32":
+        raise CommandError(
+            f"{run} computes its CNN in {config.cnn.dtype} (config.cnn.dtype), which ONNX Runtime cannot on a CPU; export it "
+            "without --format=onnx"
+        )
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(detector.folds))
     if size > 0.95 * LARGEST:
         raise CommandError(
