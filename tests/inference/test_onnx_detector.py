@@ -42,7 +42,7 @@ class Session:
         count = len(inputs["faces"])
         numbers = inputs["state_0"][0, 0] + np.arange(1, count + 1, dtype=np.float32)
         scores = np.stack([numbers, inputs["faces"][:, 0, 0, 0]], 1).astype(np.float32)
-        return scores, inputs["state_0"] + count, ~inputs["state_1"] | True
+        return [scores, inputs["state_0"] + count, ~inputs["state_1"] | True]
 
 
 def test_state_goes_from_part_to_part_and_inputs_that_the_file_lacks_are_left_out():
