@@ -96,7 +96,7 @@ def export_onnx(
 def _converter() -> Any:
     try:
         with _quiet():
-            import jax2onnx
+            import jax2onnx  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f"ONNX files are written with jax2onnx, of which {error.name} is missing; make onnx, or "

@@ -32,7 +32,7 @@ def keep_programs() -> Path | None:
       >>> keep_programs() is None  # this process has one already
       True
     """
-    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+    if jax.config.read("jax_compilation_cache_dir") or not jax.config.read("jax_enable_compilation_cache"):
         return None
     # With it, JAX compresses without a checksum: damage would not show.
     if importlib.util.find_spec("zstandard") is not None:
