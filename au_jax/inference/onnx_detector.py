@@ -124,7 +124,7 @@ def load(path: str | Path) -> OnnxDetector:
 
 def _runtime() -> Any:
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             "detectors in ONNX files are run by onnxruntime, which is missing; pip install onnxruntime"

@@ -5,8 +5,10 @@ it goes from frame to frame in a loop of the file, so that the number of frames 
 there (`models.lstm.one_step`), for jax2onnx knows no Linen loop.
 """
 
+import contextlib
 import importlib.metadata
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,7 @@ def export_onnx(
 
     Raises:
       UserError: as `Detector.from_run`; or jax2onnx is not installed.
-      CommandError: the folds' variables are more than an ONNX file may hold.
+      CommandError: the folds' variables are more than an ONNX file may hold, or the CNN is computed in bfloat16.
       OSError: the file cannot be written.
 
     Example:
@@ -54,6 +56,11 @@ def export_onnx(
     to_onnx = _converter()
     detector = Detector.from_run(run, folds, systems)
     config = detector.config
+    if config.cnn.dtype != "float32":
+        raise CommandError(
+            f"{run} computes its CNN in {config.cnn.dtype} (config.cnn.dtype), which ONNX Runtime cannot on a CPU; export it "
+            "without --format=onnx"
+        )
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(detector.folds))
     if size > 0.95 * LARGEST:
         raise CommandError(
@@ -79,7 +86,8 @@ def export_onnx(
     }
     results = RunDir(run).results_path
     card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
-    model = _convert(detector, to_onnx)
+    with _quiet():
+        model = _convert(detector, to_onnx)
     for key, text in ((MANIFEST, json.dumps(manifest)), (CARD, card)):
         model.metadata_props.add(key=key, value=text)
     files.write_bytes(Path(out), model.SerializeToString(deterministic=True))
@@ -88,13 +96,25 @@ def export_onnx(
 
 def _converter() -> Any:
     try:
-        import jax2onnx
+        with _quiet():
+            import jax2onnx  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f"ONNX files are written with jax2onnx, of which {error.name} is missing; make onnx, or "
             "pip install --no-deps -r requirements-onnx.txt"
         ) from error
     return jax2onnx.to_onnx
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences logs: jax2onnx reports each plugin whose library is not there, with a traceback. What fails is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _convert(detector: Detector, to_onnx: Any) -> Any:

@@ -12,6 +12,7 @@ import os
 import platform
 import zlib
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -32,7 +33,8 @@ def keep_programs() -> Path | None:
       >>> keep_programs() is None  # this process has one already
       True
     """
-    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+    settings: Any = jax.config  # whose fields pyright does not know
+    if settings.jax_compilation_cache_dir or not settings.jax_enable_compilation_cache:
         return None
     # With it, JAX compresses without a checksum: damage would not show.
     if importlib.util.find_spec("zstandard") is not None:

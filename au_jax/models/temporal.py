@@ -62,10 +62,10 @@ def opening_level(
       [1.0, 2.0, 2.0]
     """
     past_total, past_count = carry
-    number = past_count[:, None] + jnp.cumsum(present.astype(jnp.float32), 1)
+    number = past_count[:, None] + jnp.cumsum(present.astype(jnp.float32), axis=1)
     counts = (present & (number <= frames)).astype(jnp.float32)
-    total = past_total[:, None] + jnp.cumsum(rows * counts[..., None], 1)
-    count = past_count[:, None] + jnp.cumsum(counts, 1)
+    total = past_total[:, None] + jnp.cumsum(rows * counts[..., None], axis=1)
+    count = past_count[:, None] + jnp.cumsum(counts, axis=1)
     return total / jnp.maximum(count, 1.0)[..., None], (total[:, -1], count[:, -1])
 
 
@@ -94,8 +94,8 @@ def windows(
     """
     frames, last, begun = carry
     steps = rows.shape[1]
-    time = jnp.arange(steps).reshape(1, -1)
-    newest = jax.lax.cummax(jnp.where(present, time, -1), axis=1)
+    # The newest known row at each row, -1 before the first: none that is present follows one that is not.
+    newest = jnp.cumsum(present.astype(jnp.int32), axis=1) - 1
     known = jnp.take_along_axis(rows, jnp.maximum(newest, 0)[..., None], 1)
     held = jnp.where((newest >= 0)[..., None], known, last[:, None])
     # Before the first frame stands the first frame.

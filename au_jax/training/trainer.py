@@ -177,11 +177,11 @@ def train(spec: TrainSpec, log: Log) -> Any:
             "best": np.float32(-math.inf if spec.maximise else math.inf),
             "epochs_since_best": np.int32(0),
         }
-        epoch = broadcast_from_process_zero(lambda: best_epoch(spec.directory))
-        finished = checkpoints.restore(epoch, state)
-        if finished is not None:
+        best = broadcast_from_process_zero(lambda: best_epoch(spec.directory))
+        finished = checkpoints.restore(best, state)
+        if finished is not None and best is not None:
             if is_process_zero():
-                keep_best_params(spec.directory, epoch, finished["params"])
+                keep_best_params(spec.directory, best, finished["params"])
             return finished["params"]
 
         for path in (note, spec.directory / BEST):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from au_jax.models.lstm import BitDropout, LSTMStack
+from au_jax.models.lstm import BitDropout, LSTMStack, one_step
 
 # By hand: a layer has 4 (inputs x units + units^2 + units) parameters, the head 256 x 12 + 12.
 PARAMETERS = [
@@ -259,3 +259,18 @@ def test_dropout_one_mask_along_an_axis():
     dropped = _drop(0.5, jnp.ones((2, 9, 50)), broadcast_dims=(1,))
     np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[:, :1], dropped.shape))
     assert 0 < (dropped[:, 0] == 0).mean() < 1
+
+
+@pytest.mark.parametrize("head", ["tanh", "logit", "hidden"])
+def test_single_steps_give_the_stacks_scores_hidden_outputs_and_state(head):
+    model = LSTMStack(layers=2, hidden=5, num_outputs=3, head=head)
+    features = jax.random.normal(jax.random.key(1), (2, 4, 6))
+    params = jax.tree.map(lambda leaf: 5 * leaf, model.init(jax.random.key(0), features)["params"])
+    expected, last = model.apply({"params": params}, features)
+    hidden, _ = model.apply({"params": params}, features, method="hidden_states")
+    carry = model.initial_carry(2)
+    for frame in range(4):
+        scores, output, carry = one_step(model, params, features[:, frame : frame + 1], carry)
+        np.testing.assert_allclose(scores[:, 0], expected[:, frame], atol=1e-6)
+        np.testing.assert_allclose(output[:, 0], hidden[:, frame], atol=1e-6)
+    jax.tree.map(lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-6), carry, last)
