@@ -8,13 +8,13 @@ the first frame with any, then the face nearest to where it was; crop the video 
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from absl import flags
 
 from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.errors import UserError
+from au_jax.errors import CommandError, UserError
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
@@ -39,7 +39,6 @@ def main() -> None:
         "Many videos: a folder, searched with all below it, a text file with a path a line, or paths with commas between. --out, "
         "--overlay and --plot are then folders; what is done already is passed over.",
     )
-    flags.mark_flags_as_mutual_exclusive(["video", "videos"], required=True)
     flags.DEFINE_string("out", None, "File to write: CSV, or what --format says.", required=True)
     flags.DEFINE_enum(
         "format",
@@ -71,6 +70,8 @@ def main() -> None:
 
 def _predict() -> None:
     values = flags.FLAGS
+    if (values.video is None) == (values.videos is None):
+        raise CommandError("flag --video or --videos must be given, and not both: name one video, or many")
     outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
     inputs = {"--video": values.video, "--videos": values.videos, "--run": RunDir(values.run).parts()}
     check_outputs(outputs, inputs, folders=values.videos is not None)
@@ -106,12 +107,12 @@ def _score(
     chunk = values.chunk or (8 if is_camera(video) else CHUNK)
     rotate, fps = int(values.rotate), values.fps
     counts = predict(detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock)
+    lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
     if counts["together"] > 1:
         several = (
             f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another"
         )
-        notes.insert(0, several)
-    lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
+        lines.insert(0, several)
     return {
         "frames": counts["frames"],
         "faces": counts["faces"],
@@ -126,7 +127,7 @@ def _rules() -> EventRules:
     return EventRules(values.event_off, values.min_gap, values.min_length)
 
 
-def _predict_many(told: TextIO) -> None:
+def _predict_many(told: Any) -> None:
     values = flags.FLAGS
     jobs = find_videos(values.videos)
     suffix = SUFFIXES.get(values.format, ".csv")
