@@ -5,18 +5,22 @@ events of each AU, for ELAN, BORIS, Praat or a spreadsheet. Of several people on
 the first frame with any, then the face nearest to where it was; crop the video for another.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
+from au_jax import files
 from au_jax.command_line import run_command
-from au_jax.errors import CommandError
+from au_jax.errors import CommandError, UserError
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
-from au_jax.inference.event_writers import EVENT_FORMATS, EventRules
+from au_jax.inference.batch import SUMMARY, Job, Tally, find_videos, run_all, summary_lines
+from au_jax.inference.event_writers import EVENT_FORMATS, SUFFIXES, EventRules
 from au_jax.inference.scoring import CHUNK, FaceScorer
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
@@ -28,8 +32,12 @@ from au_jax.run_dir import RunDir, load_run
 def main() -> None:
     """Defines the flags and runs the command."""
     flags.DEFINE_string("run", None, "Folder of a finished run, or a detector in an ONNX file.", required=True)
+    flags.DEFINE_string("video", None, "Video file, folder of frames, or camera index; one person is scored.")
     flags.DEFINE_string(
-        "video", None, "Video file, folder of frames, or camera index; one person is scored.", required=True
+        "videos",
+        None,
+        "Many videos: a folder, searched with all below it, a text file with a path a line, or paths with commas between. --out, "
+        "--overlay and --plot are then folders; what is done already is passed over.",
     )
     flags.DEFINE_string("out", None, "File to write: CSV, or what --format says.", required=True)
     flags.DEFINE_enum(
@@ -62,57 +70,117 @@ def main() -> None:
 
 def _predict() -> None:
     values = flags.FLAGS
+    if (values.video is None) == (values.videos is None):
+        raise CommandError("flag --video or --videos must be given, and not both: name one video, or many")
     outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
-    check_outputs(outputs, {"--video": values.video, "--run": _read(values.run)})
+    inputs = {"--video": values.video, "--videos": values.videos, "--run": _read(values.run)}
+    check_outputs(outputs, inputs, folders=values.videos is not None)
     # The table may be what is piped on.
     told = sys.stderr if any(map(is_standard_output, outputs.values())) else sys.stdout
+    if values.videos is not None:
+        _predict_many(told)
+        return
     detector = open_detector(values.run, values.folds, values.systems)
-    notes = source_notes(values.video, values.fps)
-    doubts = FaceDoubts()
-    writers: list[FrameWriter] = [doubts]
-    # Who wants a table does not wait for matplotlib.
-    if values.overlay:
-        from au_jax.report.overlay import OverlayWriter
-
-        fps = (values.fps or FOLDER_FPS) if Path(values.video).is_dir() else None
-        writers.append(OverlayWriter(values.overlay, fps))
-    if values.plot:
-        from au_jax.report.timeline import TimelineWriter
-
-        writers.append(TimelineWriter(values.plot, title=Path(values.video).name))
-    chunk = values.chunk or (8 if is_camera(values.video) else CHUNK)
-    rules = EventRules(values.event_off, values.min_gap, values.min_length)
-    counts = predict(
-        detector,
-        values.video,
-        values.out,
-        values.format,
-        values.fps,
-        chunk,
-        writers,
-        rules,
-        int(values.rotate),
-        values.clock,
-    )
+    facts = _score(detector, values.video, Path(values.out), values.overlay, values.plot)
     holds = "a row for each" if values.format in FORMATS else "their events"
     print(
-        f"{counts['frames']} frames, {counts['faces']} with a face, {counts['frames'] / counts['seconds']:.1f} frames/s; "
+        f"{facts['frames']} frames, {facts['faces']} with a face, {facts['frames'] / facts['work']:.1f} frames/s; "
         f"{values.out} has {holds}",
         file=told,
     )
-    if counts["together"] > 1:
-        print(
-            f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another",
-            file=told,
-        )
-    if PROBABILITY not in detector.outputs and not _is_file(values.run):
-        print(
-            f"{values.run} was made by a version that did not calibrate probabilities: there are none. To have them, delete "
-            f"{values.run}/fold_*/scores and run au_jax.main again with its --config and --workdir; nothing is trained anew",
-            file=told,
-        )
-    for line in [f"{values.video}: {note}" for note in [*notes, *doubts.lines()]] + cautions(values.run, detector):
+    for line in [*facts["lines"], *_uncalibrated(detector), *cautions(values.run, detector)]:
         print(line, file=told)
+
+
+def _uncalibrated(detector: FaceScorer) -> list[str]:
+    run = flags.FLAGS.run
+    if PROBABILITY in detector.outputs or _is_file(run):
+        return []
+    return [
+        f"{run} was made by a version that did not calibrate probabilities: there are none. To have them, delete "
+        f"{run}/fold_*/scores and run au_jax.main again with its --config and --workdir; nothing is trained anew"
+    ]
+
+
+def _score(
+    detector: FaceScorer, video: str, out: Path, overlay: str | Path | None, plot: str | Path | None
+) -> dict[str, Any]:
+    """Writes what is wanted of a video; returns facts, and in "lines" what should be known of it."""
+    values = flags.FLAGS
+    notes = source_notes(video, values.fps)
+    doubts, tally = FaceDoubts(), Tally()
+    writers: list[FrameWriter] = [doubts, tally]
+    # Who wants a table does not wait for matplotlib.
+    if overlay:
+        from au_jax.report.overlay import OverlayWriter
+
+        writers.append(OverlayWriter(overlay, (values.fps or FOLDER_FPS) if Path(video).is_dir() else None))
+    if plot:
+        from au_jax.report.timeline import TimelineWriter
+
+        writers.append(TimelineWriter(plot, title=Path(video).name))
+    chunk = values.chunk or (8 if is_camera(video) else CHUNK)
+    rotate, fps = int(values.rotate), values.fps
+    counts = predict(detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock)
+    lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
+    if counts["together"] > 1:
+        several = (
+            f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another"
+        )
+        lines.insert(0, several)
+    return {
+        "frames": counts["frames"],
+        "faces": counts["faces"],
+        "work": counts["seconds"],
+        "lines": lines,
+        **tally.facts(),
+    }
+
+
+def _rules() -> EventRules:
+    values = flags.FLAGS
+    return EventRules(values.event_off, values.min_gap, values.min_length)
+
+
+def _predict_many(told: Any) -> None:
+    values = flags.FLAGS
+    jobs = find_videos(values.videos)
+    suffix = SUFFIXES.get(values.format, ".csv")
+    folders = {suffix: values.out, ".mp4": values.overlay, ".png": values.plot}
+    # A folder that is searched is refused before; of a list each video is looked at.
+    for job in jobs:
+        check_outputs({"--out": job.output(Path(values.out), suffix)}, {"--videos": job.source})
+    detector = open_detector(values.run, values.folds, values.systems)
+    run = Path(values.run).resolve()
+    settings = {
+        "run": str(run),
+        "config": files.checksum(detector.notes if _is_file(run) else files.read_json(RunDir(run).config_path)),
+        "folds": [int(fold) for fold in values.folds],
+        "systems": list(detector.systems),
+        "rules": dataclasses.asdict(_rules()),
+        **{name: getattr(values, name) for name in ("format", "fps", "rotate", "clock")},
+    }
+
+    def outputs(job: Job) -> list[Path]:
+        return [job.output(Path(folder), ending) for ending, folder in folders.items() if folder]
+
+    def score(job: Job) -> dict[str, Any]:
+        for output in outputs(job):
+            output.parent.mkdir(parents=True, exist_ok=True)
+        overlay, plot = (
+            job.output(Path(folder), ending) if folder else None for ending, folder in list(folders.items())[1:]
+        )
+        facts = _score(detector, str(job.source), job.output(Path(values.out), suffix), overlay, plot)
+        lines = [line.removeprefix(f"{job.source}: ") for line in facts.pop("lines")]
+        return {**facts, "work": round(facts["work"], 1), "notes": "; ".join(lines)}
+
+    rows = run_all(jobs, Path(values.out), settings, outputs, score)
+    for line in [*summary_lines(rows), *_uncalibrated(detector), *cautions(values.run, detector)]:
+        print(line, file=told)
+    if failed := sum(row["state"] == "failed" for row in rows):
+        raise UserError(
+            f"{failed} of {len(rows)} videos failed, see {Path(values.out) / SUMMARY}; the same command tries them again"
+        )
 
 
 def open_detector(run: str, folds: Sequence[str], systems: Sequence[str]) -> FaceScorer:

@@ -125,3 +125,47 @@ def test_a_mistaken_command_ends_with_one_line_and_a_status(command, tmp_path):
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 1 and len(lines) == 1 and "no config.json" in lines[0]
     assert "Traceback" not in done.stderr
+
+
+def test_many_videos_are_scored_by_one_command_which_goes_on_where_it_stopped(command, finished, clip, scene, tmp_path):
+    clips, out = tmp_path / "clips", tmp_path / "tables"
+    (clips / "anna" / "001").mkdir(parents=True)
+    for number, picture in enumerate(scene[0][:5]):
+        Image.fromarray(picture).save(clips / "anna" / "001" / f"frame{number}.png")
+    (clips / "broken.mp4").write_bytes(b"no video")
+    with VideoWriter(clips / "head.mp4", 25, 240, 240) as video:
+        for picture in scene[0][:5]:
+            video.write(np.ascontiguousarray(picture[::-1, ::-1]))
+    options = [f"--run={finished}", f"--videos={clips}", f"--out={out}", "--folds=0", "--systems=anet"]
+    done = command("au_jax.predict", *options)
+    assert done.returncode == 1 and "error: 1 of 3 videos failed" in done.stderr
+    lines = done.stdout.splitlines()
+    table = lines[next(place for place, line in enumerate(lines) if line.startswith("video ")) :]
+    assert table[1].split()[:4] == ["anna/001", "done", "5", "100.0"]
+    assert table[2].split()[:2] == ["broken", "failed"] and "not a video that can be read" in table[2]
+    assert table[3].split()[:2] == ["head", "done"] and "--rotate=180" in table[3]
+    with open(out / "anna" / "001.csv") as stream:
+        assert [row["frame"] for row in csv.DictReader(stream)] == ["0", "1", "2", "3", "4"]
+    with open(out / "summary.csv") as stream:
+        rows = {row["video"]: row for row in csv.DictReader(stream)}
+    assert rows["anna/001"]["frames"] == "5" and 0 <= float(rows["anna/001"]["AU12"]) <= 100
+    again = command("au_jax.predict", *options)
+    assert "done before" in again.stdout and again.stdout.count("of 3:") == 1  # the broken one alone
+
+
+def test_the_tables_of_many_videos_do_not_lie_among_them(command, finished, tmp_path):
+    (tmp_path / "1.mp4").write_bytes(b"no video")
+    done = command("au_jax.predict", f"--run={finished}", f"--videos={tmp_path}", f"--out={tmp_path / 'tables'}")
+    assert done.returncode == 1 and done.stderr.startswith("error: --out=") and "--videos" in done.stderr
+
+
+@pytest.mark.parametrize("given", [(), ("--video=a.mp4", "--videos=b")])
+def test_either_one_video_or_many_are_named(command, tmp_path, given):
+    done = command("au_jax.predict", f"--run={tmp_path}", f"--out={tmp_path / 'out.csv'}", *given)
+    assert done.returncode == 1 and "--video" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_rate_for_a_file_with_times_is_refused_in_one_line(command, finished, clip, tmp_path):
+    done = command("au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={tmp_path / 'o.csv'}", "--fps=30")
+    assert done.returncode == 1 and "clip.mp4 has times of its own; leave out --fps" in done.stderr
+    assert not (tmp_path / "o.csv").exists()

@@ -1,7 +1,7 @@
 """Whether the faces that were found in a recording can be what they seem: most of all, whether the picture stands on its head.
 
 The landmarks of a wrong or inverted face look as orderly as those of a right one, since they are a regression about a mean face;
-what tells is the detector. It gives upright faces scores of 1 and more, and inverted ones at most 0.05 (synthetic scenes),
+what tells is the detector. On synthetic scenes it scores upright faces 1.2 in the median, inverted ones -0.4 and 0.56 at most,
 which is enough to be taken for a face now and then. Frames without a sure face are therefore looked at in all four turns.
 """
 

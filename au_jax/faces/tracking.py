@@ -32,6 +32,9 @@ _REACH = 0.25  # a lost face is looked for one box width away, and by this many 
 # The detector's box in the units of the landmarks: how far its centre is from theirs (x, y) and its width, in standard
 # deviations of the 68 landmarks; means over three synthetic videos, where they vary by 0.1, 0.1 and 0.2.
 _BOX_OFFSET, _BOX_WIDTH = np.array([0.0, -0.12]), 2.97
+# Logistic regression of "the mean error of the 49 landmarks is below 8 % of the distance of the outer eye corners" on the
+# detector's score: 584 checks of 200 synthetic frames with true landmarks (50 people; turned heads, noise, blur, occlusion).
+_SLOPE, _INTERCEPT = 1.6, 0.88
 INNER: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 """Which of the 68 landmarks of iBUG are the 49 of `au_jax.faces.registration`, in its order."""
 
@@ -42,7 +45,7 @@ class Face:
 
     Attributes:
       box: x, y, width, height in pixels of the frame, as the detector would draw it around these landmarks.
-      confidence: 0..1, the logistic function of twice the detector's score at its last check: 0.5 at its own threshold.
+      confidence: 0..1, as `confidence_of` has it of the detector's score at its last check.
       landmarks: [68, 2] float32, iBUG-68 order, x then y, pixels of the frame.
       seen: faces that the detector saw in the whole frame; 1 where only the face's surroundings were looked at.
 
@@ -93,6 +96,19 @@ def inner_landmarks(landmarks68: Float32[np.ndarray, "68 2"]) -> Float32[np.ndar
       [17.0, 67.0]
     """
     return landmarks68[list(INNER)]
+
+
+def confidence_of(score: float) -> float:
+    """How likely the landmarks of a face are right, by the detector's score.
+
+    Right is a mean error below 8 % of the distance of the outer eye corners, the usual bound of 300-W. Measured on synthetic
+    scenes: 0.8 stands for a score of 0.3, 0.9 for one of 0.8, and the detector's own threshold of 0 for 0.71.
+
+    Example:
+      >>> [round(confidence_of(score), 2) for score in (-0.5, 0.0, 0.31, 0.82)]
+      [0.52, 0.71, 0.8, 0.9]
+    """
+    return 1 / (1 + math.exp(-(_SLOPE * score + _INTERCEPT)))
 
 
 class FaceTracker:
@@ -181,7 +197,7 @@ class FaceTracker:
         return replace(face, seen=max(len(found) for found in looks))
 
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
-        face = _landmarked(image, box, 1 / (1 + math.exp(-2 * score)))
+        face = _landmarked(image, box, confidence_of(score))
         self._look, self._unchecked = _look(image, face.box), 0
         return face
 

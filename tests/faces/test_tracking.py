@@ -20,6 +20,13 @@ if importlib.util.find_spec("face_recognition_models") is None:
 
 H, W = 360, 640
 
+HARD = {
+    "plain": {},
+    "turned": {"pose": 3.0},
+    "wild": {"pose": 4.5, "light": 2.0, "noise": 0.06, "blur": 1.5},
+    "occluded": {"occlusion_rate": 6.0},
+}
+
 
 @pytest.fixture(scope="module")
 def photograph() -> np.ndarray:
@@ -257,3 +264,35 @@ def test_missing_packages_are_named_with_the_remedy(head, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"68_face_landmarks.dat is missing; make video, or pip install"):
         FaceTracker().find(head)
+
+
+@pytest.mark.slow
+def test_confidence_says_how_often_the_landmarks_are_right():
+    """Other people than those that it was fitted on; of checks above the usual cuts, as many are right as the cut says."""
+    rows = []
+    for number, change in enumerate(HARD.values()):
+        preset = dataclasses.replace(
+            get_preset("bp4d_like"), subjects=400, subject_prefix="S", videos_per_subject=1, frames_per_video=10,
+            length_spread=0.0, tracker_error=0.0, rest_seconds=(0.0, 0.01), **change,
+        )  # fmt: skip
+        for subject in subject_names(preset)[100 + 12 * number : 112 + 12 * number]:
+            chunk = next(render_video(preset, 77, subject, "T1", "scene", 256, chunk=10))
+            for picture, true in zip(chunk.frames[1::3], chunk.landmarks[1::3], strict=True):
+                face = FaceTracker().find(picture)
+                if face is not None:
+                    error = np.linalg.norm(inner_landmarks(face.landmarks) - true, axis=1).mean()
+                    rows.append((face.confidence, error / np.linalg.norm(true[19] - true[28])))
+    confidence, error = np.array(rows).T
+    right = error < 0.08
+    for cut in (0.8, 0.9):
+        assert (confidence >= cut).sum() > 20 and right[confidence >= cut].mean() >= cut
+    # Where it is unsure, landmarks are worse.
+    assert np.median(error[confidence < 0.8]) > 1.2 * np.median(error[confidence >= 0.9])
+
+
+def test_the_usual_cuts_of_confidence_stand_for_scores_of_a_sure_face():
+    scores = np.linspace(-0.5, 3, 36)
+    values = [tracking.confidence_of(score) for score in scores]
+    assert (np.diff(values) > 0).all() and 0.5 < values[0] < 0.55 and values[-1] > 0.99
+    # At the detector's own threshold 3 of 4 faces have right landmarks.
+    assert 0.65 < tracking.confidence_of(0.0) < 0.8
