@@ -347,7 +347,7 @@ def renew_results(folder: str | Path) -> tuple[str, ...]:
     paths = [directory.score_path(fold, name) for name in before["systems"] for fold in before["folds"]["finished"]]
     if gone := [path for path in paths if not path.exists()]:
         raise DataError(
-            f"{directory.results_path} is of an older version and lacks {', '.join(map(tables.METRICS.get, lacking))}; "
+            f"{directory.results_path} is of an older version and lacks {', '.join(tables.METRICS[name] for name in lacking)}; "
             f"they are computed from saved scores, and {gone[0]} is gone: put it back, or run au_jax.main on this workdir again"
         )
     folds = [Fold(**{name: tuple(people) for name, people in part.items()}) for part in directory.split()["folds"]]

@@ -277,13 +277,11 @@ def single_label_summary(plan: Plan, options: Mapping[str, Any]) -> dict[str, An
     for system in ("anet", "hybrid"):
         one = read_scores(paths[together, system])
         each = [read_scores(paths[name, system]) for name in alone]
-        joined = Scored(
-            *(
-                {key: np.concatenate([getattr(part, column)[key] for part in each], 1) for key in one.scores}
-                for column in ("scores", "labels")
-            ),
-            one.frames,
+        scores, labels = (
+            {key: np.concatenate([getattr(part, column)[key] for part in each], 1) for key in one.scores}
+            for column in ("scores", "labels")
         )
+        joined = Scored(scores, labels, one.frames)
         check_same_frames(one, joined, ("all AUs", "single AUs"))
         found = average_differences({"all": {0: one}, "single": {0: joined}}, ["all"], **options)
         rows.append(
