@@ -31,7 +31,12 @@ COMMANDS: dict[str, str] = {
 }
 """Subcommand of `au-jax` -> the module that `python -m` runs for the same."""
 
-PROGRAMS: tuple[str, ...] = ("au_jax.synthfacs.contact_sheet", "experiments.reproduce", "experiments.seeds")
+PROGRAMS: tuple[str, ...] = (
+    "au_jax.synthfacs.contact_sheet",
+    "experiments.reproduce",
+    "experiments.seeds",
+    "experiments.ablations",
+)
 """Modules with flags that are no subcommand."""
 
 PLACEHOLDER = re.compile(r"^\{\{ (config-fields|flags|file)(?:: (\S+))? \}\}$", re.M)
@@ -117,16 +122,7 @@ def included(path: str) -> str:
 def _existing() -> list[str]:
     sys.path.insert(0, str(ROOT))
     try:
-        return [
-            name
-            for name in (
-                *COMMANDS.values(),
-                "au_jax.synthfacs.contact_sheet",
-                "experiments.reproduce",
-                "experiments.seeds",
-            )
-            if importlib.util.find_spec(name)
-        ]
+        return [name for name in (*COMMANDS.values(), *PROGRAMS) if importlib.util.find_spec(name)]
     finally:
         sys.path.remove(str(ROOT))
 

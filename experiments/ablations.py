@@ -388,6 +388,10 @@ def make_plan(options: Any) -> Plan:
     number = typed(load(SCALES[options.scale])).protocol.folds
     if not seeds or not folds or len(set(seeds)) < len(seeds) or not set(folds) <= set(range(number)):
         raise CommandError(f"give --seeds, each once, and --folds of 0 to {number - 1}")
+    if options.single_label and options.scale == "smoke":
+        raise CommandError(
+            "--single_label needs --scale=demo: of the smoke scale's few people, none shows some of the AUs"
+        )
     return Plan(Path(options.out), options.scale, seeds, folds, options.data, options.seconds, options.single_label)
 
 

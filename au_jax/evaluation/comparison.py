@@ -1,7 +1,7 @@
 """Runs beside each other: one configuration over several seeds, and two runs on the same people."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -268,9 +268,12 @@ def average_differences(
             ("f1_micro", lambda count: metrics.f1_micro(count), counts, metrics.pooled),
             ("f1_event", lambda count: metrics.average(events.f1_event(count))[0], of_events, events.pooled_events),
         ):
-            in_order: Any = [by_subject[subject] for subject in subjects]
-            resampled = bootstrap.replicate(in_order, function, replicates, seed)
-            values[name][metric] = 100 * float(function(pool(in_order))), 100 * resampled
+            in_order, compute = (
+                [by_subject[subject] for subject in subjects],
+                cast(Callable[[Any], np.ndarray], function),
+            )
+            resampled = bootstrap.replicate(in_order, compute, replicates, seed)
+            values[name][metric] = 100 * float(compute(cast(Any, pool)(in_order))), 100 * resampled
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     document: dict[str, dict[str, dict[str, Any]]] = {}
     for name, by_metric in values.items():

@@ -110,8 +110,12 @@ def test_single_aus_are_joined_and_compared_with_the_network_of_all(plan):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"seeds": ["a"]}, {"seeds": []}, {"seeds": ["1", "1"]}, {"folds": ["3"]}, {"folds": []}]
-)
+    "changes",
+    [
+        {"seeds": ["a"]}, {"seeds": []}, {"seeds": ["1", "1"]}, {"folds": ["3"]}, {"folds": []},
+        {"scale": "smoke", "single_label": 5},
+    ],
+)  # fmt: skip
 def test_mistaken_options_are_told(changes):
     options = {
         "out": "x",
