@@ -154,8 +154,8 @@ def _predict_many(told: Any) -> None:
     run = Path(values.run).resolve()
     settings = {
         "run": str(run),
-        "config": files.checksum(detector.notes if _is_file(run) else files.read_json(RunDir(run).config_path)),
-        "folds": [int(fold) for fold in values.folds],
+        "config": files.checksum(getattr(detector, "notes", None) or files.read_json(RunDir(run).config_path)),
+        "folds": list(values.folds),
         "systems": list(detector.systems),
         "rules": dataclasses.asdict(_rules()),
         **{name: getattr(values, name) for name in ("format", "fps", "rotate", "clock")},
