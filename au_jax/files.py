@@ -229,8 +229,8 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     Args:
       path: file to write.
       value: of JSON, NumPy's numbers and arrays included.
-      seal: of a dict: adds "sha256", a checksum over the others and the file's place in its fold. `read_json` checks it and
-        takes it away.
+      seal: of a dict: adds "sha256", a checksum over the others and the file's place in its fold, or its name. `read_json`
+        checks it and takes it away.
 
     Example:
       >>> write_json(folder / "result.json", {"f1": np.float32(0.5), "auc": math.nan})
@@ -239,7 +239,7 @@ def write_json(path: Path, value: Any, seal: bool = False) -> None:
     """
     value = _finite(value)
     if seal:
-        value = {**value, _SUM: checksum([place_of(path), value])}
+        value = {**value, _SUM: checksum([place_of(path) or path.name, value])}
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -271,7 +271,10 @@ def read_json(path: Path, sealed: bool = False) -> Any:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
         seal = value.pop(_SUM, None) if isinstance(value, dict) else None
-        if (sealed or seal is not None) and seal != checksum([place_of(path), value]):
+        place = place_of(path)
+        # Outside folds, the seals of earlier versions do not know their file's name.
+        known = {checksum([place or path.name, value]), checksum([place, value])}
+        if (sealed or seal is not None) and seal not in known:
             raise ValueError("its content or its place has changed")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from au_jax import files
-from au_jax.errors import UserError
+from au_jax.errors import DataError, UserError
 
 
 def test_arrays_come_back_and_equal_content_gives_equal_bytes(tmp_path):
@@ -247,3 +247,18 @@ def test_lines_are_added_and_one_that_was_cut_short_stays_its_own(tmp_path):
     files.append_line(path, '{"a": 3}')
     lines = path.read_text().splitlines()
     assert [json.loads(line)["a"] for line in (lines[0], lines[1], lines[3])] == [1, 2, 3] and len(lines) == 4
+
+
+def test_a_sealed_file_under_the_name_of_another_is_refused_and_one_of_an_earlier_version_is_read(tmp_path):
+    config, costs = tmp_path / "config.json", tmp_path / "costs.json"
+    for path in (config, costs):
+        files.write_json(path, {"written as": path.name}, seal=True)
+    content = costs.read_bytes()
+    costs.write_bytes(config.read_bytes())
+    with pytest.raises(DataError, match=r"costs\.json is damaged \(its content or its place has changed\)"):
+        files.read_json(costs)
+    costs.write_bytes(content)
+    assert files.read_json(costs, sealed=True) == {"written as": "costs.json"}
+    value = {"seed": 0}
+    files.write_json(config, {**value, "sha256": files.checksum(["", value])})
+    assert files.read_json(config, sealed=True) == value
