@@ -53,7 +53,7 @@ def head_pose(landmarks: Float[np.ndarray, "T 49 2"]) -> Float64[np.ndarray, "T 
     Example:
       >>> still = MODEL[None, :, :2]
       >>> tilted = still @ np.array([[0.0, 1.0], [-1.0, 0.0]])  # by a quarter turn, clockwise as y points down
-      >>> head_pose(np.concatenate([still, tilted, still * np.nan])).round(3).tolist()
+      >>> (head_pose(np.concatenate([still, tilted, still * np.nan])).round(3) + 0.0).tolist()
       [[0.0, 0.0, 0.0], [0.0, 0.0, 90.0], [nan, nan, nan]]
     """
     poses = np.full((len(landmarks), 3), np.nan)
