@@ -113,7 +113,7 @@ def read_pictures(
       >>> [(frame.number, frame.timestamp, frame.image.shape) for frame in read_pictures(folder, fps=20.0)]
       [(3, 0.0, (2, 4, 3)), (5, 0.1, (2, 4, 3))]
     """
-    if is_camera(source):
+    if isinstance(source, int) or is_camera(source):
         return read_camera(int(str(source)), fps, rotate)
     if Path(source).is_dir():
         return read_folder(source, fps, rotate)
@@ -289,7 +289,7 @@ def source_notes(source: str | Path | int, fps: float | None = None) -> list[str
       >>> source_notes(folder / "noted.mp4")
       []
     """
-    if is_camera(source):
+    if isinstance(source, int) or is_camera(source):
         return []
     if Path(source).is_dir():
         return folder_notes(order_frames(source))

@@ -88,11 +88,11 @@ class FrameConverter:
         return list(self._notes)
 
     def _tone_mapped(self, frame: Any) -> np.ndarray:
-        import av
+        from av.filter import Graph
 
         kind = (frame.color_trc, frame.color_primaries)
         if self._tone_mapper is None or self._tone_mapper[0] != kind:
-            graph = av.filter.Graph()
+            graph = Graph()
             source = graph.add_buffer(
                 width=frame.width, height=frame.height, format="rgb48le", time_base=Fraction(1, 1000)
             )
@@ -260,14 +260,14 @@ def deinterlaced(frames: Iterator[tuple[int | None, Any]], stream: Any) -> Itera
       >>> list(deinterlaced(frames, None))
       [(0, None, False), (1, None, False)]
     """
-    import av
+    from av.filter import Graph
 
     for pts, frame in frames:
         if frame is None or not frame.interlaced_frame:
             yield pts, frame, False
             continue
         waiting: deque[tuple[int | None, Any]] = deque()
-        graph = av.filter.Graph()
+        graph = Graph()
         source, sink = graph.add_buffer(template=stream), graph.add("buffersink")
         weave = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
         source.link_to(weave)

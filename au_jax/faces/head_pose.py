@@ -48,16 +48,17 @@ def head_pose(landmarks: Float[np.ndarray, "T 49 2"]) -> Float64[np.ndarray, "T 
       landmarks: [T, 49, 2] pixels, x then y, in the order of `au_jax.faces.registration`; NaN where there is no face.
 
     Returns:
-      [T, 3] pitch, yaw, roll in degrees, by the convention of this module; NaN where there is no face.
+      [T, 3] pitch, yaw, roll in degrees, by the convention of this module; NaN where there is no face, or all points are one.
 
     Example:
       >>> still = MODEL[None, :, :2]
       >>> tilted = still @ np.array([[0.0, 1.0], [-1.0, 0.0]])  # by a quarter turn, clockwise as y points down
-      >>> head_pose(np.concatenate([still, tilted, still * np.nan])).round(3).tolist()
+      >>> (head_pose(np.concatenate([still, tilted, still * np.nan])).round(3) + 0.0).tolist()
       [[0.0, 0.0, 0.0], [0.0, 0.0, 90.0], [nan, nan, nan]]
     """
     poses = np.full((len(landmarks), 3), np.nan)
-    known = np.isfinite(landmarks).all((1, 2))
+    # Points that coincide tell nothing.
+    known = np.isfinite(landmarks).all((1, 2)) & (np.ptp(landmarks, axis=1).min(-1) > 1e-6)
     if known.any():
         poses[known] = np.degrees(euler_angles(_fitted(np.asarray(landmarks, np.float64)[known])))
     return poses
@@ -99,7 +100,8 @@ def _fitted(points: np.ndarray) -> np.ndarray:
         steps = np.stack([np.stack([zero, -z], -1), np.stack([z, zero], -1), np.stack([-y, x], -1), flat], -1)
         jacobian = scale[:, None, None, None] * steps
         normal = np.einsum("n,tnci,tncj->tij", weights, jacobian, jacobian)
-        change = np.linalg.solve(normal, np.einsum("n,tnci,tnc->ti", weights, jacobian, error)[..., None])[..., 0]
+        gradient = np.einsum("n,tnci,tnc->ti", weights, jacobian, error)
+        change = np.einsum("tij,tj->ti", np.linalg.pinv(normal, hermitian=True), gradient)
         rotation = _turns(change[:, :3]) @ rotation
     return rotation
 

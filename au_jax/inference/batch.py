@@ -219,9 +219,14 @@ def run_all(
       ...     jobs, out = find_videos(str(place)), place / "out"
       ...     rows = run_all(jobs, out, {"fps": 25}, lambda job: [job.output(out, ".csv")], score)
       ...     return [(row["video"], row["state"]) for row in rows]
-      >>> again()
+      >>> again()  # doctest: +ELLIPSIS
+      1 of 2: ...
+      2 of 2: ...
+      failed: b.mp4 is damaged; copy it again
       [('a', 'done'), ('b', 'failed')]
-      >>> again()
+      >>> again()  # doctest: +ELLIPSIS
+      2 of 2: ...
+      failed: b.mp4 is damaged; copy it again
       [('a', 'done before'), ('b', 'failed')]
     """
     path = folder / ACCOUNT

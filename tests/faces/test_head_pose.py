@@ -70,4 +70,5 @@ def test_frames_without_a_face_have_no_pose():
     faces = np.stack([turned(yaw=10.0), np.full((49, 2), np.nan)])
     poses = head_pose(faces)
     assert poses[0, 1] == pytest.approx(10) and np.isnan(poses[1]).all()
+    assert np.isnan(head_pose(np.zeros((1, 49, 2)))).all()  # points that coincide
     assert head_pose(faces[:0]).shape == (0, 3) and np.isnan(head_pose(faces[1:])).all()
