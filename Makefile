@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	--config.cnn.optimizer.name=adamw --config.cnn.optimizer.learning_rate=5e-4"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -765,7 +765,7 @@ def get_config() -> Any:
 
 
 def typed(config: Config | ConfigDict | Mapping[str, Any]) -> Config:
-    """The configuration as the library reads it, with types; lists become tuples. Ranges are checked by `check_config`.
+    """The configuration as the library reads it, with types; lists become tuples. Ranges are checked by `check_fields`.
 
     Raises:
       ConfigError: a field is missing, unknown or of another type.
@@ -941,7 +941,7 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any], but: Collection
     ]
 
 
-def check_config(config: Config | ConfigDict) -> None:
+def check_fields(config: Config | ConfigDict) -> None:
     """Checks type, range and choices of every field, and what fields must have in common.
 
     Names that the run looks up (protocol.split, the raw recordings) are checked there, and optimizers once more with the
@@ -951,7 +951,7 @@ def check_config(config: Config | ConfigDict) -> None:
       ConfigError: names the field, its value, and its range or choices.
 
     Example:
-      >>> check_config(replace(get_config(), **{"cnn.epochs": 0}))
+      >>> check_fields(replace(get_config(), **{"cnn.epochs": 0}))
       Traceback (most recent call last):
       au_jax.errors.ConfigError: config.cnn.epochs is 0; give a whole number, at least 1
     """

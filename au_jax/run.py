@@ -172,7 +172,7 @@ def check_config(config: Config) -> None:
       Traceback (most recent call last):
       au_jax.errors.ConfigError: config.seed is -1; ...
     """
-    config_fields.check_config(config)
+    config_fields.check_fields(config)
     config = config_fields.typed(config)
     make_reader(config.data)
     check_split(config)
@@ -317,7 +317,7 @@ def summarise(directory: RunDir, config: Config, folds: Sequence[Fold]) -> dict[
         "seed": config.seed,
     }
     directory.keep_results(results)
-    files.write_text(directory.table_path, tables.markdown(results, display.label))
+    files.write_text(directory.table_path, tables.results_markdown(results, display.label))
     return results
 
 

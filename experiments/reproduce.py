@@ -31,7 +31,7 @@ from au_jax.config import Config, LSTMConfig, OptimizerConfig, typed
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import check_copy, prepare
 from au_jax.errors import CommandError, UserError
-from au_jax.evaluation.comparison import average, over_seeds, seeds_markdown
+from au_jax.evaluation.comparison import average_in_results, over_seeds, seeds_markdown
 from au_jax.models.hybrid import cnn_forward, make_cnn, make_lstm
 from au_jax.systems import anet, display, lstm_trainer
 from au_jax.training import parallel
@@ -134,7 +134,7 @@ def spread(plan: Plan) -> str:
 def _averages(run: Path) -> dict[str, float]:
     results = files.read_json(run / "results.json")
     columns = {"always_present": results["always_present"], **results["systems"]}
-    return {name: average(column["f1_frame"]) for name, column in columns.items()}
+    return {name: average_in_results(column["f1_frame"]) for name, column in columns.items()}
 
 
 def _print_estimate(plan: Plan, frames: dict[str, int]) -> None:

@@ -15,7 +15,7 @@ from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.config import differing, with_defaults
 from au_jax.errors import CommandError
-from au_jax.evaluation.comparison import average, over_seeds, seeds_markdown
+from au_jax.evaluation.comparison import average_in_results, over_seeds, seeds_markdown
 from au_jax.evaluation.tables import METRICS
 from au_jax.run_dir import MAY_DIFFER, RunDir
 from au_jax.systems import display
@@ -65,7 +65,10 @@ def _averages(folders: Sequence[str], metric: str) -> dict[int, dict[str, float]
     names = [name for name in first if all(name in systems for _, systems in by_seed.values())]
     if not names:
         raise CommandError("these runs have no system in common; train one with all of them: --config.systems")
-    return {seed: {name: average(systems[name][metric]) for name in names} for seed, (_, systems) in by_seed.items()}
+    return {
+        seed: {name: average_in_results(systems[name][metric]) for name in names}
+        for seed, (_, systems) in by_seed.items()
+    }
 
 
 def _check_same_config(one: Path, other: Path) -> None:

@@ -21,7 +21,7 @@ def synchronize() -> None:
 
 
 def cnn(variant: str, crop: int) -> nn.Sequential:
-    """The layers of `alexnet.VARIANTS`, pooled as Caffe does, with two groups, dropout and 12 logits."""
+    """The layers of `au_jax.models.cnn.VARIANTS`, pooled as Caffe does, with two groups, dropout and 12 logits."""
     layers, channels = [], 3
     for layer in VARIANTS[variant].layers:
         match layer:

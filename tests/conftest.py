@@ -43,6 +43,20 @@ if os.environ.get("AU_JAX_TYPECHECK") != "0":
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+def pytest_collection_modifyitems(items):
+    """Puts the files that need `finished` last but for one: while a worker process makes it, the other has something to do."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+
+    def waits(path):
+        return any("finished" in item.fixturenames for item in files[path])
+
+    first = next((path for path in files if path.stem == "test_docstrings"), None)
+    order = sorted(files, key=lambda path: (path != first, waits(path), -len(files[path])))
+    items[:] = [item for path in order for item in files[path]]
+
+
 @pytest.fixture(autouse=True)
 def promotion(request):
     """Silent changes of dtype are another; optax's own arithmetic mixes dtypes and is let off where it is marked."""
@@ -186,12 +200,15 @@ def main_command():
 
 
 @pytest.fixture(scope="session")
-def finished(shared, prepared, main_command):
+def finished(shared, prepared, main_command, compiled):
     """A whole run through the command line, made once, which tests read, or copy and compare with."""
-    workdir = shared / "whole"
+    workdir, programs = shared / "whole", shared / "compiled"
     with _locked(workdir):
         if not (workdir / "report.html").exists():
-            subprocess.run(main_command(workdir, prepared), check=True, capture_output=True)
+            command = main_command(workdir, prepared, f"--config.compiled={programs}")
+            subprocess.run(command, check=True, capture_output=True)
+    # Its networks are those of the fixture `config`.
+    shutil.copytree(programs, compiled, dirs_exist_ok=True)
     return workdir
 
 

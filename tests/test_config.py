@@ -17,7 +17,7 @@ from au_jax import config as configuration
 from au_jax.config import (
     Config,
     DataConfig,
-    check_config,
+    check_fields,
     check_optimizer,
     describe,
     differing,
@@ -149,7 +149,7 @@ def test_differing_fields_are_listed_but_for_those_left_out():
 
 @pytest.mark.parametrize("make", [get_config, Config])
 def test_the_defaults_are_valid(make):
-    check_config(make())
+    check_fields(make())
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_mistake_names_the_field_and_what_is_allowed(field, value, message):
     with place.ignore_type():
         place[name] = value
     with pytest.raises(ConfigError, match=message) as caught:
-        check_config(config)
+        check_fields(config)
     assert "\n" not in str(caught.value)
 
 
@@ -215,14 +215,14 @@ def test_a_field_that_is_missing_is_named():
     config = get_config()
     del config.cnn.epochs
     with pytest.raises(ConfigError, match="config.cnn.epochs is missing"):
-        check_config(config)
+        check_fields(config)
 
 
 def test_a_schedule_is_checked_with_the_steps_that_a_run_takes():
     config = get_config()
     config.lstm.optimizer.schedule.name = "warmup_cosine_decay_schedule"
     config.lstm.optimizer.schedule.arguments = "warmup_steps=5"
-    check_config(config)
+    check_fields(config)
     check_optimizer(config, "lstm", steps_per_epoch=10, epochs=2)
     for name in ("warmup_cosine_decay_schedule", "warmup_constant_schedule"):
         config.lstm.optimizer.schedule.name = name
@@ -244,7 +244,7 @@ def test_a_schedule_is_checked_with_the_steps_that_a_run_takes():
 def test_rates_that_no_training_can_use_are_told_with_their_step(name, arguments, message):
     config = get_config()
     config.fusion.optimizer.schedule = {"name": name, "arguments": arguments}
-    check_config(config)
+    check_fields(config)
     with pytest.raises(ConfigError, match=f"config.fusion.optimizer: schedule {name}: {message}"):
         check_optimizer(config, "fusion", steps_per_epoch=5, epochs=4)
 
@@ -309,7 +309,7 @@ def test_a_system_of_another_package_brings_its_section(other_systems):
     assert config.nearest.neighbours == 5
     config.systems = ("nearest", "plain", "anet")
     config.nearest.neighbours = 3
-    check_config(config)
+    check_fields(config)
     view = typed(config)
     assert isinstance(view, Config) and getattr(view, "nearest") == NearestConfig(neighbours=3)  # noqa: B009
     assert "# Nearest neighbours that vote. (at least 1)\n--config.nearest.neighbours=3    (default: 5)" in describe(
@@ -317,7 +317,7 @@ def test_a_system_of_another_package_brings_its_section(other_systems):
     )
     config.nearest.neighbours = 0
     with pytest.raises(ConfigError, match="config.nearest.neighbours is 0"):
-        check_config(config)
+        check_fields(config)
     assert with_defaults({"nearest": {"neighbours": 9}})["nearest"]["neighbours"] == 9
 
 
@@ -379,5 +379,5 @@ def test_aus_are_chosen_by_a_flag(aus, monkeypatch):
     config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
     values(given)
     config = values["config"].value
-    check_config(config)
+    check_fields(config)
     assert typed(config).data.aus == aus and make_reader(typed(config).data).aus == aus

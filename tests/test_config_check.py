@@ -1,10 +1,10 @@
-"""Whatever a field is set to, check_config passes it or says which field is wrong."""
+"""Whatever a field is set to, check_fields passes it or says which field is wrong."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from au_jax.config import check_config, fields, get_config
+from au_jax.config import check_fields, fields, get_config
 from au_jax.errors import ConfigError
 
 DEFAULTS = {field.name: field.default for field in fields(get_config())}
@@ -55,7 +55,7 @@ def test_any_value_of_any_field_passes_or_is_refused_with_its_name(data):
     with place.ignore_type():
         place[last] = value
     try:
-        check_config(config)
+        check_fields(config)
     except ConfigError as error:
         # Optimizers are checked as a whole; a number of folds may leave out one of config.folds.
         whole = name.partition("optimizer")[0] + "optimizer"

@@ -14,7 +14,7 @@ import pytest
 import au_jax
 from au_jax import files
 from au_jax.__main__ import COMMANDS
-from au_jax.config import RENAMED, Config, check_config, check_optimizer, fields, get_config, load, replace, typed
+from au_jax.config import RENAMED, Config, check_fields, check_optimizer, fields, get_config, load, replace, typed
 from au_jax.data.dataset import FaceSet
 from au_jax.data.preparation import check_copy, refuse_stand_in
 from au_jax.data.readers import make_reader
@@ -83,9 +83,9 @@ def test_every_field_flag_command_and_module_that_a_message_names_is_there():
 @pytest.mark.parametrize("name", [name for name, one in declared(Config()).items() if " one of " in f" {one.allowed}"])
 def test_every_choice_that_is_named_can_be_chosen(name):
     with pytest.raises(ConfigError, match=f"config.{name} is 'no'; choose one of ") as caught:
-        check_config(replace(Config(), **{name: "no"}))
+        check_fields(replace(Config(), **{name: "no"}))
     for choice in str(caught.value).partition("one of ")[2].split(", "):
-        check_config(replace(Config(), **{name: ast.literal_eval(choice) if choice == "''" else choice}))
+        check_fields(replace(Config(), **{name: ast.literal_eval(choice) if choice == "''" else choice}))
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_every_choice_that_is_named_can_be_chosen(name):
 def test_a_value_that_the_message_offers_is_accepted(changes, remedy):
     config = replace(Config(), **changes)
     with pytest.raises(ConfigError) as caught:
-        check_config(config)
+        check_fields(config)
     offered = str(next(iter(remedy.values())))
     if any(isinstance(value, str) for value in remedy.values()):
         assert offered in str(caught.value) or "b1" in str(caught.value)
-    check_config(replace(config, **remedy))
+    check_fields(replace(config, **remedy))
 
 
 @pytest.mark.parametrize("former", sorted(RENAMED))
@@ -121,7 +121,7 @@ def test_the_new_name_of_a_field_is_one(former):
     with config.unlocked():
         config.update_from_flattened_dict({former: 3})
     with pytest.raises(ConfigError, match=f"config.{former} is called config.") as caught:
-        check_config(config)
+        check_fields(config)
     assert re.search(r"config\.([\w.]+) now", str(caught.value))[1] in {field.name for field in fields(get_config())}
 
 
@@ -282,7 +282,7 @@ def test_a_run_of_hog_only_is_told_how_to_add_the_networks(copied, config, comma
     systems = added_systems(str(caught.value))
     assert {"hog_svm", "anet"} <= set(systems) <= set(system_names())
     with_them = replace(typed(config), systems=systems, **{"data.directory": document["data"]["directory"]})
-    check_config(with_them)
+    check_fields(with_them)
     RunDir(copied).check(with_them)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from au_jax.config import check_config, config_names, find_file, load, typed
+from au_jax.config import check_fields, config_names, find_file, load, typed
 from au_jax.errors import ConfigError
 from au_jax.systems.anet import initial_params, make_cnn
 from au_jax.systems.lstm_trainer import initial_params as initial_lstm
@@ -25,7 +25,7 @@ DATASETS = ("bp4d", "gft")
 )
 def test_protocols_of_the_paper(dataset, variant, folds, systems):
     config = load(f"{dataset}:{variant}")
-    check_config(config)
+    check_fields(config)
     assert config.protocol.folds == folds
     assert config.systems == systems
     assert config.data.preset == f"{dataset}_like"
@@ -55,8 +55,8 @@ def test_an_unknown_variant_is_refused_with_the_choices(name):
 @pytest.mark.parametrize("name", [*config_names(), "demo:smoke", "bp4d:cross", "configs/demo.py:smoke"])
 def test_every_config_file_is_valid(name, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
-    check_config(load(name))
-    check_config(typed(load(name)))
+    check_fields(load(name))
+    check_fields(typed(load(name)))
 
 
 def test_a_file_wins_over_a_name_and_its_mistakes_are_named(tmp_path, monkeypatch):

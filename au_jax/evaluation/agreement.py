@@ -195,12 +195,12 @@ def pabak(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndar
     return 2 * _ratio(a + d, a + b + c + d) - 1
 
 
-def f1(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
+def agreement_f1(counts: AgreementCounts, *, tolerant: bool = False) -> Float64[np.ndarray, "*R A"]:
     """F1 of either coding against the other, which is their positive agreement; NaN without a present frame.
 
     Example:
       >>> first, second = np.repeat(np.int8([[1, 1, -1, -1], [1, -1, 1, -1]]), [20, 5, 10, 15], axis=1)[:, :, None]
-      >>> f1(agreement_counts(first, second)).round(3).tolist()
+      >>> agreement_f1(agreement_counts(first, second)).round(3).tolist()
       [0.727]
     """
     a, b, c, _ = _frames(counts, tolerant)
@@ -333,7 +333,7 @@ STATISTICS: dict[str, Callable[[AgreementCounts], np.ndarray]] = {
     "kappa_tolerant": lambda counts: kappa(counts, tolerant=True),
     "ac1": ac1,
     "pabak": pabak,
-    "f1": f1,
+    "f1": agreement_f1,
     "negative_agreement": negative_agreement,
     "prevalence": prevalence,
     "bias": bias,

@@ -84,14 +84,14 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     return {"values": array.tolist(), "mean": mean, "sd": sd, "interval": [mean - reach, mean + reach]}
 
 
-def average(by_au: Mapping[str, Any]) -> float:
+def average_in_results(by_au: Mapping[str, Any]) -> float:
     """The average over AUs of a metric in results.json; NaN where it is undefined.
 
     Args:
       by_au: AU number and "average" -> percent or None.
 
     Example:
-      >>> average({"12": 40.0, "average": 40.0}), average({"12": None, "average": None})
+      >>> average_in_results({"12": 40.0, "average": 40.0}), average_in_results({"12": None, "average": None})
       (40.0, nan)
     """
     value = by_au["average"]

@@ -362,7 +362,7 @@ def lacking_metrics(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in METRICS if not all(name in column for column in columns))
 
 
-def markdown(document: Mapping[str, Any], label: Callable[[str], str] = str) -> str:
+def results_markdown(document: Mapping[str, Any], label: Callable[[str], str] = str) -> str:
     """The table of F1-frame like the paper's Table II, always-present beside the systems, with averages of all metrics.
 
     Args:
@@ -373,7 +373,7 @@ def markdown(document: Mapping[str, Any], label: Callable[[str], str] = str) -> 
       >>> labels = np.array([[1], [1], [-1], [-1]], np.int8)
       >>> scored = Scored({"S1/T1": labels * np.float32(0.5)}, {"S1/T1": labels}, {"S1/T1": np.arange(4)})
       >>> document = results({"anet": {0: scored}}, aus=(12,), replicates=10, level=0.95, f1_norm="jeni", seed=0)
-      >>> text = markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0}, str.upper)
+      >>> text = results_markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0}, str.upper)
       >>> print(text.splitlines()[4])
       |       12 |           66.7 |      **100.0** |
     """

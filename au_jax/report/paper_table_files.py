@@ -161,15 +161,15 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
     for metric in METRICS:
         comparison = compare(table, runs, metric)
         stem = Path(out) / f"table_{table.number}_{metric}"
-        files.write_text(stem.with_suffix(".md"), markdown(comparison))
-        files.write_text(stem.with_suffix(".csv"), to_csv(comparison))
+        files.write_text(stem.with_suffix(".md"), paper_table_markdown(comparison))
+        files.write_text(stem.with_suffix(".csv"), paper_table_csv(comparison))
         files.write_text(stem.with_suffix(".tex"), latex(comparison))
         drawing = draw_comparison(comparison)
         with style.context():
             files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
             files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
         if metric == PRINTED:
-            print(markdown(comparison))
+            print(paper_table_markdown(comparison))
     others = " and ".join(title for metric, title in METRICS.items() if metric != PRINTED)
     print(
         f"{Path(out) / f'table_{table.number}_*'} hold it as Markdown, CSV, LaTeX and picture, and {others} likewise."
@@ -208,7 +208,7 @@ def write_paper_tables(
         write_tables(one, of_table[one.number], out, any_dataset=any_dataset)
 
 
-def to_csv(comparison: Comparison) -> str:
+def paper_table_csv(comparison: Comparison) -> str:
     """A row per protocol, system and AU or average; three decimals as in results.json, nothing where there is no number.
 
     Args:
@@ -216,7 +216,7 @@ def to_csv(comparison: Comparison) -> str:
 
     Example:
       >>> from au_jax.evaluation.paper import TABLE_II
-      >>> to_csv(compare(TABLE_II, {}, "f1_frame")).splitlines()[1]
+      >>> paper_table_csv(compare(TABLE_II, {}, "f1_frame")).splitlines()[1]
       '3fold,hog_svm,1,,,,21.1,,'
     """
     stream = io.StringIO()
@@ -230,7 +230,7 @@ def to_csv(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def markdown(comparison: Comparison) -> str:
+def paper_table_markdown(comparison: Comparison) -> str:
     """The comparison as text: a table per protocol, then the remarks and where our metrics come from.
 
     Args:
@@ -238,7 +238,7 @@ def markdown(comparison: Comparison) -> str:
 
     Example:
       >>> from au_jax.evaluation.paper import TABLE_II
-      >>> markdown(compare(TABLE_II, {}, "f1_frame")).splitlines()[0]
+      >>> paper_table_markdown(compare(TABLE_II, {}, "f1_frame")).splitlines()[0]
       '# F1-frame on BP4D (Table II of the paper)'
     """
     parts = [f"# {comparison.title}", comparison.explanation, *(f"**{text}**" for text in comparison.warnings)]

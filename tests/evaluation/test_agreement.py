@@ -27,7 +27,7 @@ def test_the_textbook_table_by_hand():
     assert ag.kappa(table)[0] == pytest.approx(0.4)
     assert ag.ac1(table)[0] == pytest.approx((0.7 - 0.495) / 0.505)
     assert ag.pabak(table)[0] == pytest.approx(0.4)
-    assert ag.f1(table)[0] == pytest.approx(40 / 55)
+    assert ag.agreement_f1(table)[0] == pytest.approx(40 / 55)
     assert ag.negative_agreement(table)[0] == pytest.approx(30 / 45)
     assert ag.prevalence(table)[0] == pytest.approx(0.55)
     assert ag.bias(table)[0] == pytest.approx(0.1)
@@ -53,14 +53,14 @@ def test_codings_of_one_kind_have_no_kappa():
         table = counts(text, text)
         assert np.isnan(ag.kappa(table)[0])
     assert ag.ac1(counts("....", "...."))[0] == 1.0
-    assert np.isnan(ag.f1(counts("....", "...."))[0])
+    assert np.isnan(ag.agreement_f1(counts("....", "...."))[0])
 
 
 def test_a_tolerance_forgives_borders_and_no_misses():
     table = counts("..###.....#..", "...###.......", tolerance=1)
     assert (table.first_only[0], table.second_only[0], table.near[0]) == (2, 1, 2)
     assert ag.kappa(table, tolerant=True)[0] > ag.kappa(table)[0]
-    assert ag.f1(table, tolerant=True)[0] == pytest.approx(2 * 4 / (2 * 4 + 1))
+    assert ag.agreement_f1(table, tolerant=True)[0] == pytest.approx(2 * 4 / (2 * 4 + 1))
     assert counts("..###.....#..", "...###.......").near[0] == 0
 
 
@@ -194,7 +194,7 @@ def test_kappa_and_f1_agree_with_scikit_learn(seed):
     second = np.where(rng.random((300, 1)) < 0.3, -first, first).astype(np.int8)
     table = ag.agreement_counts(first, second)
     assert ag.kappa(table)[0] == pytest.approx(metrics.cohen_kappa_score(first[:, 0], second[:, 0]))
-    assert ag.f1(table)[0] == pytest.approx(metrics.f1_score(first[:, 0], second[:, 0]))
+    assert ag.agreement_f1(table)[0] == pytest.approx(metrics.f1_score(first[:, 0], second[:, 0]))
 
 
 @pytest.mark.parametrize("seed", range(3))

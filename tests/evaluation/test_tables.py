@@ -78,7 +78,7 @@ def test_f1_micro_is_of_all_aus_together_and_stands_in_the_table():
     low, high = anet["intervals"]["f1_micro"]["average"]
     # A replicate is A twice (tp 2, fp 1, fn 2: 4 / 7), B twice (tp 1: 1) or both.
     assert low == pytest.approx(100 * 4 / 7, abs=1e-3) and high == pytest.approx(100.0)
-    text = tables.markdown({**document, "folds": {"finished": [0, 1], "all": 2}, "seed": 7})
+    text = tables.results_markdown({**document, "folds": {"finished": [0, 1], "all": 2}, "seed": 7})
     (row,) = [line for line in text.splitlines() if "F1-micro" in line]
     assert row.split("|")[3].strip() == "66.7"
 
@@ -134,7 +134,7 @@ def test_scores_come_back_from_a_file(tmp_path):
 
 def test_the_table_has_every_au_the_average_and_dashes():
     document = {**computed(FOLDS), "folds": {"finished": [0, 1], "all": 3}, "seed": 7}
-    text = tables.markdown(document, lambda name: {"anet": "ANet"}.get(name, name.replace("_", " ")))
+    text = tables.results_markdown(document, lambda name: {"anet": "ANet"}.get(name, name.replace("_", " ")))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["AU", "always present", "ANet"]
     assert [row[0] for row in rows[2:14]] == [str(au) for au in PAPER_AUS]
@@ -155,7 +155,7 @@ def test_results_are_of_the_aus_that_were_scored(aus):
     assert tables.result_aus(document) == aus
     average = np.mean([anet["f1_frame"][str(au)] for au in aus])
     assert anet["f1_frame"]["average"] == pytest.approx(average, abs=1e-3)
-    text = tables.markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0})
+    text = tables.results_markdown({**document, "folds": {"finished": [0], "all": 1}, "seed": 0})
     heads = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
     assert heads[2 : 2 + len(aus) + 1] == [*map(str, aus), "average"]
 

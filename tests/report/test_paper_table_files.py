@@ -11,7 +11,7 @@ from PIL import Image
 
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import TABLE_I, TABLE_II
-from au_jax.report.paper_table_files import latex, markdown, to_csv, write_tables
+from au_jax.report.paper_table_files import latex, paper_table_csv, paper_table_markdown, write_tables
 from au_jax.report.paper_tables import METRICS, compare, read_runs
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def _markdown_tables(text):
 
 
 def test_markdown_has_a_table_per_protocol_with_ours_the_papers_and_the_difference(runs):
-    three, cross, ten = _markdown_tables(markdown(compare(TABLE_I, runs, "f1_frame")))
+    three, cross, ten = _markdown_tables(paper_table_markdown(compare(TABLE_I, runs, "f1_frame")))
     assert three[0] == [
         "AU", "always present", "HOG+SVM", "paper", "difference", "CPM", "paper", "difference", "JPML, paper",
         "ANet, paper", "Hybrid", "paper", "difference",
@@ -50,7 +50,7 @@ def test_markdown_has_a_table_per_protocol_with_ours_the_papers_and_the_differen
 
 
 def test_markdown_says_why_cells_are_doubted_and_that_faces_are_synthetic(runs):
-    text = markdown(compare(TABLE_I, runs, "f1_frame"))
+    text = paper_table_markdown(compare(TABLE_I, runs, "f1_frame"))
     for number, doubt in enumerate(TABLE_I.doubts):
         assert f"- [{'abc'[number]}] {doubt.reason}" in text
     assert "synthetic faces: they are not comparable with the paper's" in text.partition("|")[0]
@@ -59,13 +59,13 @@ def test_markdown_says_why_cells_are_doubted_and_that_faces_are_synthetic(runs):
 def test_a_difference_of_next_to_nothing_has_no_minus(tmp_path, paper_run_maker):
     # The paper's AU 1 of HOG+SVM is 21.1.
     near = read_runs(TABLE_II, [paper_run_maker(tmp_path, "bp4d", "3fold", {"hog_svm": 20.08})])
-    table = _markdown_tables(markdown(compare(TABLE_II, near, "f1_frame")))[0]
+    table = _markdown_tables(paper_table_markdown(compare(TABLE_II, near, "f1_frame")))[0]
     assert table[2][2:5] == ["21.1 (16.1 to 26.1)", "21.1", "+0.0"]
 
 
 def test_csv_reads_back_as_the_very_figures(runs):
     comparison = compare(TABLE_I, runs, "f1_frame")
-    rows = list(csv.DictReader(io.StringIO(to_csv(comparison))))
+    rows = list(csv.DictReader(io.StringIO(paper_table_csv(comparison))))
     assert list(rows[0]) == ["protocol", "system", "au", "ours", "low", "high", "paper", "difference", "doubts"]
     # Two columns of always-present and the paper's 11, each of 12 AUs and the average.
     assert len(rows) == 13 * 13
