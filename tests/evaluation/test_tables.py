@@ -78,7 +78,7 @@ def test_f1_micro_is_of_all_aus_together_and_stands_in_the_table():
     low, high = anet["intervals"]["f1_micro"]["average"]
     # A replicate is A twice (tp 2, fp 1, fn 2: 4 / 7), B twice (tp 1: 1) or both.
     assert low == pytest.approx(100 * 4 / 7, abs=1e-3) and high == pytest.approx(100.0)
-    text = tables.markdown({**document, "folds": {"finished": [0, 1], "all": 2}, "seed": 7})
+    text = tables.results_markdown({**document, "folds": {"finished": [0, 1], "all": 2}, "seed": 7})
     (row,) = [line for line in text.splitlines() if "F1-micro" in line]
     assert row.split("|")[3].strip() == "66.7"
 
