@@ -208,7 +208,8 @@ def finished(shared, prepared, main_command, compiled):
     with _locked(workdir):
         if not (workdir / "report.html").exists():
             command = main_command(workdir, prepared, f"--config.compiled={programs}")
-            subprocess.run(command, check=True, capture_output=True)
+            environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(programs)}
+            subprocess.run(command, check=True, capture_output=True, env=environment)
     # Its networks are those of the fixture `config`.
     shutil.copytree(programs, compiled, dirs_exist_ok=True)
     return workdir

@@ -89,12 +89,13 @@ class FrameConverter:
 
     def _tone_mapped(self, frame: Any) -> np.ndarray:
         from av.filter import Graph
+        from av.video.format import VideoFormat
 
         kind = (frame.color_trc, frame.color_primaries)
         if self._tone_mapper is None or self._tone_mapper[0] != kind:
             graph = Graph()
             source = graph.add_buffer(
-                width=frame.width, height=frame.height, format="rgb48le", time_base=Fraction(1, 1000)
+                width=frame.width, height=frame.height, format=VideoFormat("rgb48le"), time_base=Fraction(1, 1000)
             )
             target, sink = graph.add("format", "rgb24"), graph.add("buffersink")
 
