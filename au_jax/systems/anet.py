@@ -44,7 +44,7 @@ class ANet(System):
     Example:
       >>> from au_jax.config import Config
       >>> ANet.label, round(ANet.disk_bytes(Config(), frames=100_000, folds=1, aus=12) / 1e6)  # MB at most
-      ('ANet', 1816)
+      ('ANet', 1997)
     """
 
     name = "anet"
