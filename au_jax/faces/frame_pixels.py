@@ -54,7 +54,7 @@ class FrameConverter:
         self._stream, self._rotate = stream, rotate
         self._aspect = pixel_aspect(stream)
         self._codec = str(stream.codec_context.name)
-        self._tone_mapper: tuple[tuple[int, int], Any] | None = None
+        self._tone_mapper: tuple[tuple[int, int, int, int], Any] | None = None
         self._bits = 0  # that 16-bit samples use, as far as seen
         self._notes: dict[str, None] = {}
         told = stream.sample_aspect_ratio
@@ -89,14 +89,12 @@ class FrameConverter:
 
     def _tone_mapped(self, frame: Any) -> np.ndarray:
         from av.filter import Graph
-        from av.video.format import VideoFormat
 
-        kind = (frame.color_trc, frame.color_primaries)
+        kind = (frame.color_trc, frame.color_primaries, frame.width, frame.height)
         if self._tone_mapper is None or self._tone_mapper[0] != kind:
             graph = Graph()
-            source = graph.add_buffer(
-                width=frame.width, height=frame.height, format=VideoFormat("rgb48le"), time_base=Fraction(1, 1000)
-            )
+            size = {"width": frame.width, "height": frame.height}
+            source = graph.add_buffer(**size, format=frame.format, time_base=Fraction(1, 1000))
             target, sink = graph.add("format", "rgb24"), graph.add("buffersink")
 
             def link(path: Path) -> None:
@@ -105,7 +103,7 @@ class FrameConverter:
                     first.link_to(second)
                 graph.configure()
 
-            with_lut(*kind, link)
+            with_lut(*kind[:2], link)
             self._tone_mapper = kind, graph
             self._notes[
                 f"it has high dynamic range, {TRANSFERS[frame.color_trc]}: it is tone-mapped to BT.709, {WHITE:g} cd/m2 as white "
