@@ -224,7 +224,7 @@ def estimate(config: Config, frames: int) -> dict[str, float]:
             config.lstm.optimizer,
             partial(lstm_trainer.initial_params, lstm, dimension),
             partial(lstm_trainer.example_loss, lstm, config.lstm),
-            {},
+            {"noise": jnp.zeros(dimension)} if config.lstm.noise else {},
             _lstm_batch(config.lstm, dimension, len(config.data.aus)),
         )
         updates = config.lstm.steps_per_epoch or math.ceil(
