@@ -111,7 +111,7 @@ class DataConfig(Block):
     rotate: int = option(
         0,
         "Recordings: degrees by which pictures that lie on their side are turned clockwise.",
-        Choices(0, 90, 180, 270),
+        Where(lambda turn: turn in (0, 90, 180, 270), "0, 90, 180 or 270"),
     )
     skip_unusable: bool = option(
         False,
