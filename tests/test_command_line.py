@@ -85,7 +85,7 @@ def test_other_mistakes_are_one_line_with_the_flag(refusal, option):
 
 def test_flags_that_are_missing_are_told_with_their_meaning(refusal):
     assert refusal("au_jax.main") == (
-        "flag --config must have a value: Config: bp4d, demo, disfa, folder, gft or a file, such as configs/demo.py, and after a "
+        "flag --config must have a value: Config: bp4d, demo, disfa, folder, gft, long or a file, such as configs/demo.py, and after a "
         "colon its variant"
     )
     told = refusal("au_jax.predict", "--video=clip.mp4")
@@ -97,7 +97,7 @@ def test_flags_that_are_missing_are_told_with_their_meaning(refusal):
 
 @pytest.mark.parametrize("more", [(), ("--config.seed=2",), ("--fields",)])
 def test_an_absent_config_file_is_told_with_the_folder_it_was_sought_in(refusal, more):
-    remedy = "give a path, or one of bp4d, demo, disfa, folder, gft"
+    remedy = "give a path, or one of bp4d, demo, disfa, folder, gft, long"
     for given in ("configs/nosuch.py", "configs/nosuch.py:3fold", "configs"):
         path = given.partition(":")[0]
         expected = f"there is no config file {path} in {ROOT}; {remedy}"

@@ -336,6 +336,8 @@ ALLOWED = {
     ("au_jax/data/dataset_seal.py", "os.rename(folder, aside)"),  # a dataset takes another's place
     ("au_jax/data/dataset_seal.py", "os.rename(made, folder)"),
     ("au_jax/faces/video_writer.py", "av.open(self._output.enter_context(files.opened(path)), 'w', format='mp4')"),
+    ("au_jax/faces/tone_mapping.py", "tempfile.mkstemp(suffix='.cube')"),  # FFmpeg reads it, and it goes
+    ("au_jax/faces/tone_mapping.py", "open(handle, 'w')"),
     ("experiments/walkthrough.py", "figure.savefig(os.environ.get('AU_JAX_PICTURE', 'walkthrough.png'))"),  # a user's
 }
 

@@ -100,7 +100,7 @@ def test_preparing_goes_on_with_the_next_recording(recordings, tmp_path, monkeyp
             raise OSError(28, "No space left on device", str(folder))
         write_recording(folder, recording, *arguments)
 
-    monkeypatch.setattr("au_jax.data.preparation.write_recording", dying)
+    monkeypatch.setattr("au_jax.data.preparation_workers.write_recording", dying)
     data = settings(recordings, tmp_path)
     with pytest.raises(OSError, match="No space"):
         prepare(data)

@@ -245,7 +245,7 @@ def probe(path: str | Path) -> VideoFacts:
       >>> with VideoWriter(folder / "probe.mp4", 25, 64, 48) as video:
       ...     video.write(np.zeros((48, 64, 3), np.uint8))
       >>> probe(folder / "probe.mp4")
-      VideoFacts(frames=1, width=64, height=48, fps=25.0, seconds=0.04, rotation=0)
+      VideoFacts(frames=1, width=64, height=48, fps=25.0, seconds=0.04, rotation=0, notes=())
     """
     with opened(path) as (container, stream):
         shown = (pair for _, *pair in deinterlaced(decoded(container, stream), stream) if pair[0] is not None)

@@ -158,7 +158,7 @@ def folder_bits(files: dict[int, Path]) -> int:
 def _peak(path: Path) -> int | None:
     """The largest value of a 16-bit picture; None where it is of another kind or cannot be read."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_formats(path)) as image:
             if not image.mode.startswith("I") or image.width * image.height > MAX_PIXELS:
                 return None
             return int(np.asarray(image).max())
@@ -181,7 +181,8 @@ def folder_notes(found: FrameFiles) -> list[str]:
 
 
 # Pillow would open many more by their content, and start another program for some.
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
+_FORMATS = {".bmp": ("BMP",), ".tif": ("TIFF",), ".tiff": ("TIFF",)}
+"""Formats of Pillow by suffix; else JPEG and PNG, which go under each other's name."""
 # What Pillow raises for damaged files, depending on the format and on where the damage is.
 _DAMAGES = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error,
@@ -213,7 +214,7 @@ def read_picture(path: str | Path, bits: int = 16) -> UInt8[np.ndarray, "H W 3"]
       True
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_formats(path)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(path, f"{image.width} x {image.height}")
             image.load()
@@ -226,6 +227,10 @@ def read_picture(path: str | Path, bits: int = 16) -> UInt8[np.ndarray, "H W 3"]
         raise
     except _DAMAGES:
         return None
+
+
+def _formats(path: str | Path) -> tuple[str, ...]:
+    return _FORMATS.get(Path(path).suffix.lower(), ("JPEG", "PNG"))
 
 
 def _too_large(path: str | Path, size: str) -> DataError:

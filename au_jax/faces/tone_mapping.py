@@ -41,7 +41,7 @@ def pq_light(codes: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
     Example:
       >>> pq_light(np.array([0.0, 0.508, 0.581, 1.0])).round(0).tolist()
-      [0.0, 100.0, 203.0, 10000.0]
+      [0.0, 100.0, 204.0, 10000.0]
     """
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = np.clip(codes, 0, 1) ** (1 / m2)
@@ -70,7 +70,7 @@ def compress(light: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
     Example:
       >>> compress(np.array([0.2, 0.7, 1.0, PEAK / WHITE])).round(3).tolist()
-      [0.2, 0.7, 0.855, 1.0]
+      [0.2, 0.7, 0.856, 1.0]
     """
     room = 1 - KNEE
     above = np.maximum(light - KNEE, 0) / room

@@ -22,13 +22,13 @@ The property `au_jax` of the file is its manifest in JSON, `model_card` its card
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from au_jax import files
+from au_jax.cores import usable_cores
 from au_jax.errors import DataError, UserError
 from au_jax.inference.scoring import FaceScorer
 
@@ -107,7 +107,7 @@ def load(path: str | Path) -> OnnxDetector:
         raise DataError(f"{path} is not there; {again}")
     options = runtime.SessionOptions()
     # As many threads as the process may have cores; ONNX Runtime counts the machine's.
-    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    options.intra_op_num_threads = usable_cores()
     try:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         properties = session.get_modelmeta().custom_metadata_map

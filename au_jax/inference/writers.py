@@ -25,11 +25,11 @@ class Detections:
       boxes: [T, 4] float32 x, y, width, height of the face in pixels; NaN where no face was found.
       landmarks: [T, 68, 2] float32 pixels of the frame, x then y, in the order of iBUG-68; NaN where no face was found.
       scores: system -> [T, A] float32, the mean over folds, > 0 where the AU is present; NaN where no face was found.
-      named: whether frame numbers are those of files' names.
       probabilities: [T, A] float32 that the AU is present, by the last system, the mean over folds; NaN where no face was found
         or the AU could not be calibrated; None: the run is of before they were.
       intensities: [T, A] float32, 0 to 5, the mean over folds; NaN where no face was found or the AU was learned without; None:
         the run has no system for them.
+      named: whether frame numbers are those of files' names.
 
     Example:
       >>> detections = Detections(
@@ -51,9 +51,9 @@ class Detections:
     boxes: np.ndarray
     landmarks: np.ndarray
     scores: dict[str, np.ndarray]
-    named: bool = False
     probabilities: np.ndarray | None = None
     intensities: np.ndarray | None = None
+    named: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)

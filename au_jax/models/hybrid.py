@@ -446,7 +446,7 @@ def apply_cnn(
     """
     start = (config.data.image_size - config.data.crop_size) // 2
     window = slice(start, start + config.data.crop_size)
-    crops = faces[:, window, window].astype(jnp.float32) - variables["mean"][None, window, window]
+    crops = jnp.asarray(faces)[:, window, window].astype(jnp.float32) - variables["mean"][None, window, window]
     model = make_cnn(config.cnn, len(config.data.aus))
     logits, out = cast(Any, model.apply({"params": variables["params"]}, crops, train=False))
     return logits, out["fc7"]

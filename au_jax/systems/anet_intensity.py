@@ -5,7 +5,6 @@ intensity on that the labels say. Of an AU that nobody graded it learns presence
 """
 
 import concurrent.futures
-import os
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from scipy.special import expit
 
 from au_jax import files
 from au_jax.config import Config
+from au_jax.cores import usable_cores
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError
 from au_jax.evaluation.intensity import intensity_counts, intensity_icc
@@ -133,7 +133,7 @@ class AnetIntensity(System):
                 config.penalties,
             )
 
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
             heads = list(pool.map(fit, range(labels.shape[1])))
         weights, borders, present, penalties = zip(*heads, strict=True)
         context.log.write(

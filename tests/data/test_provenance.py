@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from au_jax.config import DataConfig, get_config
-from au_jax.data import preparation, provenance
+from au_jax.data import preparation, preparation_workers, provenance
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import prepare
 from au_jax.data.readers.layout import OnDisk
@@ -119,7 +119,7 @@ def test_no_dataset_ever_holds_labels_of_two_configs_or_of_two_label_files(stand
             left -= 1
             write_recording(*arguments)
 
-        patch.setattr(preparation, "write_recording", write)
+        patch.setattr(preparation_workers, "write_recording", write)
         pack = preparation._pack
         for which, writes in [*history, (1, 3)]:
             for subject, (smile, frown) in tables[which].items():

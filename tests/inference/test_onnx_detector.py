@@ -13,6 +13,7 @@ MANIFEST = {
     "format": onnx_detector.FORMAT,
     "aus": [6, 12],
     "systems": ["anet"],
+    "outputs": ["anet"],
     "image_size": 8,
     "delay": 0,
     "notes": {},

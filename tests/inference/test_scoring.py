@@ -12,7 +12,7 @@ from au_jax.inference.scoring import FaceScorer
 class Late(FaceScorer):
     """Gives the brightness of the frame before: a delay of one frame; what is behind the end counts as 99."""
 
-    aus, systems, image_size, delay = (12,), ("anet",), 4, 1
+    aus, systems, outputs, image_size, delay = (12,), ("anet",), ("anet",), 4, 1
 
     def _initial_carries(self):
         return [np.zeros(1, np.float32)]
