@@ -85,8 +85,8 @@ def test_other_mistakes_are_one_line_with_the_flag(refusal, option):
 
 def test_flags_that_are_missing_are_told_with_their_meaning(refusal):
     assert refusal("au_jax.main") == (
-        "flag --config must have a value: Config: bp4d, demo, disfa, folder, gft, long or a file, such as configs/demo.py, and after a "
-        "colon its variant"
+        "flag --config must have a value: Config: bp4d, demo, disfa, folder, gft, long or a file, such as configs/demo.py, "
+        "and after a colon its variant"
     )
     told = refusal("au_jax.predict", "--video=clip.mp4")
     assert (
