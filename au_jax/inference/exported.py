@@ -105,7 +105,7 @@ class ExportedDetector:
             parts.append(scores)
         return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
-    def stream(self, parts: Iterable[UInt8[np.ndarray, "T S S 3"]]) -> Iterator[Scores]:
+    def stream(self, parts: Iterable[UInt8[np.ndarray, "_ S S 3"]]) -> Iterator[Scores]:
         """Scores of one video whose faces come in consecutive parts; the memory that is needed does not grow.
 
         The program is compiled once for every length of a part that comes up: keep to one.
