@@ -90,7 +90,8 @@ def test_flags_that_are_missing_are_told_with_their_meaning(refusal):
     )
     told = refusal("au_jax.predict", "--video=clip.mp4")
     assert (
-        told == "flag --run must have a value: Folder of a finished run, or a detector in an ONNX file; flag --out must have "
+        told
+        == "flag --run must have a value: Folder of a finished run, or a detector in an ONNX file; flag --out must have "
         "a value: File to write: CSV, or what --format says"
     )
 

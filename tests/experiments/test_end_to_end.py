@@ -49,6 +49,7 @@ def network(ours):
     return cnn, lstm, params
 
 
+@pytest.mark.slow
 def test_a_clip_is_scored_as_the_stages_do(ours):
     ours = replace(ours, **{"lstm.level": 0.0})
     cnn, lstm, params = network(ours)
@@ -64,6 +65,7 @@ def test_a_clip_is_scored_as_the_stages_do(ours):
     np.testing.assert_allclose(scores, lstm_forward(lstm, params["lstm"], features[None])[0][0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_frames_behind_the_end_and_clips_that_fill_up_do_not_count(ours):
     cnn, lstm, params = network(ours)
     example = {

@@ -22,6 +22,7 @@ def _predictor():
     return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))
 
 
+@pytest.mark.slow
 def test_dlib_finds_the_faces_and_their_landmarks():
     detector, predictor = _predictor()
     preset = dataclasses.replace(

@@ -64,6 +64,7 @@ def test_out_of_fold_fusion_learns_from_networks_that_have_not_seen_the_subject(
     assert np.abs(own.branches(train.select(order))[0] - branches[0]).max() > 0
 
 
+@pytest.mark.slow
 def test_fusion_on_validation_subjects_keeps_some_of_them_apart(context, quick, dataset, monkeypatch):
     _, validation, (branches, labels, others_rows, other_labels) = fit_hybrid(context, dataset, monkeypatch)
     rows = np.concatenate([labels, other_labels])

@@ -23,6 +23,7 @@ def fitted(context, train, validation):
     return system
 
 
+@pytest.mark.slow
 def test_every_frame_of_unlabelled_test_subjects_has_finite_scores(context, parts, tmp_path):
     train, validation, test = parts
     system = fitted(context, train, validation)

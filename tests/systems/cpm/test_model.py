@@ -135,6 +135,7 @@ def plain_rounds(rows, labels, subject, video):
     return own, number + 1, personal
 
 
+@pytest.mark.slow
 def test_rounds_for_several_subjects_at_once_are_those_of_the_plain_algorithm_for_each():
     generator = np.random.default_rng(2)
     rows, truth = frames(generator, 60), generator.normal(size=5)
