@@ -26,6 +26,7 @@ from au_jax.options import to_dict as to_dict
 
 COUNT = Interval(1)
 COUNT_OR_0 = Interval(0)
+WINDOW = Interval(0, 10_000)
 POSITIVE = Interval(0, closed="neither")
 NOT_NEGATIVE = Interval(0)
 SHARE = Interval(0, 1, closed="neither")
@@ -636,17 +637,17 @@ class FusionConfig(Block):
         "window of frames); see au_jax.models.fusion.",
         Choices("stacked", "siamese", "features", "mean", "temporal"),
     )
-    lookback: int = option(6, "temporal: frames before the present one in the window.", COUNT_OR_0)
+    lookback: int = option(6, "temporal: frames before the present one in the window.", WINDOW)
     lookahead: int = option(
         0,
         "temporal: frames after the present one in the window. Scores of a stream come so many frames late; 0 is causal.",
-        COUNT_OR_0,
+        WINDOW,
     )
     level_frames: int = option(
         0,
         "temporal: frames at a video's beginning whose mean, as far as they have been seen, the network knows beside the "
         "window; 0 is none.",
-        COUNT_OR_0,
+        WINDOW,
     )
     train_on: str = option(
         "validation",

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from absl import logging
 from jaxtyping import Float, Shaped
 
 from au_jax import console, files
+from au_jax.errors import DataError
 from au_jax.run_dir import RunDir
 
 _SMALLEST, _GAP = 32, 2  # pixels of an image's side and between images in TensorBoard
@@ -168,8 +169,17 @@ class Costs:
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
-        """Stage -> its costs, those of other runs on this workdir included."""
-        return files.read_json(self._run.costs_path) if self._run.costs_path.exists() else {}
+        """Stage -> its costs, those of other runs on this workdir included.
+
+        Raises:
+          DataError: costs.json is damaged, or another file has taken its place.
+        """
+        path = self._run.costs_path
+        stages = files.read_json(path) if path.exists() else {}
+        costs = stages.values() if isinstance(stages, dict) else [None]
+        if not all(isinstance(cost, dict) and all(map(_is_number, cost.values())) for cost in costs):
+            raise DataError(f"{path} holds no costs; delete it: the costs until now are then not told")
+        return stages
 
     @property
     def peak_memory_mib(self) -> float:
@@ -293,3 +303,7 @@ def _resident() -> int:
     except OSError:
         # Not Linux: the process's high-water mark, which macOS counts in bytes.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

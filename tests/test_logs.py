@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from au_jax import files, logs
+from au_jax.errors import DataError
 from au_jax.logs import Costs, MemoryWatch
 
 MIB = 2**20
@@ -91,3 +92,14 @@ def test_costs_are_written_when_the_held_block_has_ended_well(tmp_path):
             pass
         assert not (tmp_path / "run").exists()
     assert list(costs.stages) == ["prepare"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"place": "fold_01/anet/checkpoints/1", "default/d": "38d3"}, {"prepare": 3.0}, [1.0]]
+)
+def test_another_file_in_the_place_of_the_costs_is_refused(tmp_path, other):
+    files.write_json(tmp_path / "costs.json", other)
+    with pytest.raises(DataError, match=r"costs\.json holds no costs; delete it"):
+        Costs(tmp_path).peak_memory_mib  # noqa: B018
+    files.write_json(tmp_path / "costs.json", {"prepare": {"seconds": 3.0, "peak_memory_mib": 10}})
+    assert Costs(tmp_path).peak_memory_mib == 10
