@@ -91,9 +91,9 @@ def test_starting_again_changes_nothing(finished, config, capsys):
     ],
 )
 @pytest.mark.slow
-def test_a_killed_run_ends_in_the_same_results(finished, main_command, prepared, tmp_path, moment):
+def test_a_killed_run_ends_in_the_same_results(finished, main_command, prepared, shared, tmp_path, moment):
     # The programs that the finished run compiled.
-    compiled = shutil.copytree(prepared / "compiled", tmp_path / "compiled")
+    compiled = shutil.copytree(shared / "compiled", tmp_path / "compiled")
     command = main_command(tmp_path / "killed", prepared, f"--config.compiled={compiled}")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
