@@ -123,9 +123,10 @@ def read_metrics(workdir: Path) -> dict[str, list[dict]]:
             # A kill can cut the last line short; the epoch is then written again.
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 row = json.loads(line)
-                # Earlier versions wrote none.
+                # Earlier versions wrote none; a text beside the stage is then one under a changed name.
                 seal = row.pop("checksum", None)
-                if seal is not None and seal != files.checksum(row)[:8]:
+                misnamed = seal is None and any(isinstance(row[name], str) for name in row.keys() - {"stage"})
+                if misnamed or (seal is not None and seal != files.checksum(row)[:8]):
                     logging.warning(
                         "%s has a changed line of %s, epoch %s; it is left out", path, row["stage"], row["epoch"]
                     )

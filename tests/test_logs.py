@@ -1,5 +1,6 @@
 """costs.json adds up over starts; memory is that of the stage."""
 
+import json
 import types
 
 import numpy as np
@@ -103,3 +104,12 @@ def test_another_file_in_the_place_of_the_costs_is_refused(tmp_path, other):
         Costs(tmp_path).peak_memory_mib  # noqa: B018
     files.write_json(tmp_path / "costs.json", {"prepare": {"seconds": 3.0, "peak_memory_mib": 10}})
     assert Costs(tmp_path).peak_memory_mib == 10
+
+
+def test_a_line_whose_checksum_has_another_name_is_left_out_and_one_of_an_earlier_version_is_read(tmp_path):
+    row = {"stage": "fold_00/anet/cnn", "epoch": 3, "loss": 1.5}
+    path = logs.RunDir(tmp_path).metrics_path
+    path.parent.mkdir(parents=True)
+    lines = [{**row, "checksul": files.checksum(row)[:8]}, {**row, "epoch": 4}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert logs.read_metrics(tmp_path) == {"fold_00/anet/cnn": [{**row, "epoch": 4}]}
