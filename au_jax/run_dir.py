@@ -243,8 +243,19 @@ class RunDir:
         return typed(with_defaults(self.resolved_config()))
 
     def split(self) -> dict[str, Any]:
-        """The content of split.json: "folds", a list of {"train": .., "validation": .., "test": ..}, "seed", "checksum"."""
-        return self._read(self.split_path)
+        """The content of split.json: "folds", a list of {"train": .., "validation": .., "test": ..}, "seed", "checksum".
+
+        Raises:
+          DataError: it is damaged, or another file has taken its place.
+        """
+        document = self._read(self.split_path)
+        folds = document.get("folds") if isinstance(document, dict) else None
+        if not isinstance(folds, list) or not all(isinstance(fold, dict) and "test" in fold for fold in folds):
+            raise DataError(
+                f"{self.split_path} names no folds; delete it, then au_jax.main with this --workdir and the run's own --config "
+                "makes it again"
+            )
+        return document
 
     def results(self, all_folds: bool = False) -> dict[str, Any]:
         """The content of results.json.

@@ -98,3 +98,10 @@ def test_a_trained_fold_has_its_network_and_subjects(finished):
     assert outputs[0].shape == (1, 12)
     with pytest.raises(UserError, match="has folds 0 to 1, not 7; choose among these"):
         TrainedFold(finished, 7).cnn  # noqa: B018
+
+
+@pytest.mark.parametrize("other", [{"place": "fold_01/anet/checkpoints/1"}, {"folds": {"finished": [0]}}, [1]])
+def test_another_file_in_the_place_of_the_split_is_refused(tmp_path, other):
+    files.write_json(tmp_path / "split.json", other)
+    with pytest.raises(DataError, match=r"split\.json names no folds; delete it"):
+        RunDir(tmp_path).split()
