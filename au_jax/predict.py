@@ -154,7 +154,7 @@ def _predict_many(told: Any) -> None:
     run = Path(values.run).resolve()
     settings = {
         "run": str(run),
-        "config": files.checksum(getattr(detector, "notes", None) or files.read_json(RunDir(run).config_path)),
+        "config": files.checksum(detector.notes or files.read_json(RunDir(run).config_path)),
         "folds": list(values.folds),
         "systems": list(detector.systems),
         "rules": dataclasses.asdict(_rules()),
@@ -236,7 +236,8 @@ def cautions(run: str | Path, detector: FaceScorer | None = None) -> list[str]:
     """
     synthetic = f"{run} was trained on synthetic faces; its AUs are not valid for real people"
     if _is_file(run):
-        return [synthetic] if getattr(detector, "notes", {}).get("trained_on", "").startswith("synthfacs") else []
+        trained_on = detector.notes.get("trained_on", "") if detector else ""
+        return [synthetic] if trained_on.startswith("synthfacs") else []
     directory = RunDir(Path(run))
     lines = []
     if directory.config().data.source == "synthfacs":

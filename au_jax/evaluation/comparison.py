@@ -265,13 +265,12 @@ def average_differences(
         values[name] = {}
         for metric, function, by_subject, pool in (
             ("f1_frame", lambda count: metrics.average(metrics.f1(count))[0], counts, metrics.pooled),
-            ("f1_micro", lambda count: metrics.f1_micro(count), counts, metrics.pooled),
+            ("f1_micro", metrics.f1_micro, counts, metrics.pooled),
             ("f1_event", lambda count: metrics.average(events.f1_event(count))[0], of_events, events.pooled_events),
         ):
-            in_order, compute = (
-                [by_subject[subject] for subject in subjects],
-                cast(Callable[[Any], np.ndarray], function),
-            )
+            in_order = [by_subject[subject] for subject in subjects]
+            # Of counts of frames, or of events.
+            compute = cast(Callable[[Any], np.ndarray], function)
             resampled = bootstrap.replicate(in_order, compute, replicates, seed)
             values[name][metric] = 100 * float(compute(cast(Any, pool)(in_order))), 100 * resampled
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]

@@ -12,6 +12,7 @@ from au_jax import files
 from au_jax.config import Config
 from au_jax.errors import CommandError, DataError, UserError
 from au_jax.inference.scoring import FaceScorer
+from au_jax.labels import INTENSITY, PROBABILITY
 from au_jax.models import hybrid
 from au_jax.run_dir import FoldDir, RunDir
 from au_jax.training.best_params import REMEDY, best_params
@@ -31,7 +32,7 @@ class Detector(FaceScorer):
     Attributes:
       aus: AU numbers, in the order of the scores' columns.
       delay: frames after a frame that its scores wait for (`config.fusion.lookahead`).
-      outputs: what `score` gives: the systems and, where all folds know it, `hybrid.PROBABILITY` and `hybrid.INTENSITY`.
+      outputs: what `score` gives: the systems and, where all folds know it, `labels.PROBABILITY` and `labels.INTENSITY`.
 
     Raises:
       ConfigError: the hybrid is asked for and its LSTM is bidirectional.
@@ -53,7 +54,7 @@ class Detector(FaceScorer):
         known = set.intersection(*(set(fold) for fold in folds))
         # What a fold of an earlier version does not know, the mean over folds cannot have.
         self.folds = tuple({name: part for name, part in fold.items() if name in known} for fold in folds)
-        further = {"calibration": hybrid.PROBABILITY, hybrid.INTENSITY: hybrid.INTENSITY}
+        further = {"calibration": PROBABILITY, INTENSITY: INTENSITY}
         self.outputs = (*self.systems, *(output for name, output in further.items() if name in known))
         self.delay = hybrid.delay(config, self.systems)
         self._step = jax.jit(partial(hybrid.apply, config, self.systems))
@@ -107,7 +108,7 @@ class Detector(FaceScorer):
 
     def initial_carry(self) -> dict[str, Any]:
         """The state of a fold before a video's first frame."""
-        return hybrid.initial_carry(self.config, self.systems, hybrid.INTENSITY in self.outputs)
+        return hybrid.initial_carry(self.config, self.systems, INTENSITY in self.outputs)
 
     def _initial_carries(self) -> list[Any]:
         return [self.initial_carry() for _ in self.folds]
@@ -149,7 +150,7 @@ def read_variables(config: Config, fold: Path, systems: Sequence[str]) -> dict[s
     # Intensities come from the same CNN, where the system was trained and scored as well.
     if files_of.scores(INTENSITY_SYSTEM).exists():
         head = _read(files_of.model(INTENSITY_SYSTEM), "mean", "components", "weights", "borders")
-        variables[hybrid.INTENSITY] = head
+        variables[INTENSITY] = head
     if "hybrid" in systems:
         variables["pca"] = _read(files_of.pca, "mean", "components")
         variables["lstm"] = best_params(files_of.lstm)

@@ -213,30 +213,11 @@ def export(
     from au_jax.inference.detector import Detector
 
     detector = Detector.from_run(run, folds, systems)
-    config = detector.config
-    folds = list(folds) if folds else list(range(len(detector.folds)))
     from au_jax.run_dir import fold_name
 
-    names = [f"{fold_name(number)}.npz" for number in range(len(folds))]
-    preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
-    manifest = {
-        "format": FORMAT,
-        "aus": detector.aus,
-        "systems": detector.systems,
-        "outputs": detector.outputs,
-        "image_size": config.data.image_size,
-        "delay": detector.delay,
-        "folds": names,
-        "notes": {
-            "run": Path(run).absolute().name,
-            "trained_on": config.data.source + preset,
-            "folds": folds,
-            "threshold": config.protocol.threshold,
-            "jax": jax.__version__,
-        },
-    }
-    results = Path(run) / "results.json"
-    card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
+    names = [f"{fold_name(number)}.npz" for number in range(len(detector.folds))]
+    manifest = {**make_manifest(detector, run, folds, FORMAT), "folds": names}
+    card = model_card(detector, manifest, saved_results(run))
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
@@ -247,6 +228,51 @@ def export(
             _add(archive, name, files.npz_bytes({leaf_name(path): np.asarray(leaf) for path, leaf in leaves}))
     files.write_bytes(Path(out), stream.getvalue())
     return manifest
+
+
+def make_manifest(detector: "Detector", run: str | Path, folds: Sequence[int] | None, form: str) -> dict[str, Any]:
+    """What a detector's file says of it, of whatever form.
+
+    Args:
+      detector: of the run.
+      run: its folder, of which the name is told.
+      folds: that serve; None: all.
+      form: name and version of the file's form.
+
+    Example:
+      >>> from au_jax.inference.detector import Detector
+      >>> manifest = make_manifest(Detector.from_run(run_folder), run_folder, None, FORMAT)
+      >>> manifest["systems"], manifest["notes"]["trained_on"], manifest["notes"]["folds"]
+      (('anet', 'hybrid'), 'synthfacs tiny', [0, 1])
+    """
+    config = detector.config
+    preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
+    return {
+        "format": form,
+        "aus": detector.aus,
+        "systems": detector.systems,
+        "outputs": detector.outputs,
+        "image_size": detector.image_size,
+        "delay": detector.delay,
+        "notes": {
+            "run": Path(run).absolute().name,
+            "trained_on": config.data.source + preset,
+            "folds": list(folds) if folds else list(range(len(detector.folds))),
+            "threshold": config.protocol.threshold,
+            "jax": jax.__version__,
+        },
+    }
+
+
+def saved_results(run: str | Path) -> dict[str, Any] | None:
+    """A run's results for its detector's card; None where it has none yet.
+
+    Example:
+      >>> saved_results(folder) is None, sorted(saved_results(run_folder)["systems"])
+      (True, ['anet', 'hog_svm', 'hybrid'])
+    """
+    path = Path(run) / "results.json"
+    return files.read_json(path) if path.exists() else None
 
 
 def export_program(detector: "Detector") -> bytes:

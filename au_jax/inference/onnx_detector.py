@@ -62,7 +62,7 @@ class OnnxDetector(FaceScorer):
         self.outputs = tuple(manifest["outputs"])
         self.image_size = int(manifest["image_size"])
         self.delay = int(manifest["delay"])
-        self.notes: dict[str, Any] = dict(manifest["notes"])
+        self.notes = dict(manifest["notes"])
         self._session = session
         self._state = {each.name: each for each in session.get_inputs() if each.name.startswith("state_")}
         names = [each.name for each in session.get_outputs()]

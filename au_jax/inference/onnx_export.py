@@ -21,11 +21,10 @@ import numpy as np
 from au_jax import files
 from au_jax.errors import CommandError, UserError
 from au_jax.inference.detector import Detector
-from au_jax.inference.exported import model_card
+from au_jax.inference.exported import make_manifest, model_card, saved_results
 from au_jax.inference.onnx_detector import CARD, FORMAT, MANIFEST
 from au_jax.models import hybrid
 from au_jax.models.lstm import one_step
-from au_jax.run_dir import RunDir
 
 LARGEST = 2**31 - 1
 """Bytes of a file that the format allows."""
@@ -67,25 +66,9 @@ def export_onnx(
             f"the networks of {len(detector.folds)} folds are {size / 1e9:.1f} GB, and an ONNX file holds 2.1; choose some "
             "with --folds"
         )
-    preset = f" {config.data.preset}" if config.data.source == "synthfacs" else ""
-    manifest = {
-        "format": FORMAT,
-        "aus": detector.aus,
-        "systems": detector.systems,
-        "outputs": detector.outputs,
-        "image_size": detector.image_size,
-        "delay": detector.delay,
-        "notes": {
-            "run": Path(run).absolute().name,
-            "trained_on": config.data.source + preset,
-            "folds": list(folds) if folds else list(range(len(detector.folds))),
-            "threshold": config.protocol.threshold,
-            "jax": jax.__version__,
-            "jax2onnx": importlib.metadata.version("jax2onnx"),
-        },
-    }
-    results = RunDir(run).results_path
-    card = model_card(detector, manifest, files.read_json(results) if results.exists() else None)
+    manifest = make_manifest(detector, run, folds, FORMAT)
+    manifest["notes"]["jax2onnx"] = importlib.metadata.version("jax2onnx")
+    card = model_card(detector, manifest, saved_results(run))
     with _quiet():
         model = _convert(detector, to_onnx)
     for key, text in ((MANIFEST, json.dumps(manifest)), (CARD, card)):

@@ -5,8 +5,9 @@ Neither JAX nor Flax is imported here.
 
 import abc
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class FaceScorer(abc.ABC):
       outputs: what `score` gives: the systems and, where all folds know it, `labels.PROBABILITY` and `labels.INTENSITY`.
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
+      notes: where the networks come from, of a detector in a file.
 
     Example:
       >>> class Brightness(FaceScorer):
@@ -47,6 +49,7 @@ class FaceScorer(abc.ABC):
     outputs: tuple[str, ...]
     image_size: int
     delay: int
+    notes: Mapping[str, Any] = MappingProxyType({})
 
     @abc.abstractmethod
     def _initial_carries(self) -> list[Any]:

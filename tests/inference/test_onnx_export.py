@@ -53,9 +53,9 @@ def test_scores_of_any_number_of_frames_are_those_of_the_run(exported, finished,
         f"np.savez({str(tmp_path / 'scores.npz')!r}, **scores)",
     )
     found, expected = np.load(tmp_path / "scores.npz"), detector.score(faces)
-    assert sorted(found) == sorted(detector.systems)
-    for name in detector.systems:
-        assert np.abs(expected[name]).max() > 0.1
+    assert sorted(found) == sorted(detector.outputs)
+    for name in detector.outputs:
+        assert np.nanmax(np.abs(expected[name])) > 0.1  # a probability is NaN for an AU that a fold could not calibrate
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_the_file_names_its_inputs_outputs_and_origin(exported, finished):
     assert inputs["faces"] == ["frames", *[detector.image_size] * 2, 3] and inputs["present"] == ["frames"]
     outputs = [each.name for each in session.get_outputs()]
     states = sum(name.startswith("state_") for name in inputs)
-    assert outputs == [*detector.systems, *(f"next_{number}" for number in range(states))] and states > 4
+    assert outputs == [*detector.outputs, *(f"next_{number}" for number in range(states))] and states > 4
     properties = session.get_modelmeta().custom_metadata_map
     assert json.loads(properties["au_jax"])["aus"] == list(detector.aus)
     assert properties["model_card"].startswith("# ")

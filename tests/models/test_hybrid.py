@@ -16,6 +16,7 @@ from au_jax.data.preparation import prepare
 from au_jax.errors import ConfigError
 from au_jax.evaluation import tables
 from au_jax.inference.detector import read_variables
+from au_jax.labels import PROBABILITY
 from au_jax.models import hybrid
 from au_jax.run_dir import RunDir
 from au_jax.systems.fusion_trainer import temporal_shape
@@ -97,7 +98,7 @@ def test_any_number_of_aus_and_each_kind_of_fusion(config, variant):
     variables["calibration"] = np.array([[1.0, 0.0], [0.5, -1.0]], np.float32)
     new_carry, scores = hybrid.apply(config, ("hybrid",), variables, carry, faces)
     expected = 1 / (1 + np.exp(-np.asarray(scores["hybrid"])[:, 0] - 0.5)), np.full(3, 1 / (1 + np.exp(1.0)))
-    np.testing.assert_allclose(scores[hybrid.PROBABILITY], np.stack(expected, 1), atol=1e-6)
+    np.testing.assert_allclose(scores[PROBABILITY], np.stack(expected, 1), atol=1e-6)
     assert scores["hybrid"].shape == (3, 2) and jax.tree.structure(new_carry) == jax.tree.structure(carry)
     # The threshold of the second AU is 100: nothing comes near it.
     assert (np.asarray(scores["hybrid"])[:, 1] < -50).all()
