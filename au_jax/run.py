@@ -30,7 +30,7 @@ from au_jax.outputs import check_dataset_place
 from au_jax.report.page import write_report
 from au_jax.run_dir import RunDir, fold_name
 from au_jax.systems import display, get_system, system_names
-from au_jax.systems.base import FoldContext, System
+from au_jax.systems.base import FoldContext, System, decide
 from au_jax.training.multihost import broadcast_from_process_zero, is_process_zero
 from au_jax.training.parallel import keep_compiled
 
@@ -129,9 +129,12 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
     thresholds = np.zeros(test.labels.shape[1], np.float32)
     if context.config.protocol.threshold != "zero":
         thresholds = POLICIES[context.config.protocol.threshold](validation.labels, rows)
+    if system.hysteresis:
+        held = decide(scores, thresholds, system.hysteresis)
+        rows = np.concatenate([held[video.key] for video in validation.videos]) + thresholds
     calibration = shift_calibration(fit_calibration(validation.labels, rows), thresholds)
     with context.costs.measure(context.name(f"{name}/score")):
-        scores = _scored(system, name, context, test)
+        scores = decide(_scored(system, name, context, test), thresholds, system.hysteresis)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
     arrays = {"thresholds": thresholds, "calibration": calibration}
     if test.dataset.has_intensities:
@@ -140,8 +143,7 @@ def run_system(name: str, context: FoldContext, dataset: FaceDataset, fold: Fold
         arrays |= {f"{key}/intensities": rows for key, rows in estimates.items()}
         arrays |= {f"{key}/grades": grades[key] for key in estimates}
     for video in test.videos:
-        # From here on 0 is the threshold, whatever it was for the system.
-        arrays[f"{video.key}/scores"] = (scores[video.key] - thresholds).astype(np.float32)
+        arrays[f"{video.key}/scores"] = scores[video.key]
         arrays[f"{video.key}/labels"] = labels[video.key]
         arrays[f"{video.key}/frames"] = numbers[video.key]
     files.write_npz(context.files.scores(name), arrays)

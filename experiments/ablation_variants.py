@@ -19,7 +19,7 @@ from au_jax.models.hybrid import make_fusion, make_lstm, project
 from au_jax.run_dir import FoldDir
 from au_jax.systems import fusion_trainer, lstm_trainer
 from au_jax.systems.anet import ANet
-from au_jax.systems.base import FoldContext
+from au_jax.systems.base import FoldContext, decide
 from au_jax.systems.fusion_trainer import Branches, FusionTrainer
 from au_jax.systems.lstm_trainer import LSTMTrainer
 from au_jax.systems.pca import fit_number_of_components
@@ -78,6 +78,12 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("stacked", "fusion", "stacked scores (paper), no filter", {"fusion.variant": "stacked"}),
     Variant("features", "fusion", "fc7 and hidden output, no filter", {"fusion.variant": "features"}),
     Variant("causal", "fusion", "filter without frames to come", {"fusion.lookahead": 0}),
+    Variant(
+        "causal_hysteresis",
+        "fusion",
+        "the same with hysteresis 0.2",
+        {"fusion.lookahead": 0, "fusion.hysteresis": 0.2},
+    ),
     Variant("no_opening", "fusion", "filter that does not know the opening", {"fusion.level_frames": 0}),
     # A third of the rate for half the epochs: the CNN is trained already.
     Variant(
@@ -270,11 +276,11 @@ def keep_scores(
         scores = system.score(validation.without_labels())
         rows = np.concatenate([scores[video.key] for video in validation.videos])
         thresholds = POLICIES[policy](validation.labels, rows)
-    scores = system.score(test.without_labels())
+    scores = decide(system.score(test.without_labels()), thresholds, context.config.fusion.hysteresis)
     labels, numbers = test.by_video(test.labels), test.by_video(test.frame_numbers)
     arrays = {"thresholds": thresholds}
     for key in labels:
-        arrays[f"{key}/scores"] = (scores[key] - thresholds).astype(np.float32)
+        arrays[f"{key}/scores"] = scores[key]
         arrays[f"{key}/labels"], arrays[f"{key}/frames"] = labels[key], numbers[key]
     files.write_npz(path, arrays)
 

@@ -373,6 +373,8 @@ def initial_carry(config: Config, systems: Sequence[str], intensities: bool = Fa
     carry: dict[str, Any] = waiting | {"lstm": make_lstm(config.lstm, num_outputs).initial_carry(1)}
     if config.lstm.level:
         carry["level"] = temporal.initial_level(1, config.lstm.pca_components)
+    if config.fusion.hysteresis:
+        carry["decisions"] = temporal.initial_decisions(1, num_outputs)
     if config.fusion.variant == "temporal":
         carry |= {name: fusion_carry(config.fusion, 1, num_outputs) for name in ("cnn_window", "lstm_window")}
     return carry
@@ -505,6 +507,11 @@ def apply_over_time(
             scores["anet"] = branches["cnn"][:, config.fusion.lookback]
         scores["hybrid"] = fusion_forward(make_fusion(config.fusion, num_outputs), variables["fusion"], branches)
     outputs = {name: scores[name] - variables["thresholds"][name][None] for name in systems}
+    if "decisions" in carry:
+        held, decisions = temporal.hysteresis(
+            outputs["hybrid"][None], carry["decisions"], config.fusion.hysteresis, delay(config, systems)
+        )
+        carry, outputs["hybrid"] = {**carry, "decisions": decisions}, held[0]
     if "calibration" in variables:
         slope, intercept = variables["calibration"]
         outputs[PROBABILITY] = jax.nn.sigmoid(outputs[systems[-1]] * slope[None] + intercept[None])

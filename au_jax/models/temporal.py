@@ -1,4 +1,4 @@
-"""A person's level and windows over time: what the hybrid's LSTM and fusion may know of the frames around, as it streams.
+"""A person's level, windows over time and decisions that hold: what the hybrid's LSTM and fusion may know of the frames around, as it streams.
 
 Half of what a network gets wrong about a person stays the same in all frames: the face looks as if an AU were there. The first
 frames of a recording show that level. The functions here run over whole videos and, with a carry, over parts of one; both
@@ -7,6 +7,7 @@ give the same numbers but for rounding. A carry of zeros stands for a video's be
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 # Plain tuples: `jax.export` writes no other containers.
@@ -15,6 +16,10 @@ LevelCarry = tuple[jax.Array, jax.Array]
 
 WindowCarry = tuple[jax.Array, jax.Array, jax.Array]
 """The frames before the next one [B, before + after, D], the last of all frames [B, D], and whether there was any [B]."""
+
+
+HysteresisCarry = tuple[jax.Array, jax.Array]
+"""What was decided at the last frame, +1, -1, or 0 before the first [B, A] float32, and how many rows have been seen [B]."""
 
 
 def initial_level(batch: int, width: int) -> LevelCarry:
@@ -39,6 +44,16 @@ def initial_window(batch: int, width: int, before: int, after: int) -> WindowCar
         jnp.zeros((batch, width), jnp.float32),
         jnp.zeros(batch, bool),
     )
+
+
+def initial_decisions(batch: int, width: int) -> HysteresisCarry:
+    """The carry before the first frame of `batch` videos.
+
+    Example:
+      >>> initial_decisions(1, 3)[0].tolist()
+      [[0.0, 0.0, 0.0]]
+    """
+    return jnp.zeros((batch, width), jnp.float32), jnp.zeros(batch, jnp.float32)
 
 
 def opening_level(
@@ -104,3 +119,44 @@ def windows(
     width = before + 1 + after
     around = jnp.stack([joined[:, shift : shift + steps] for shift in range(width)], 2)
     return around, (joined[:, steps:], held[:, -1], begun | present.any(1))
+
+
+def hysteresis(
+    scores: Float[Array | np.ndarray, "B T A"], carry: HysteresisCarry, margin: float, delay: int = 0
+) -> tuple[Float[Array, "B T A"], HysteresisCarry]:
+    """Scores that keep the decision of the frame before until a frame speaks against it by more than a margin.
+
+    To each frame's score `margin` is added where the frame before was decided present, and subtracted where it was decided
+    absent; 0 stays the threshold. A frame below it by less than the margin does not end an event, nor does one above it begin
+    one, so that a score that flickers around the threshold makes one event of many. It needs no frame to come.
+
+    Args:
+      scores: [B, T, A] float32 of consecutive frames, minus the threshold: above 0 present.
+      carry: of `initial_decisions`, or of the call before.
+      margin: 0 or more, in units of the scores.
+      delay: so many rows at a video's beginning are of no frame; they stay as they are.
+
+    Returns:
+      [B, T, A] float32, and the carry after these frames.
+
+    Example:
+      >>> scores = jnp.array([[[0.1], [-0.1], [0.9], [-0.1], [-0.9]]])
+      >>> hysteresis(scores, initial_decisions(1, 1), margin=0.25)[0][0, :, 0].round(2).tolist()
+      [0.10000000149011612, 0.15000000596046448, 1.149999976158142, 0.15000000596046448, -0.6499999761581421]
+    """
+    scores = jnp.asarray(scores)
+    before, seen = carry
+    steps = scores.shape[1]
+    number = seen[:, None, None] + jnp.arange(1, steps + 1, dtype=jnp.float32)[None, :, None] - delay
+    sure = jnp.where(scores > margin, 1.0, jnp.where(scores <= -margin, -1.0, 0.0))
+    # A video's first frame has none before it.
+    sure = jnp.where(number == 1, jnp.where(scores > 0, 1.0, -1.0), jnp.where(number > 1, sure, 0.0))
+    # A frame that is not sure has the decision of the last one that was: no loop is needed.
+    order = jnp.arange(1, steps + 1, dtype=jnp.float32)[None, :, None]
+    latest = jnp.where(sure != 0, order, 0.0)
+    if steps > 1:
+        latest = jax.lax.cummax(latest, axis=1)
+    decided = jnp.take_along_axis(sure, jnp.maximum(latest - 1, 0).astype(jnp.int32), 1)
+    decided = jnp.where(latest > 0, decided, before[:, None])
+    past = jnp.concatenate([before[:, None], decided[:, :-1]], 1)
+    return scores + margin * past, (decided[:, -1], seen + steps)

@@ -37,6 +37,11 @@ class AnetFilter(System):
         self._anet = ANet(context)
         self._fusion = FusionTrainer(context, self.name, variant="temporal")
 
+    @property
+    def hysteresis(self) -> float:
+        """`config.fusion.hysteresis`."""
+        return self._context.config.fusion.hysteresis
+
     @classmethod
     def check(cls, config: Config) -> None:
         """Refuses networks that cannot be made."""

@@ -16,6 +16,7 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError, DataError
 from au_jax.evaluation import metrics
 from au_jax.logs import Costs, RunLog
+from au_jax.models import temporal
 from au_jax.run_dir import FoldDir
 from au_jax.systems import GREY
 from au_jax.training import losses, parallel
@@ -132,6 +133,11 @@ class System:
     def __init__(self, context: FoldContext):
         self._context = context
 
+    @property
+    def hysteresis(self) -> float:
+        """By how much a score must be beyond the threshold to change the decision of the frame before; 0: frames stand alone."""
+        return 0.0
+
     @classmethod
     def check(cls, config: Config) -> None:
         """Refuses settings that would fail after hours; called before any work.
@@ -213,6 +219,35 @@ class System:
           Video key -> [T, A] float32, 0 to 5; NaN throughout for an AU without intensities among the training subjects.
         """
         return None
+
+
+def decide(
+    scores: Mapping[str, Float[np.ndarray, "_ A"]], thresholds: Float[np.ndarray, " A"], hysteresis: float
+) -> dict[str, Float32[np.ndarray, "_ A"]]:
+    """Scores from which 0 is the threshold, whatever it was for the system.
+
+    Args:
+      scores: video key -> [T, A], of whole videos.
+      thresholds: [A].
+      hysteresis: `System.hysteresis`.
+
+    Returns:
+      Video key -> [T, A] float32: above 0 where the AU is found present.
+
+    Example:
+      >>> scores = {"S001/T1": np.array([[1.5], [0.9], [0.4]], np.float32)}
+      >>> decide(scores, np.ones(1), 0.0)["S001/T1"][:, 0].round(1).tolist()
+      [0.5, -0.10000000149011612, -0.6000000238418579]
+      >>> (decide(scores, np.ones(1), 0.2)["S001/T1"][:, 0] > 0).tolist()
+      [True, True, False]
+    """
+    over = {key: (rows - thresholds).astype(np.float32) for key, rows in scores.items()}
+    if not hysteresis:
+        return over
+    longest = max(len(rows) for rows in over.values())
+    stacked = np.stack([np.pad(rows, ((0, longest - len(rows)), (0, 0))) for rows in over.values()])
+    held, _ = temporal.hysteresis(stacked, temporal.initial_decisions(len(stacked), len(thresholds)), hysteresis)
+    return {key: rows[: len(over[key])] for key, rows in zip(over, np.asarray(held), strict=True)}
 
 
 def train_spec(

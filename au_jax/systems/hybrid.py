@@ -37,6 +37,11 @@ class Hybrid(System):
         self._cnn_lstm = CnnLstm(context)
         self._fusion = FusionTrainer(context)
 
+    @property
+    def hysteresis(self) -> float:
+        """`config.fusion.hysteresis`."""
+        return self._context.config.fusion.hysteresis
+
     @classmethod
     def check(cls, config: Config) -> None:
         """Refuses networks that cannot be made."""

@@ -64,3 +64,31 @@ def test_what_stands_behind_a_video_changes_nothing():
     ]
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def held(scores, margin):
+    """Hysteresis of one video in a loop."""
+    result, past = scores.copy(), None
+    for frame, row in enumerate(scores):
+        if past is not None:
+            result[frame] = row + np.float32(margin) * past
+        past = np.where(result[frame] > 0, np.float32(1), np.float32(-1))
+    return result
+
+
+@pytest.mark.parametrize("lengths", [(11,), (1,) * 11, (1, 3, 7)])
+@pytest.mark.parametrize("delay", [0, 2])
+@pytest.mark.parametrize("margin", [0.3, 2.5])
+def test_a_decision_holds_until_a_frame_speaks_against_it_by_more_than_the_margin(lengths, delay, margin):
+    rows = ROWS.copy()
+    # Right at the margin nothing has spoken for presence yet, and against it everything.
+    rows[0, 4, 0], rows[0, 5, 0] = margin, -margin
+    carry, parts, start = temporal.initial_decisions(2, 3), [], 0
+    for length in lengths:
+        part, carry = temporal.hysteresis(rows[:, start : start + length], carry, margin, delay)
+        parts.append(part)
+        start += length
+    found = np.concatenate(parts, 1)
+    np.testing.assert_array_equal(found[:, :delay], rows[:, :delay])
+    for video in range(2):
+        np.testing.assert_allclose(found[video, delay:], held(rows[video, delay:], margin), rtol=1e-6, atol=1e-6)
