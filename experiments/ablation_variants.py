@@ -81,8 +81,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         "causal_hysteresis",
         "fusion",
-        "the same with hysteresis 0.2",
-        {"fusion.lookahead": 0, "fusion.hysteresis": 0.2},
+        "the same with hysteresis 0.1",
+        {"fusion.lookahead": 0, "fusion.hysteresis": 0.1},
     ),
     Variant("no_opening", "fusion", "filter that does not know the opening", {"fusion.level_frames": 0}),
     # A third of the rate for half the epochs: the CNN is trained already.
