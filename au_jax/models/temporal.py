@@ -1,4 +1,4 @@
-"""A person's level, windows over time and decisions that hold: what the hybrid's LSTM and fusion may know of the frames around, as it streams.
+"""A person's level, windows over time and decisions that hold: what the hybrid may know of other frames, as it streams.
 
 Half of what a network gets wrong about a person stays the same in all frames: the face looks as if an AU were there. The first
 frames of a recording show that level. The functions here run over whole videos and, with a carry, over parts of one; both
@@ -140,9 +140,9 @@ def hysteresis(
       [B, T, A] float32, and the carry after these frames.
 
     Example:
-      >>> scores = jnp.array([[[0.1], [-0.1], [0.9], [-0.1], [-0.9]]])
-      >>> hysteresis(scores, initial_decisions(1, 1), margin=0.25)[0][0, :, 0].round(2).tolist()
-      [0.10000000149011612, 0.15000000596046448, 1.149999976158142, 0.15000000596046448, -0.6499999761581421]
+      >>> scores = jnp.array([[[0.125], [-0.125], [1.0], [-0.125], [-1.0]]])
+      >>> hysteresis(scores, initial_decisions(1, 1), margin=0.25)[0][0, :, 0].tolist()
+      [0.125, 0.125, 1.25, 0.125, -0.75]
     """
     scores = jnp.asarray(scores)
     before, seen = carry
