@@ -184,6 +184,10 @@ def command(monkeypatch, capsys):
     return run
 
 
+HYSTERESIS = 0.1
+"""Of the tests' runs: what predict, detectors and exported files make of it is compared with what the run scored."""
+
+
 @pytest.fixture(scope="session")
 def main_command():
     """Makes the command line of a small run: (workdir, data directory, *further options) -> arguments."""
@@ -195,7 +199,7 @@ def main_command():
         return [
             sys.executable, "-m", "au_jax.main", f"--config={root / 'configs/demo.py'}:smoke", f"--workdir={workdir}",
             f"--config.data.directory={data_directory}", "--config.protocol.folds=2", "--config.evaluation.bootstrap=20",
-            *more,
+            f"--config.fusion.hysteresis={HYSTERESIS}", *more,
         ]  # fmt: skip
 
     return make
@@ -274,6 +278,7 @@ def config(data_directory, compiled):
     config.compiled = str(compiled)
     config.protocol.folds = 2
     config.evaluation.bootstrap = 20
+    config.fusion.hysteresis = HYSTERESIS
     return config
 
 
