@@ -2,6 +2,10 @@
 
 import contextlib
 import fcntl
+import functools
+import gc
+import importlib.machinery
+import importlib.metadata
 import logging
 import os
 import resource
@@ -11,6 +15,7 @@ import signal
 import subprocess
 import sys
 import types
+import unittest.mock
 import warnings
 from pathlib import Path
 
@@ -21,6 +26,8 @@ os.environ["XLA_FLAGS"] = " ".join(
         os.environ.get("XLA_FLAGS", ""),
         "--xla_force_host_platform_device_count=2",
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        # Half the time of compiling. A version that does not know a flag ends the process.
+        "--xla_cpu_use_fusion_emitters=false" if importlib.metadata.version("jaxlib").startswith("0.10.") else "",
     )
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -30,7 +37,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import jax
 import pytest
 from beartype import BeartypeConf, beartype
-from jaxtyping import install_import_hook
+from jaxtyping import _import_hook, install_import_hook
 
 if os.environ.get("AU_JAX_TYPECHECK") != "0":
     # Every annotated type and shape of the package is checked whenever a function is called; an int may stand for a float.
@@ -38,6 +45,19 @@ if os.environ.get("AU_JAX_TYPECHECK") != "0":
     _checker.__dict__["check"] = beartype(conf=BeartypeConf(is_pep484_tower=True))
     sys.modules[_checker.__name__] = _checker
     install_import_hook("au_jax", f"{_checker.__name__}.check")
+
+    def _get_code(loader, name, read=_import_hook._JaxtypingLoader.get_code):
+        tag = functools.partial(_import_hook._optimized_cache_from_source, loader._typechecker.get_hash())
+        with unittest.mock.patch("importlib._bootstrap_external.cache_from_source", tag):
+            return read(loader, name)
+
+    # jaxtyping's loader looks for compiled files of its own even of what a checked module imports in its turn: TensorFlow
+    # and others would be compiled from source in every process (12 seconds).
+    _import_hook._JaxtypingLoader.get_code = _get_code
+    _import_hook._JaxtypingLoader.exec_module = importlib.machinery.SourceFileLoader.exec_module
+
+# Tracing makes many small objects: the collector of rubbish would run at every 700 of them.
+gc.set_threshold(50_000)
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")
