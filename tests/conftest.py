@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import types
 import unittest.mock
 import warnings
@@ -37,6 +38,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import jax
 import pytest
 from beartype import BeartypeConf, beartype
+from jax._src import lru_cache
 from jaxtyping import _import_hook, install_import_hook
 
 if os.environ.get("AU_JAX_TYPECHECK") != "0":
@@ -85,14 +87,31 @@ def promotion(request):
         yield
 
 
+def _put(cache, key, program):
+    """What JAX's cache does, but for a moment in which another process finds half a file."""
+    path = cache.path / f"{key}-cache"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile(dir=cache.path, delete=False) as stream:
+            stream.write(program)
+        os.replace(stream.name, path)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled(tmp_path_factory):
-    """Where this process keeps compiled programs: tests that compile what another one has compiled find it there."""
-    folder = tmp_path_factory.mktemp("compiled")
+def compiled(shared):
+    """Where compiled programs are kept: what one test has compiled others find there, in the other worker process too."""
+    folder = shared / "programs"
+    folder.mkdir(exist_ok=True)
+    lru_cache.LRUCache.put = _put
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Commands that tests start do not write to the home folder.
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # The name of the folder is else part of what programs are found under, and those of `finished` would not be.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+    # Commands that tests start read them too, and write none: neither here nor to the home folder.
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e6",
+    }
     return folder
 
 
@@ -230,8 +249,10 @@ def finished(shared, prepared, main_command, compiled):
             command = main_command(workdir, prepared, f"--config.compiled={programs}")
             environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(programs)}
             subprocess.run(command, check=True, capture_output=True, env=environment)
-    # Its networks are those of the fixture `config`.
-    shutil.copytree(programs, compiled, dirs_exist_ok=True)
+            # Its networks are those of the fixture `config`.
+            for path in programs.iterdir():
+                shutil.copy(path, compiled.with_name("part"))
+                os.replace(compiled.with_name("part"), compiled / path.name)
     return workdir
 
 
