@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from au_jax.models.cnn import (
-    VARIANTS,
+    CNN_VARIANTS,
     AlexNet,
     GroupedConv,
     l2_normalise,
@@ -39,7 +39,7 @@ def test_number_of_parameters(variant, crop_size, pool_rounding):
 
 
 def test_every_variant_has_a_row_in_the_table():
-    assert {variant for variant, _, _ in PARAMETERS} == set(VARIANTS)
+    assert {variant for variant, _, _ in PARAMETERS} == set(CNN_VARIANTS)
 
 
 def test_layers_of_the_papers_network_at_176_pixels():
@@ -66,9 +66,9 @@ def test_layers_of_the_papers_network_at_176_pixels():
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", CNN_VARIANTS)
 def test_every_variant_names_the_same_layers(variant):
-    names = {layer.name for layer in VARIANTS[variant].layers}
+    names = {layer.name for layer in CNN_VARIANTS[variant].layers}
     assert {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"} <= names
 
 
@@ -102,7 +102,7 @@ def test_initial_biases_and_spreads_are_those_of_the_solver():
     }  # fmt: skip
     assert np.std(params["conv2"]["kernel"]) == pytest.approx(0.01, rel=0.05)
     assert np.std(params["fc7"]["kernel"]) == pytest.approx(0.005, rel=0.05)
-    biases = {layer.name: layer.bias for layer in VARIANTS["bvlc_alexnet"].layers if hasattr(layer, "bias")}
+    biases = {layer.name: layer.bias for layer in CNN_VARIANTS["bvlc_alexnet"].layers if hasattr(layer, "bias")}
     assert biases == {"conv1": 0, "conv2": 0.1, "conv3": 0, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1}
 
 
@@ -283,6 +283,7 @@ def test_half_precision_computes_and_returns_float32_logits():
 
 
 @pytest.mark.optax
+@pytest.mark.slow
 def test_demo_network_learns_local_signs_from_a_thousand_frames():
     # Every AU brightens its own spot of a noisy image; an untrained net is right in half of the cases.
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from au_jax.models.fusion import VARIANTS, Fusion
+from au_jax.models.fusion import FUSION_VARIANTS, Fusion
 
 WINDOW = 5
 
@@ -28,7 +28,7 @@ def test_number_of_parameters(variant):
 
 
 def test_every_variant_has_a_row_in_the_table():
-    assert set(PARAMETERS) == set(VARIANTS)
+    assert set(PARAMETERS) == set(FUSION_VARIANTS)
 
 
 def _scores(shape=(5, 12)):
@@ -73,7 +73,7 @@ def test_normalising_discards_the_magnitude_and_the_switch_keeps_it():
         assert np.allclose(louder, model.apply(params, cnn, lstm), atol=1e-5) == same
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSION_VARIANTS)
 def test_zero_scores_have_finite_gradients(variant):
     zeros = [jnp.zeros((2, 12)), jnp.zeros((2, 12))]
     model = Fusion(variant)
@@ -84,7 +84,7 @@ def test_zero_scores_have_finite_gradients(variant):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSION_VARIANTS)
 def test_any_leading_axes_give_the_same_logits(variant):
     row = (WINDOW, 12) if variant == "temporal" else (12,)
     cnn, lstm = _scores((2, 3, *row))

@@ -39,7 +39,7 @@ def _unmoved(loss, params, tx):
 
 
 @pytest.mark.optax
-@pytest.mark.parametrize("variant", cnn.VARIANTS)
+@pytest.mark.parametrize("variant", cnn.CNN_VARIANTS)
 def test_one_step_moves_every_parameter_of_the_cnn(variant):
     model = AlexNet(variant, width=1 / 16 if variant != "demo" else 1.0)
     images = jax.random.uniform(jax.random.key(2), (4, 67, 67, 3), minval=-2, maxval=2)
@@ -70,7 +70,7 @@ def test_one_step_moves_every_parameter_of_the_lstm(options):
 
 
 @pytest.mark.optax
-@pytest.mark.parametrize("variant", fusion.VARIANTS)
+@pytest.mark.parametrize("variant", fusion.FUSION_VARIANTS)
 def test_one_step_moves_every_parameter_of_the_fusion_network(variant):
     model = Fusion(variant)
     # Of a window of three frames, where the network sees one.
