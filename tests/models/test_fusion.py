@@ -78,9 +78,12 @@ def test_zero_scores_have_finite_gradients(variant):
     zeros = [jnp.zeros((2, 12)), jnp.zeros((2, 12))]
     model = Fusion(variant)
     params = model.init(jax.random.key(0), *zeros)
-    gradients = jax.grad(lambda p, c, r: jnp.sum(model.apply(p, c, r) ** 2 + model.apply(p, c, r)), argnums=(0, 1, 2))(
-        params, *zeros
-    )
+
+    def loss(params, cnn, lstm):
+        logits = model.apply(params, cnn, lstm)
+        return jnp.sum(logits**2 + logits)
+
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(params, *zeros)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 

@@ -31,10 +31,13 @@ def _random(model, inputs):
 
 def _unmoved(loss, params, tx):
     """Names of the parameter arrays of which no element changes in one step."""
-    gradients = jax.jit(jax.grad(loss))(params)
-    updates, _ = tx.update(gradients, tx.init(params), params)
-    moved = optax.apply_updates(params, updates)
-    same = jax.tree.map(lambda old, new: bool(np.array_equal(old, new)), params, moved)
+
+    @jax.jit
+    def moved(params):
+        updates, _ = tx.update(jax.grad(loss)(params), tx.init(params), params)
+        return optax.apply_updates(params, updates)
+
+    same = jax.tree.map(lambda old, new: bool(np.array_equal(old, new)), params, moved(params))
     return [jax.tree_util.keystr(path) for path, value in jax.tree_util.tree_leaves_with_path(same) if value]
 
 
