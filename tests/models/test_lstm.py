@@ -265,7 +265,7 @@ def test_dropout_one_mask_along_an_axis():
 def test_single_steps_give_the_stacks_scores_hidden_outputs_and_state(head):
     model = LSTMStack(layers=2, hidden=5, num_outputs=3, head=head)
     features = jax.random.normal(jax.random.key(1), (2, 4, 6))
-    params = jax.tree.map(lambda leaf: 5 * leaf, model.init(jax.random.key(0), features)["params"])
+    params = jax.tree.map(lambda leaf: 5 * leaf, jax.jit(model.init)(jax.random.key(0), features)["params"])
     expected, last = jax.jit(model.apply)({"params": params}, features)
     hidden, _ = jax.jit(lambda params: model.apply({"params": params}, features, method="hidden_states"))(params)
     carry, step = model.initial_carry(2), jax.jit(one_step, static_argnums=0)

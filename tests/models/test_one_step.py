@@ -79,7 +79,7 @@ def test_one_step_moves_every_parameter_of_the_fusion_network(variant):
     # Of a window of three frames, where the network sees one.
     shape = (4, 3, 12) if variant == "temporal" else (4, 12)
     cnn, lstm = jax.random.normal(jax.random.key(2), (2, *shape))
-    params = model.init(jax.random.key(0), cnn, lstm)["params"]
+    params = jax.jit(model.init)(jax.random.key(0), cnn, lstm)["params"]
 
     def loss(params):
         logits = model.apply({"params": params}, cnn, lstm, train=True, rngs={"dropout": jax.random.key(1)})
