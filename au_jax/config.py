@@ -32,7 +32,7 @@ NOT_NEGATIVE = Interval(0)
 SHARE = Interval(0, 1, closed="neither")
 RATE = Interval(0, 1, closed="low")
 SOURCES = Choices("synthfacs", "bp4d", "gft", "disfa", "folder")
-PRESETS = Choices("tiny", "demo", "bp4d_like", "gft_like", "long", "long_no_rest")
+SYNTHFACS_PRESETS = Choices("tiny", "demo", "bp4d_like", "gft_like", "long", "long_no_rest")
 LEVEL = Where(lambda level: level.upper() in ("", *"ABCDE"), "A, B, C, D or E, or '' for the source's own")
 # Recordings of synthfacs are listed before any is rendered.
 SUBJECTS, VIDEOS, FRAMES = Interval(0, 10_000), Interval(0, 1000), Interval(0, 1_000_000)
@@ -118,7 +118,7 @@ class DataConfig(Block):
         False,
         "Leave out recordings that cannot be used (no video, no codes, damaged). By default they stop the preparation.",
     )
-    preset: str = option("demo", "synthfacs: preset of subjects, videos and difficulty.", PRESETS)
+    preset: str = option("demo", "synthfacs: preset of subjects, videos and difficulty.", SYNTHFACS_PRESETS)
     render_seed: int = option(
         0,
         "synthfacs: seed of identities, expressions and images. It is separate from `seed`, so that runs with "
@@ -164,7 +164,7 @@ class TransferConfig(Block):
     name: str = option("", "As data.name.")
     raw: str = option("", "As data.raw.")
     level: str = option("", "As data.level.", LEVEL)
-    preset: str = option("gft_like", "As data.preset.", PRESETS)
+    preset: str = option("gft_like", "As data.preset.", SYNTHFACS_PRESETS)
     render_seed: int = option(0, "As data.render_seed.", SEED)
     subjects: int = option(0, "As data.subjects.", SUBJECTS)
     videos: int = option(0, "As data.videos.", VIDEOS)

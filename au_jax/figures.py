@@ -121,7 +121,7 @@ def fig5() -> None:
       >>> fig5()  # au-jax figures fig5 --run=runs/demo  # doctest: +SKIP
     """
     run, out = _run_and_out()
-    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
+    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.ASCENT_PRESETS)}.")
     iterations = flags.DEFINE_integer("iterations", 0, "Another number of iterations than the preset's; 0 = its own.")
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
     seed = flags.DEFINE_integer("seed", 0, "Seed of the random start.")

@@ -20,8 +20,8 @@ from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
 from au_jax.inference.batch import SUMMARY, Job, Tally, find_videos, run_all, summary_lines
-from au_jax.inference.event_writers import EVENT_FORMATS, SUFFIXES, EventRules
-from au_jax.inference.scoring import CHUNK, FaceScorer
+from au_jax.inference.event_writers import EVENT_FORMATS, EVENT_SUFFIXES, EventRules
+from au_jax.inference.scoring import LIVE_CHUNK, FaceScorer
 from au_jax.inference.streaming import FrameWriter, predict
 from au_jax.inference.writers import FORMATS
 from au_jax.labels import PROBABILITY
@@ -119,7 +119,7 @@ def _score(
         from au_jax.report.timeline import TimelineWriter
 
         writers.append(TimelineWriter(plot, title=Path(video).name))
-    chunk = values.chunk or (8 if is_camera(video) else CHUNK)
+    chunk = values.chunk or (8 if is_camera(video) else LIVE_CHUNK)
     rotate, fps = int(values.rotate), values.fps
     counts = predict(detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock)
     lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
@@ -145,7 +145,7 @@ def _rules() -> EventRules:
 def _predict_many(told: Any) -> None:
     values = flags.FLAGS
     jobs = find_videos(values.videos)
-    suffix = SUFFIXES.get(values.format, ".csv")
+    suffix = EVENT_SUFFIXES.get(values.format, ".csv")
     folders = {suffix: values.out, ".mp4": values.overlay, ".png": values.plot}
     # A folder that is searched is refused before; of a list each video is looked at.
     for job in jobs:

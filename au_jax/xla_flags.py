@@ -10,14 +10,14 @@ import importlib.metadata
 import os
 from collections.abc import MutableMapping
 
-CONVOLUTIONS = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
+EIGEN_CONVOLUTIONS = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
 """Takes convolutions from what YNNPACK computes."""
 KNOWN_TO = ("0.10.",)
 """Versions of jaxlib, by their beginning, that have the flag; accelerators' plugins of the same version have it too."""
 
 
 def set_defaults(environment: MutableMapping[str, str], jaxlib: str) -> None:
-    """Adds `CONVOLUTIONS` to XLA_FLAGS, unless jaxlib may not know the flag or it is set already.
+    """Adds `EIGEN_CONVOLUTIONS` to XLA_FLAGS, unless jaxlib may not know the flag or it is set already.
 
     Args:
       environment: such as `os.environ`; changed in place.
@@ -30,8 +30,8 @@ def set_defaults(environment: MutableMapping[str, str], jaxlib: str) -> None:
       '--xla_mine'
     """
     flags = environment.get("XLA_FLAGS", "")
-    if jaxlib.startswith(KNOWN_TO) and CONVOLUTIONS.split("=")[0] not in flags:
-        environment["XLA_FLAGS"] = f"{flags} {CONVOLUTIONS}".strip()
+    if jaxlib.startswith(KNOWN_TO) and EIGEN_CONVOLUTIONS.split("=")[0] not in flags:
+        environment["XLA_FLAGS"] = f"{flags} {EIGEN_CONVOLUTIONS}".strip()
 
 
 # Detectors in ONNX files are run where there is no JAX.

@@ -44,7 +44,7 @@ TIMES = 20
 """How often the few rendered faces are read in one stream, so that it is not its start that is timed."""
 MOST_FRAMES = 40_000
 """Of an epoch; 5 GB of frames of 200 pixels."""
-PAUSE = 2.0
+PAUSE_SECONDS = 2.0
 """Seconds between two epochs; validation takes longer."""
 
 Feed = tuple[Callable[[], Iterator[parallel.Batch]], dict[str, jax.Array], Callable]
@@ -208,7 +208,7 @@ def _share(sizes: Sizes, feed: Feed) -> float:
             share = epoch.metrics()["data_wait"]
             if number == 0:
                 ahead.begin(1)
-                time.sleep(PAUSE)
+                time.sleep(PAUSE_SECONDS)
     return share
 
 

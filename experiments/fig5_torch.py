@@ -19,19 +19,19 @@ from torch.nn import functional
 
 from au_jax.command_line import run_command
 from au_jax.explain import activation
-from au_jax.models.cnn import VARIANTS, AlexNet, Conv, Dense, Norm, Pool
+from au_jax.models.cnn import CNN_VARIANTS, AlexNet, Conv, Dense, Norm, Pool
 from au_jax.report.cnn_figures import ascent_settings, score_function
 from au_jax.run_dir import TrainedFold
 
 ROUNDS = 3
 
-Score = Callable[[torch.Tensor], torch.Tensor]
+TorchScore = Callable[[torch.Tensor], torch.Tensor]
 """Pictures minus the mean, [A, 3, H, W] -> scores of all units, [A, U]."""
 
 
-def score_in_torch(model: AlexNet, params: Any) -> Score:
+def score_in_torch(model: AlexNet, params: Any) -> TorchScore:
     """The CNN of `params` without dropout."""
-    variant = VARIANTS[model.variant]
+    variant = CNN_VARIANTS[model.variant]
     weights = {
         name: (torch.tensor(np.array(layer["kernel"])), torch.tensor(np.array(layer["bias"])))
         for name, layer in params.items()
@@ -64,7 +64,7 @@ def score_in_torch(model: AlexNet, params: Any) -> Score:
 
 
 def ascend_in_torch(
-    score: Score, mean: np.ndarray, settings: activation.AscentSettings, start: np.ndarray
+    score: TorchScore, mean: np.ndarray, settings: activation.AscentSettings, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """`activation.ascend` in PyTorch: best pictures [A, H, W, 3] and their scores [A]."""
     picture = torch.tensor(start.transpose(0, 3, 1, 2).copy())
@@ -129,7 +129,7 @@ def compare_with_torch(run: Path, preset: str, iterations: int, fold: int = 0) -
 
     def climb_in_jax() -> None:
         climb = begin
-        for first in range(0, settings.iterations, activation.STEPS):
+        for first in range(0, settings.iterations, activation.STEPS_PER_CALL):
             climb = step(climb, first)
         jax.block_until_ready(climb)
 
@@ -147,7 +147,7 @@ def compare_with_torch(run: Path, preset: str, iterations: int, fold: int = 0) -
 def main() -> None:
     """Runs the command line."""
     run = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
-    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.PRESETS)}.")
+    preset = flags.DEFINE_string("preset", "paper", f"Settings of the ascent: {', '.join(activation.ASCENT_PRESETS)}.")
     iterations = flags.DEFINE_integer("iterations", 200, "Iterations of every round.")
     fold = flags.DEFINE_integer("fold", 0, "Fold whose CNN it is.")
 

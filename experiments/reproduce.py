@@ -44,7 +44,7 @@ _TABLES = {"gft": "table1", "bp4d": "table2"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class Reproduction:
     """What is to be made.
 
     Attributes:
@@ -91,7 +91,7 @@ class Plan:
         return [*options, f"--workdir={self.folder(dataset, protocol, seed)}"]
 
 
-def reproduce(plan: Plan) -> None:
+def reproduce(plan: Reproduction) -> None:
     """Makes what the plan asks for.
 
     Raises:
@@ -121,7 +121,7 @@ def reproduce(plan: Plan) -> None:
     print(f"{plan.out / 'tables'} and {plan.out / 'figures'} hold the paper's tables and figures.")
 
 
-def spread(plan: Plan) -> str:
+def spread(plan: Reproduction) -> str:
     """Average F1-frame of every system over the seeds, as Markdown: a table for every dataset and protocol."""
     parts = []
     for dataset in scales.DATASETS:
@@ -137,7 +137,7 @@ def _averages(run: Path) -> dict[str, float]:
     return {name: average_in_results(column["f1_frame"]) for name, column in columns.items()}
 
 
-def _print_estimate(plan: Plan, frames: dict[str, int]) -> None:
+def _print_estimate(plan: Reproduction, frames: dict[str, int]) -> None:
     total = 0.0
     for protocol in plan.protocols:
         for dataset in scales.DATASETS:
@@ -159,7 +159,7 @@ def _alone(work: Callable[..., T], *arguments: object) -> T:
         return pool.submit(work, *arguments).result()
 
 
-def _figures(plan: Plan) -> None:
+def _figures(plan: Reproduction) -> None:
     seed, protocol = plan.seeds[0], plan.protocols[0]
     bp4d, gft = (plan.folder(dataset, protocol, seed) for dataset in ("bp4d", "gft"))
     out = f"--out={plan.out / 'figures'}"
@@ -301,10 +301,10 @@ def main() -> None:
     flags.DEFINE_list("protocols", ["3fold", "cross", "10fold"], "Protocols to run.")
     flags.DEFINE_list("seeds", ["0"], "Seeds; the tables show the first.")
     flags.DEFINE_string("vgg_face", None, "The file vgg_face.mat, for one panel of fig3.")
-    run_command(lambda: reproduce(make_plan(flags.FLAGS)), resumes=True)
+    run_command(lambda: reproduce(make_reproduction(flags.FLAGS)), resumes=True)
 
 
-def make_plan(options: Any) -> Plan:
+def make_reproduction(options: Any) -> Reproduction:
     """The plan of the command line's options, which are its attributes.
 
     Raises:
@@ -317,7 +317,7 @@ def make_plan(options: Any) -> Plan:
     protocols = tuple(options.protocols)
     if not protocols or protocols[0] == "cross" or not set(protocols) <= set(scales.PROTOCOLS):
         raise CommandError(f"--protocols is {list(protocols)}; choose among 3fold, 10fold and cross, not cross first")
-    return Plan(
+    return Reproduction(
         Path(options.out),
         options.scale,
         {} if options.synthetic else {"bp4d": options.bp4d, "gft": options.gft},

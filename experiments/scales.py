@@ -6,9 +6,9 @@ python -m au_jax.main --config=experiments/scales.py:bp4d-3fold-smoke --workdir=
 import ml_collections
 
 from au_jax.config import load
+from au_jax.evaluation.paper import PROTOCOLS
 
 DATASETS: tuple[str, ...] = ("bp4d", "gft")
-PROTOCOLS: tuple[str, ...] = ("3fold", "cross", "10fold")
 SCALES: dict[str, str] = {
     "smoke": "12 people, tiny networks: shows that everything runs, not that it learns",
     "small": "the demo's networks on 41 and 50 people",

@@ -105,7 +105,7 @@ def _points(pair: Mapping[str, Any]) -> str:
     return f"{pair['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def markdown(document: Mapping[str, Any]) -> str:
+def seen_seconds_table(document: Mapping[str, Any]) -> str:
     """The table of seen_seconds.json."""
     others = document["systems"][1:]
     head = ["seconds seen", "people", "frames", "ANet"]
@@ -123,7 +123,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     )
 
 
-def draw(document: Mapping[str, Any]) -> style.Drawing:
+def draw_seen_seconds(document: Mapping[str, Any]) -> style.Drawing:
     """The difference to ANet in F1-frame over the seconds of a person that have been seen, a line per system."""
     others, parts = document["systems"][1:], document["parts"]
     places, told = np.arange(len(parts)), []
@@ -179,12 +179,12 @@ def write_curve(folders: Sequence[str], out: str | Path, edges: Sequence[float])
     document = {"runs": list(map(str, folders)), "systems": list(systems), "parts": curve(systems, fps.pop(), edges)}
     stem = Path(out) / "seen_seconds"
     files.write_json(stem.with_suffix(".json"), document)
-    files.write_text(stem.with_suffix(".md"), markdown(document))
-    drawing = draw(document)
+    files.write_text(stem.with_suffix(".md"), seen_seconds_table(document))
+    drawing = draw_seen_seconds(document)
     with style.context():
         files.write_bytes(stem.with_suffix(".png"), style.to_png(drawing))
         files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
-    print(markdown(document))
+    print(seen_seconds_table(document))
     return document
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from au_jax.models.cnn import VARIANTS, Conv, Dense, Norm, Pool
+from au_jax.models.cnn import CNN_VARIANTS, Conv, Dense, Norm, Pool
 
 
 def device() -> torch.device:
@@ -21,9 +21,9 @@ def synchronize() -> None:
 
 
 def cnn(variant: str, crop: int) -> nn.Sequential:
-    """The layers of `au_jax.models.cnn.VARIANTS`, pooled as Caffe does, with two groups, dropout and 12 logits."""
+    """The layers of `au_jax.models.cnn.CNN_VARIANTS`, pooled as Caffe does, with two groups, dropout and 12 logits."""
     layers, channels = [], 3
-    for layer in VARIANTS[variant].layers:
+    for layer in CNN_VARIANTS[variant].layers:
         match layer:
             case Conv():
                 groups = 2 if layer.grouped else 1

@@ -2,6 +2,10 @@
 
 import contextlib
 import fcntl
+import functools
+import gc
+import importlib.machinery
+import importlib.metadata
 import logging
 import os
 import resource
@@ -10,7 +14,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import types
+import unittest.mock
 import warnings
 from pathlib import Path
 
@@ -21,6 +27,8 @@ os.environ["XLA_FLAGS"] = " ".join(
         os.environ.get("XLA_FLAGS", ""),
         "--xla_force_host_platform_device_count=2",
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        # Half the time of compiling. A version that does not know a flag ends the process.
+        "--xla_cpu_use_fusion_emitters=false" if importlib.metadata.version("jaxlib").startswith("0.10.") else "",
     )
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -30,7 +38,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import jax
 import pytest
 from beartype import BeartypeConf, beartype
-from jaxtyping import install_import_hook
+from jax._src import lru_cache
+from jaxtyping import _import_hook, install_import_hook
 
 if os.environ.get("AU_JAX_TYPECHECK") != "0":
     # Every annotated type and shape of the package is checked whenever a function is called; an int may stand for a float.
@@ -38,6 +47,19 @@ if os.environ.get("AU_JAX_TYPECHECK") != "0":
     _checker.__dict__["check"] = beartype(conf=BeartypeConf(is_pep484_tower=True))
     sys.modules[_checker.__name__] = _checker
     install_import_hook("au_jax", f"{_checker.__name__}.check")
+
+    def _get_code(loader, name, read=_import_hook._JaxtypingLoader.get_code):
+        tag = functools.partial(_import_hook._optimized_cache_from_source, loader._typechecker.get_hash())
+        with unittest.mock.patch("importlib._bootstrap_external.cache_from_source", tag):
+            return read(loader, name)
+
+    # jaxtyping's loader looks for compiled files of its own even of what a checked module imports in its turn: TensorFlow
+    # and others would be compiled from source in every process (12 seconds).
+    _import_hook._JaxtypingLoader.get_code = _get_code
+    _import_hook._JaxtypingLoader.exec_module = importlib.machinery.SourceFileLoader.exec_module
+
+# Tracing makes many small objects: the collector of rubbish would run at every 700 of them.
+gc.set_threshold(50_000)
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -65,14 +87,31 @@ def promotion(request):
         yield
 
 
+def _put(cache, key, program):
+    """What JAX's cache does, but for a moment in which another process finds half a file."""
+    path = cache.path / f"{key}-cache"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile(dir=cache.path, delete=False) as stream:
+            stream.write(program)
+        os.replace(stream.name, path)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled(tmp_path_factory):
-    """Where this process keeps compiled programs: tests that compile what another one has compiled find it there."""
-    folder = tmp_path_factory.mktemp("compiled")
+def compiled(shared):
+    """Where compiled programs are kept: what one test has compiled others find there, in the other worker process too."""
+    folder = shared / "programs"
+    folder.mkdir(exist_ok=True)
+    lru_cache.LRUCache.put = _put
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # Commands that tests start do not write to the home folder.
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # The name of the folder is else part of what programs are found under, and those of `finished` would not be.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+    # Commands that tests start read them too, and write none: neither here nor to the home folder.
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e6",
+    }
     return folder
 
 
@@ -214,8 +253,10 @@ def finished(shared, prepared, main_command, compiled):
             command = main_command(workdir, prepared, f"--config.compiled={programs}")
             environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(programs)}
             subprocess.run(command, check=True, capture_output=True, env=environment)
-    # Its networks are those of the fixture `config`.
-    shutil.copytree(programs, compiled, dirs_exist_ok=True)
+            # Its networks are those of the fixture `config`.
+            for path in programs.iterdir():
+                shutil.copy(path, compiled.with_name("part"))
+                os.replace(compiled.with_name("part"), compiled / path.name)
     return workdir
 
 

@@ -262,9 +262,9 @@ def test_choices_are_those_of_the_modules_that_use_them():
     allowed = {field.name: field.allowed for field in fields(get_config())}
     for name, choices in {
         "data.source": READERS, "data.preset": PRESETS, "data.cache": device_cache.CACHES,
-        "protocol.threshold": ("zero", *POLICIES), "cnn.variant": cnn.VARIANTS, "cnn.dtype": cnn.DTYPES,
+        "protocol.threshold": ("zero", *POLICIES), "cnn.variant": cnn.CNN_VARIANTS, "cnn.dtype": cnn.DTYPES,
         "cnn.sampling": input_pipeline.SAMPLINGS, "cnn.label_reduction": LABEL_REDUCTIONS, "lstm.kernel": lstm.KERNELS,
-        "fusion.variant": fusion.VARIANTS, "cpm.relabelling": RELABELLINGS,
+        "fusion.variant": fusion.FUSION_VARIANTS, "cpm.relabelling": RELABELLINGS,
         "evaluation.f1_norm": F1_NORM_DEFINITIONS,
     }.items():  # fmt: skip
         assert set(allowed[name].removeprefix("one of ").split(", ")) == set(choices), name

@@ -41,10 +41,7 @@ def like(default):
             return st.lists(st.integers(-1, 4), max_size=3).map(tuple)
 
 
-@pytest.mark.optax
-@settings(max_examples=600, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_any_value_of_any_field_passes_or_is_refused_with_its_name(data):
+def check_any_value(data):
     name = data.draw(st.sampled_from(sorted(DEFAULTS)))
     value = data.draw(VALUES | like(DEFAULTS[name]))
     config = get_config()
@@ -61,3 +58,25 @@ def test_any_value_of_any_field_passes_or_is_refused_with_its_name(data):
         whole = name.partition("optimizer")[0] + "optimizer"
         assert f"config.{name}" in str(error) or ("optimizer" in name and f"config.{whole}" in str(error))
         assert "\n" not in str(error)
+
+
+def examples(number):
+    """Runs a test on so many examples, the same each time."""
+    return settings(
+        max_examples=number, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+
+
+@pytest.mark.optax
+@examples(150)
+@given(data=st.data())
+def test_any_value_of_any_field_passes_or_is_refused_with_its_name(data):
+    check_any_value(data)
+
+
+@pytest.mark.slow
+@pytest.mark.optax
+@examples(2000)
+@given(data=st.data())
+def test_many_values_of_all_fields_pass_or_are_refused_with_their_name(data):
+    check_any_value(data)

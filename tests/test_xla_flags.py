@@ -5,17 +5,17 @@ import importlib.metadata
 import jax
 import jax.numpy as jnp
 
-from au_jax.xla_flags import CONVOLUTIONS, set_defaults
+from au_jax.xla_flags import EIGEN_CONVOLUTIONS, set_defaults
 
 
 def test_the_flag_is_added_once_to_those_of_the_user():
     environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     set_defaults(environment, "0.10.2")
     set_defaults(environment, "0.10.2")
-    assert environment == {"XLA_FLAGS": f"--xla_force_host_platform_device_count=2 {CONVOLUTIONS}"}
+    assert environment == {"XLA_FLAGS": f"--xla_force_host_platform_device_count=2 {EIGEN_CONVOLUTIONS}"}
     environment = {}
     set_defaults(environment, "0.10.2")
-    assert environment == {"XLA_FLAGS": CONVOLUTIONS}
+    assert environment == {"XLA_FLAGS": EIGEN_CONVOLUTIONS}
 
 
 def test_what_the_user_says_of_the_same_flag_holds():

@@ -22,7 +22,7 @@ from au_jax.labels import PRESENT
 EVENTS, UNSURE = 4, 4
 """Frames of a strip: in the middle of events, and of lowest confidence."""
 
-MOST = 60
+MOST_RECORDINGS = 60
 """Recordings of a sheet."""
 
 _WORST = "lowest confidence"
@@ -136,7 +136,7 @@ def write_sheet(path: Path, strips: Path, recordings: Sequence[RecordingId]) -> 
 
     Args:
       path: PNG to write; strips: folder of the strips.
-      recordings: those of the dataset; of more than `MOST` the least sure ones are shown.
+      recordings: those of the dataset; of more than `MOST_RECORDINGS` the least sure ones are shown.
 
     Returns:
       How many are shown; without any, no file is written.
@@ -156,7 +156,7 @@ def write_sheet(path: Path, strips: Path, recordings: Sequence[RecordingId]) -> 
         if place.exists():
             with Image.open(place) as strip:
                 found.append((float(strip.info[_WORST]), place))
-    shown = [place for _, place in sorted(found)[:MOST]]
+    shown = [place for _, place in sorted(found)[:MOST_RECORDINGS]]
     if not shown:
         return 0
     pictures = [Image.open(place).convert("RGB") for place in shown]

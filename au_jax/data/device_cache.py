@@ -27,13 +27,12 @@ from au_jax.config import Config
 from au_jax.data.balanced_sampling import balanced_rows
 from au_jax.errors import ConfigError
 from au_jax.training import parallel
-
-Batch = dict[str, np.ndarray]
+from au_jax.training.prefetch import Batch
 
 CACHES: tuple[str, ...] = ("none", "host", "device")
 """Choices of `config.data.cache`."""
 
-SHARE = 0.8
+MEMORY_SHARE = 0.8
 """Of the free memory that the frames may take: networks and batches need some too."""
 
 
@@ -211,10 +210,10 @@ def check_room(cache: str, frames: int, size: int, devices: int) -> None:
         places = [("the host", needed * (devices + 1), free_on_host())] if free is None else places
         places += [] if free is None else [("an accelerator", needed, free)]
     for place, taken, free in places:
-        if taken > SHARE * free:
+        if taken > MEMORY_SHARE * free:
             raise ConfigError(
                 f"config.data.cache {cache} needs {taken / 2**30:.2f} GiB on {place} for {frames} training frames of {size} "
-                f"pixels, of which {free / 2**30:.2f} GiB are free ({SHARE:.0%} of them may be taken); choose "
+                f"pixels, of which {free / 2**30:.2f} GiB are free ({MEMORY_SHARE:.0%} of them may be taken); choose "
                 + ("none" if cache == "host" else "host or none")
             )
 

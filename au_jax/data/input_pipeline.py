@@ -25,8 +25,7 @@ from au_jax.data.dataset import FaceSet
 from au_jax.data.device_cache import DeviceInputPipeline
 from au_jax.data.tfrecord_index import TFRecordIndex, no_autograph, read_stream
 from au_jax.training import parallel
-
-Batch = dict[str, np.ndarray]
+from au_jax.training.prefetch import Batch
 
 SAMPLINGS: tuple[str, ...] = ("shuffle", "momu")
 """Orders of training frames: each once per epoch, or multi-label balanced batches."""

@@ -274,7 +274,7 @@ def _reason_to_prepare(site: _Site, data: DataConfig, renew: bool) -> str:
             return f"{len(gone)} recordings are gone"
         for recording, origin in found.items():
             now = Fingerprint(wanted, versions, document["reading"], origin)
-            if reason := provenance.difference(made[recording], now, versions=renew) if recording in made else NEW:
+            if reason := provenance.reason_to_renew(made[recording], now, versions=renew) if recording in made else NEW:
                 return reason
     if others := provenance.changed_versions(document["versions"], versions):
         _tell_once(
@@ -410,7 +410,7 @@ def _take_stock(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fing
         used = {_id(entry): entry for entry in document["recordings"]}
         gone = len(used.keys() - wanted.keys())
         for recording in used.keys() & wanted.keys():
-            reason = provenance.difference(made[recording], wanted[recording])
+            reason = provenance.reason_to_renew(made[recording], wanted[recording])
             if not reason and recording.subject in broken:
                 reason = DAMAGED
             if not reason and reasons[recording]:
@@ -426,7 +426,7 @@ def _take_stock(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fing
 
 
 def _tell_summary(site: _Site, reasons: Mapping[RecordingId, str], gone: int) -> None:
-    if line := provenance.summary(reasons.values(), gone):
+    if line := provenance.renewal_line(reasons.values(), gone):
         console.tell(f"dataset {site.reader.name}: {line}")
 
 
@@ -438,7 +438,7 @@ def _reason_of_staged(folder: Path, recording: RecordingId, wanted: Fingerprint)
         made = None if document is None else Fingerprint(**document)
     except TypeError:
         made = None
-    return provenance.difference(made, wanted) or ("" if _is_whole(folder, recording) else DAMAGED)
+    return provenance.reason_to_renew(made, wanted) or ("" if _is_whole(folder, recording) else DAMAGED)
 
 
 def _is_whole(folder: Path, recording: RecordingId) -> bool:

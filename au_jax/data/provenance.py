@@ -137,7 +137,7 @@ def origin_of(on_disk: "OnDisk", root: Path) -> dict[str, Any]:
     return {"pictures": pictures, "codes": codes}
 
 
-def difference(made: Fingerprint | None, wanted: Fingerprint, *, versions: bool = True) -> str:
+def reason_to_renew(made: Fingerprint | None, wanted: Fingerprint, *, versions: bool = True) -> str:
     """Why a recording has to be prepared again; "" where it need not.
 
     Args:
@@ -147,11 +147,11 @@ def difference(made: Fingerprint | None, wanted: Fingerprint, *, versions: bool 
 
     Example:
       >>> one = Fingerprint({"level": ""}, {"Pillow": "12"}, "occurrence", {"pictures": 1, "codes": 1})
-      >>> difference(one, dataclasses.replace(one, fields={"level": "B"}))
+      >>> reason_to_renew(one, dataclasses.replace(one, fields={"level": "B"}))
       "config.data.level was '' and is 'B'"
-      >>> difference(one, dataclasses.replace(one, versions={"Pillow": "13"}))
+      >>> reason_to_renew(one, dataclasses.replace(one, versions={"Pillow": "13"}))
       'Pillow was 12 and is 13'
-      >>> difference(one, dataclasses.replace(one, origin={"pictures": 1, "codes": 2}))
+      >>> reason_to_renew(one, dataclasses.replace(one, origin={"pictures": 1, "codes": 2}))
       'whose label file changed'
     """
     if made is None:
@@ -192,7 +192,7 @@ def changed_versions(made: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     return ", ".join(f"{name} was {old or 'missing'} and is {new or 'missing'}" for name, (old, new) in changed.items())
 
 
-def summary(reasons: Iterable[str], gone: int) -> str:
+def renewal_line(reasons: Iterable[str], gone: int) -> str:
     """One line of how many recordings are prepared again and why; "" where none is, and none is gone.
 
     Args:
@@ -200,9 +200,9 @@ def summary(reasons: Iterable[str], gone: int) -> str:
       gone: number of recordings that were there and are no more.
 
     Example:
-      >>> summary(["whose label file changed", "", "new"], gone=1)
+      >>> renewal_line(["whose label file changed", "", "new"], gone=1)
       '1 of 3 recordings is prepared again (1 whose label file changed), 1 is kept, 1 is new, 1 is gone'
-      >>> summary(["new", "new", ""], gone=0)
+      >>> renewal_line(["new", "new", ""], gone=0)
       ''
     """
     counts = Counter(reasons)

@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Shaped
 
+from au_jax.descriptors.hog import FACE_SIZE
+
 WAVELENGTHS: tuple[float, ...] = tuple(8.0 * 2.0 ** (step / 2) for step in range(5))
 """In pixels of a face of `FACE_SIZE` px; they scale with the face."""
 ORIENTATIONS: int = 8
 """Directions of the wave vector over half a turn: number o points o / 8 of it away from x, towards y."""
-WIDTH: float = math.pi
+ENVELOPE_WIDTH: float = math.pi
 """s above: the standard deviation of the envelope times |k|."""
-FACE_SIZE: float = 200.0
 
 _REACH = 4.5
 """Standard deviations of the envelope that count; beyond them it is below 4e-5."""
@@ -70,7 +71,7 @@ def _describe(image: jax.Array, landmarks: jax.Array) -> jax.Array:
 
 
 def _reach(wavelength: float) -> int:
-    return math.ceil(_REACH * WIDTH * wavelength / (2.0 * math.pi))
+    return math.ceil(_REACH * ENVELOPE_WIDTH * wavelength / (2.0 * math.pi))
 
 
 def _magnitudes(image: jax.Array, landmarks: jax.Array, wavelength: float) -> jax.Array:
@@ -81,7 +82,7 @@ def _magnitudes(image: jax.Array, landmarks: jax.Array, wavelength: float) -> ja
     patches = jax.vmap(lambda place: jax.lax.dynamic_slice(image, (place[1], place[0]), (length, length)))(pixel)
     # Envelope and wave are products of a function of x and one of y: an answer is two small products.
     distance = jnp.arange(length, dtype=jnp.float32)[None, None] + (pixel.astype(jnp.float32) - landmarks)[..., None]
-    bell_x, bell_y = jnp.moveaxis(jnp.exp(-0.5 * jnp.square(distance * (number / WIDTH))), 1, 0)
+    bell_x, bell_y = jnp.moveaxis(jnp.exp(-0.5 * jnp.square(distance * (number / ENVELOPE_WIDTH))), 1, 0)
     angle = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
     wave = number * np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
     phase_x, phase_y = jnp.moveaxis(distance[:, :, None] * wave[None, :, :, None], 1, 0)
@@ -91,6 +92,6 @@ def _magnitudes(image: jax.Array, landmarks: jax.Array, wavelength: float) -> ja
     by_row = jnp.einsum("lpoy,lyx->lpox", rows, patches)
     parts = jnp.einsum("lpox,lqox->lopq", by_row, columns)
     flat = jnp.einsum("ly,lyx,lx->l", bell_y, patches, bell_x)
-    real = parts[..., 0, 0] - parts[..., 1, 1] - math.exp(-0.5 * WIDTH**2) * flat[:, None]
+    real = parts[..., 0, 0] - parts[..., 1, 1] - math.exp(-0.5 * ENVELOPE_WIDTH**2) * flat[:, None]
     imaginary = parts[..., 0, 1] + parts[..., 1, 0]
-    return (number / WIDTH) ** 2 * jnp.hypot(real, imaginary)
+    return (number / ENVELOPE_WIDTH) ** 2 * jnp.hypot(real, imaginary)

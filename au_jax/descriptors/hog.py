@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Shaped
 
 CELLS: int = 4
-ORIENTATIONS: int = 8
+ORIENTATION_BINS: int = 8
 PATCH_SIZE: float = 36.0
 """Side of a patch in pixels of a face of `FACE_SIZE` px; it scales with the face."""
 FACE_SIZE: float = 200.0
@@ -87,10 +87,10 @@ def _orientation_map(image: jax.Array) -> jax.Array:
     dx = 0.5 * (padded[1:-1, 2:] - padded[1:-1, :-2])
     dy = 0.5 * (padded[2:, 1:-1] - padded[:-2, 1:-1])
     magnitude = jnp.sqrt(dx * dx + dy * dy)
-    position = jnp.arctan2(dy, dx) * (ORIENTATIONS / (2.0 * jnp.pi))
-    bins = jnp.arange(ORIENTATIONS, dtype=jnp.float32)[None, None, :]
-    offset = jnp.mod(position[..., None] - bins, ORIENTATIONS)
-    share = jnp.maximum(1.0 - jnp.minimum(offset, ORIENTATIONS - offset), 0.0)
+    position = jnp.arctan2(dy, dx) * (ORIENTATION_BINS / (2.0 * jnp.pi))
+    bins = jnp.arange(ORIENTATION_BINS, dtype=jnp.float32)[None, None, :]
+    offset = jnp.mod(position[..., None] - bins, ORIENTATION_BINS)
+    share = jnp.maximum(1.0 - jnp.minimum(offset, ORIENTATION_BINS - offset), 0.0)
     return magnitude[..., None] * share
 
 

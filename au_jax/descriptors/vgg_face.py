@@ -32,7 +32,7 @@ LAYERS: tuple[str, ...] = (*CONVOLUTIONS, "fc6", "fc7")
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["params", "average"], meta_fields=[])
 @dataclass(frozen=True)
-class Weights:
+class VggFaceWeights:
     """What the file holds.
 
     Attributes:
@@ -40,7 +40,7 @@ class Weights:
       average: what is subtracted from RGB 0..255, [3] or [S, S, 3] float32.
 
     Example:
-      >>> Weights({"fc6": {"kernel": np.zeros((7, 7, 1, 1))}}, average=np.zeros(3)).side  # 7 * 2 ** 5
+      >>> VggFaceWeights({"fc6": {"kernel": np.zeros((7, 7, 1, 1))}}, average=np.zeros(3)).side  # 7 * 2 ** 5
       224
     """
 
@@ -93,12 +93,12 @@ class VggFace(nn.Module):
         return l2_normalise(x.reshape(x.shape[0], -1), eps=1e-12), out
 
 
-def make_vgg_face(weights: Weights) -> VggFace:
+def make_vgg_face(weights: VggFaceWeights) -> VggFace:
     """The network whose layers are as wide as the file's.
 
     Example:
       >>> params = {name: {"kernel": np.zeros((1, 1, 3, 8))} for name in LAYERS}
-      >>> network = make_vgg_face(Weights(params, average=np.zeros(3)))
+      >>> network = make_vgg_face(VggFaceWeights(params, average=np.zeros(3)))
       >>> network.window, network.widths
       (1, (8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8))
     """
@@ -106,7 +106,7 @@ def make_vgg_face(weights: Weights) -> VggFace:
     return VggFace(widths, window=weights.params["fc6"]["kernel"].shape[0])
 
 
-def vgg_face(weights: Weights, images: UInt8[Array, "B H W 3"]) -> Float32[Array, "B D"]:
+def vgg_face(weights: VggFaceWeights, images: UInt8[Array, "B H W 3"]) -> Float32[Array, "B D"]:
     """Descriptors of faces, which are resized to the network's side.
 
     The network knows faces with hair and chin; those of this project are cut closer, as the paper's were.
@@ -122,7 +122,7 @@ def vgg_face(weights: Weights, images: UInt8[Array, "B H W 3"]) -> Float32[Array
       >>> shapes = dict.fromkeys(LAYERS, (3, 3, 2, 2)) | {"conv1_1": (3, 3, 3, 2), "fc6": (1, 1, 2, 2), "fc7": (1, 1, 2, 2)}
       >>> params = {name: {"kernel": jnp.full(shape, 0.1), "bias": jnp.zeros(2)} for name, shape in shapes.items()}
       >>> faces = jnp.full((1, 40, 40, 3), 100, jnp.uint8)
-      >>> jax.eval_shape(vgg_face, Weights(params, jnp.zeros(3)), faces).shape  # fc7 has two units here, not 4096
+      >>> jax.eval_shape(vgg_face, VggFaceWeights(params, jnp.zeros(3)), faces).shape  # fc7 has two units here, not 4096
       (1, 2)
     """
     side = weights.side
@@ -132,7 +132,7 @@ def vgg_face(weights: Weights, images: UInt8[Array, "B H W 3"]) -> Float32[Array
     return descriptors[0]
 
 
-def read_vgg_face(path: str | Path) -> Weights:
+def read_vgg_face(path: str | Path) -> VggFaceWeights:
     """Reads `vgg_face.mat` or `vgg-face.mat`.
 
     Raises:
@@ -163,7 +163,7 @@ def read_vgg_face(path: str | Path) -> Weights:
     _check(path, params)
     # One colour is kept as [1, 1, 3], [3, 1] or [1, 3].
     average = average.reshape(-1) if average.size == 3 else average
-    return Weights(params, average.astype(np.float32))
+    return VggFaceWeights(params, average.astype(np.float32))
 
 
 def _params(layers: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -17,7 +17,7 @@ from au_jax.evaluation.tables import (
     with_average,
 )
 
-LEVEL = 0.95
+INTERVAL_LEVEL = 0.95
 """Of the intervals of the mean over seeds."""
 
 PAIRED_METRICS: dict[str, str] = {
@@ -46,7 +46,7 @@ def over_seeds(
     Returns:
       {"seeds": [..], "systems": {name: spread}, "differences": {"b - a": spread of neighbours}, "elsewhere": {name: spread of
       elsewhere - here}}. A spread holds values (by seed), mean, sd (of one run, n - 1) and interval (of the mean, Student's t
-      at `LEVEL`); sd and interval are None for a single seed.
+      at `INTERVAL_LEVEL`); sd and interval are None for a single seed.
 
     Raises:
       ValueError: no seed, or others in `beside`.
@@ -82,7 +82,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     from scipy import stats
 
     sd = float(array.std(ddof=1))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * sd / count**0.5
+    reach = float(stats.t.ppf((1 + INTERVAL_LEVEL) / 2, count - 1)) * sd / count**0.5
     return {"values": array.tolist(), "mean": mean, "sd": sd, "interval": [mean - reach, mean + reach]}
 
 
@@ -119,14 +119,16 @@ def seeds_markdown(document: Mapping[str, Any], title: str, label: Label = str) 
     rows.append(["mean", *(_number(spread["mean"]) for spread in systems.values())])
     if count > 1:
         rows.append(["SD of a run", *(_number(spread["sd"], ".2f") for spread in systems.values())])
-        rows.append([f"{LEVEL:.0%} interval", *(_interval(spread["interval"], ".1f") for spread in systems.values())])
+        rows.append(
+            [f"{INTERVAL_LEVEL:.0%} interval", *(_interval(spread["interval"], ".1f") for spread in systems.values())]
+        )
     parts = [f"{title} in percent over {count} seed{'s' if count > 1 else ''}.", aligned(rows)]
     for heading, differences in (
         ("Differences, paired by seed", document["differences"]),
         ("Elsewhere minus here, paired by seed", document["elsewhere"]),
     ):
         if differences:
-            rows = [["", "mean", *([f"{LEVEL:.0%} interval", "SD"] if count > 1 else []), "largest"]]
+            rows = [["", "mean", *([f"{INTERVAL_LEVEL:.0%} interval", "SD"] if count > 1 else []), "largest"]]
             for name, spread in differences.items():
                 several = [_interval(spread["interval"], "+.2f"), _number(spread["sd"], ".2f")] if count > 1 else []
                 largest = spread["values"][int(np.argmax(np.abs(spread["values"])))]

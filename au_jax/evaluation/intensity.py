@@ -17,7 +17,7 @@ from jaxtyping import Float, Float64, Int8, Shaped
 from au_jax.evaluation import bootstrap, metrics
 from au_jax.evaluation.agreement import icc_of_sums
 
-STEPS = 100
+INTENSITY_STEPS = 100
 """Steps of an intensity."""
 
 
@@ -58,8 +58,10 @@ def intensity_counts(grades: Int8[np.ndarray, "T A"], estimates: Float[np.ndarra
       [2, 0]
     """
     known = (grades >= 0) & ~np.isnan(estimates)
-    truth = np.where(known, STEPS * grades.astype(np.int64), 0)
-    estimate = np.where(known, np.rint(STEPS * np.nan_to_num(estimates.astype(np.float64))), 0).astype(np.int64)
+    truth = np.where(known, INTENSITY_STEPS * grades.astype(np.int64), 0)
+    estimate = np.where(known, np.rint(INTENSITY_STEPS * np.nan_to_num(estimates.astype(np.float64))), 0).astype(
+        np.int64
+    )
     tables = (known, truth, estimate, truth**2 + estimate**2, truth * estimate, np.abs(truth - estimate))
     return IntensityCounts(*(table.sum(0).astype(np.int64) for table in tables))
 
@@ -160,4 +162,4 @@ def subject_intensity_counts(
 
 def _mean(sums: np.ndarray, frames: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
-        return np.asarray(sums / STEPS / np.where(frames, frames, np.nan), np.float64)
+        return np.asarray(sums / INTENSITY_STEPS / np.where(frames, frames, np.nan), np.float64)

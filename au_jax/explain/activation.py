@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Float32, Float64, Key
 START_DEVIATION = 10.0
 """Standard deviation of the random start, in grey levels of 0..255."""
 
-STEPS = 4
+STEPS_PER_CALL = 4
 """Iterations in the compiled program."""
 
 UNTRAINED_SHARE = 2.0 / 3.0
@@ -47,7 +47,7 @@ class AscentSettings:
       iterations: forward passes, the first one included.
 
     Example:
-      >>> AscentSettings(decay=0.3).blur_every, PRESETS["paper"].iterations
+      >>> AscentSettings(decay=0.3).blur_every, ASCENT_PRESETS["paper"].iterations
       (4, 10000)
     """
 
@@ -62,7 +62,7 @@ class AscentSettings:
     iterations: int = 1000
 
 
-PRESETS: dict[str, AscentSettings] = {
+ASCENT_PRESETS: dict[str, AscentSettings] = {
     # The paper's three regularisers and its 10,000 iterations; the constants are ours, between Yosinski's presets 1 and 3.
     "paper": AscentSettings(
         decay=1e-4, blur=1.0, norm_percentile=20.0, progress=0.5, largest_rate=1e8, iterations=10_000
@@ -120,7 +120,7 @@ def make_ascent(
     Args:
       score: the network.
       mean: [H, W, 3] float32, what was subtracted from images of 0..255.
-      settings: such as one of `PRESETS`.
+      settings: such as one of `ASCENT_PRESETS`.
 
     Returns:
       (climb, first) -> the climb after iterations first..first + STEPS - 1; AU number k climbs by image number k.
@@ -156,7 +156,9 @@ def make_ascent(
     # XLA's CPU backend makes gradients of convolutions ten times slower within a loop than outside.
     unroll = jax.default_backend() == "cpu"
     return jax.jit(
-        lambda climb, first: jax.lax.scan(iterate, climb, first + jnp.arange(STEPS), unroll=STEPS if unroll else 1)[0]
+        lambda climb, first: jax.lax.scan(
+            iterate, climb, first + jnp.arange(STEPS_PER_CALL), unroll=STEPS_PER_CALL if unroll else 1
+        )[0]
     )
 
 
@@ -172,7 +174,7 @@ def ascend(score: Score, mean: Float32[np.ndarray, "H W 3"], settings: AscentSet
       True
     """
     step = make_ascent(score, mean, settings)
-    for first in range(0, settings.iterations, STEPS):
+    for first in range(0, settings.iterations, STEPS_PER_CALL):
         climb = step(climb, first)
         yield climb
 

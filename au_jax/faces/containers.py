@@ -17,7 +17,7 @@ _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg's avformat.h
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
+def open_video(path: str | Path) -> Iterator[tuple[Any, Any]]:
     """Opens a video safely and yields its container and first video stream, with no frame decoded yet.
 
     Raises:
@@ -28,7 +28,7 @@ def opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
       >>> from au_jax.faces.video_writer import VideoWriter
       >>> with VideoWriter(folder / "opened.mp4", 25, 64, 48) as video:
       ...     video.write(np.zeros((48, 64, 3), np.uint8))
-      >>> with opened(folder / "opened.mp4") as (container, stream):
+      >>> with open_video(folder / "opened.mp4") as (container, stream):
       ...     stream.codec_context.name, stream.codec_context.width
       ('h264', 64)
     """
@@ -75,7 +75,7 @@ def decoded(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
       >>> with VideoWriter(folder / "decoded.mp4", 25, 64, 48) as video:
       ...     for _ in range(2):
       ...         video.write(np.zeros((48, 64, 3), np.uint8))
-      >>> with opened(folder / "decoded.mp4") as (container, stream):
+      >>> with open_video(folder / "decoded.mp4") as (container, stream):
       ...     [float(pts * stream.time_base) for pts, frame in decoded(container, stream)]
       [0.0, 0.04]
     """

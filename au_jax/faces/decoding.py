@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from au_jax.errors import DataError
-from au_jax.faces.containers import decoded, has_no_times, mean_rate, opened, pyav, reason, seconds_before
+from au_jax.faces.containers import decoded, has_no_times, mean_rate, open_video, pyav, reason, seconds_before
 from au_jax.faces.frame_folder import folder_bits, folder_notes, frame_files, order_frames, read_picture
 from au_jax.faces.frame_pixels import QUARTERS, FrameConverter, deinterlaced, rotation, turned
 
@@ -152,7 +152,7 @@ def read_video(
       [(1, 0.0, (48, 64, 3)), (2, 0.04, (48, 64, 3))]
     """
     _check(rotate, clock)
-    with opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         _check_rate(path, container, fps)
         good = 0
         for frame in _video_frames(container, stream, fps, rotate, clock):
@@ -247,7 +247,7 @@ def probe(path: str | Path) -> VideoFacts:
       >>> probe(folder / "probe.mp4")
       VideoFacts(frames=1, width=64, height=48, fps=25.0, seconds=0.04, rotation=0, notes=())
     """
-    with opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         shown = (pair for _, *pair in deinterlaced(decoded(container, stream), stream) if pair[0] is not None)
         frame, woven = next(shown, (None, False))
         if frame is None:
@@ -293,7 +293,7 @@ def source_notes(source: str | Path | int, fps: float | None = None) -> list[str
         return []
     if Path(source).is_dir():
         return folder_notes(order_frames(source))
-    with opened(source) as (container, _):
+    with open_video(source) as (container, _):
         _check_rate(source, container, fps)
     return [note for note in probe(source).notes if fps is None or not note.startswith(_NO_TIMES)]
 

@@ -16,7 +16,7 @@ from au_jax.faces.frame_pixels import range_note, to_8_bits, used_bits
 MAX_PIXELS: int = 8192 * 8192
 """Larger images are refused by what their header says, before memory is taken for them."""
 
-SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+PICTURE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 """Of files that are pictures, in small letters."""
 
 _LARGEST = np.iinfo(np.int32).max  # frame numbers are int32 in recordings
@@ -43,10 +43,11 @@ class FrameFiles:
 def order_frames(folder: str | Path) -> FrameFiles:
     """Finds the pictures of a folder, their order and their numbers.
 
-    Pictures have a suffix of `SUFFIXES` (in any case) and a number anywhere in their name. With one number in the names it is
-    the frame's: `5.jpg`, `0005_left.jpg` and `clip_5.JPG` are all frame 5. Where names are alike but for several numbers, the
-    files are in natural order over all of them, as in `f-11-57-990.jpg`, `f-11-58-010.jpg`; the frame's number is the last of
-    those that grow from each file to the next, and where none does, frames are counted from 1, which `doubt` says.
+    Pictures have a suffix of `PICTURE_SUFFIXES` (in any case) and a number anywhere in their name. With one number in the
+    names it is the frame's: `5.jpg`, `0005_left.jpg` and `clip_5.JPG` are all frame 5. Where names are alike but for
+    several numbers, the files are in natural order over all of them, as in `f-11-57-990.jpg`, `f-11-58-010.jpg`; the
+    frame's number is the last of those that grow from each file to the next, and where none does, frames are counted from
+    1, which `doubt` says.
 
     Raises:
       DataError: no such folder, two files of one number, or a number beyond 32 bits.
@@ -115,7 +116,11 @@ def is_numbered_picture(name: str) -> bool:
       [True, False, False, False]
     """
     path = Path(name)
-    return path.suffix.lower() in SUFFIXES and not name.startswith(".") and re.search("[0-9]", path.stem) is not None
+    return (
+        path.suffix.lower() in PICTURE_SUFFIXES
+        and not name.startswith(".")
+        and re.search("[0-9]", path.stem) is not None
+    )
 
 
 def _parts(stem: str) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from au_jax.faces.containers import has_no_times, mean_rate, opened, seconds_before
+from au_jax.faces.containers import has_no_times, mean_rate, open_video, seconds_before
 from au_jax.faces.decoding import read_video
 
 
@@ -31,7 +31,7 @@ def packet_times(path: str | Path) -> tuple[Float64[np.ndarray, " T"], float]:
       >>> times.tolist(), start
       ([0.0, 0.04, 0.5], 0.0)
     """
-    with opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         base, step = stream.time_base, 1 / mean_rate(stream)
         told: list[int | None] = []
         try:

@@ -157,5 +157,5 @@ def _events(path: Path, codes: EventCodes, **_: Any) -> None:
 EVENT_FORMATS: dict[str, Callable[..., None]] = {"boris": _boris, "eaf": _eaf, "events": _events, "textgrid": _textgrid}
 """Formats of events by name: a BORIS project, an ELAN file, a table of events, a Praat TextGrid."""
 
-SUFFIXES: dict[str, str] = {"boris": ".boris", "eaf": ".eaf", "events": ".csv", "textgrid": ".TextGrid"}
+EVENT_SUFFIXES: dict[str, str] = {"boris": ".boris", "eaf": ".eaf", "events": ".csv", "textgrid": ".TextGrid"}
 """Suffixes of their files."""

@@ -28,13 +28,13 @@ from au_jax.labels import AU_NAMES
 if TYPE_CHECKING:
     from au_jax.inference.detector import Detector
 
-FORMAT = "au_jax detector 2"
+PROGRAM_FORMAT = "au_jax detector 2"
 """First entry of the file's manifest."""
 
 FORMER = "au_jax detector 1"
 """The format before: its program knows no end of a video, and its scores are never late."""
 
-CHUNK = 64
+VIDEO_CHUNK = 64
 """Frames of a whole video that go through the networks at once."""
 
 MANIFEST, CARD, PROGRAM = "manifest.json", "MODEL_CARD.md", "program.jax_export"
@@ -98,10 +98,10 @@ class ExportedDetector:
         self._check(faces)
         # One compiled length: the last part is filled up, and what follows a video's end changes nothing before it.
         count, carries, parts = len(faces) + self.delay, [self._carry] * len(self._folds), []
-        padded = np.pad(faces, [(0, count + -count % CHUNK - len(faces))] + [(0, 0)] * 3)
-        for start in range(0, len(padded), CHUNK):
-            present = np.arange(start, start + CHUNK) < len(faces)
-            carries, scores = self._mean_scores(carries, padded[start : start + CHUNK], present)
+        padded = np.pad(faces, [(0, count + -count % VIDEO_CHUNK - len(faces))] + [(0, 0)] * 3)
+        for start in range(0, len(padded), VIDEO_CHUNK):
+            present = np.arange(start, start + VIDEO_CHUNK) < len(faces)
+            carries, scores = self._mean_scores(carries, padded[start : start + VIDEO_CHUNK], present)
             parts.append(scores)
         return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
@@ -162,8 +162,8 @@ def load(path: str | Path) -> ExportedDetector:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in files.stored_entries(archive)}
             manifest = json.loads(archive.read(entries[MANIFEST]))
-            if manifest["format"] not in (FORMAT, FORMER):
-                raise DataError(f"{path} is a {str(manifest['format'])[:80]!r}, not a {FORMAT!r}; {again}")
+            if manifest["format"] not in (PROGRAM_FORMAT, FORMER):
+                raise DataError(f"{path} is a {str(manifest['format'])[:80]!r}, not a {PROGRAM_FORMAT!r}; {again}")
             if strangers := entries.keys() - {MANIFEST, CARD, PROGRAM, *manifest["folds"]}:
                 raise ValueError(f"it has an entry {min(strangers)!r}, which no detector has")
             folds = [files.npz_arrays(archive.read(entries[name])) for name in manifest["folds"]]
@@ -216,7 +216,7 @@ def export(
     from au_jax.run_dir import fold_name
 
     names = [f"{fold_name(number)}.npz" for number in range(len(detector.folds))]
-    manifest = {**make_manifest(detector, run, folds, FORMAT), "folds": names}
+    manifest = {**make_manifest(detector, run, folds, PROGRAM_FORMAT), "folds": names}
     card = model_card(detector, manifest, saved_results(run))
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -241,7 +241,7 @@ def make_manifest(detector: "Detector", run: str | Path, folds: Sequence[int] | 
 
     Example:
       >>> from au_jax.inference.detector import Detector
-      >>> manifest = make_manifest(Detector.from_run(run_folder), run_folder, None, FORMAT)
+      >>> manifest = make_manifest(Detector.from_run(run_folder), run_folder, None, PROGRAM_FORMAT)
       >>> manifest["systems"], manifest["notes"]["trained_on"], manifest["notes"]["folds"]
       (('anet', 'hybrid'), 'synthfacs tiny', [0, 1])
     """

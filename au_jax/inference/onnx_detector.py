@@ -32,7 +32,7 @@ from au_jax.cores import usable_cores
 from au_jax.errors import DataError, UserError
 from au_jax.inference.scoring import FaceScorer
 
-FORMAT = "au_jax onnx 1"
+ONNX_FORMAT = "au_jax onnx 1"
 """First entry of the file's manifest."""
 
 MANIFEST, CARD = "au_jax", "model_card"
@@ -114,8 +114,8 @@ def load(path: str | Path) -> OnnxDetector:
         if MANIFEST not in properties:
             raise ValueError("its properties name no AUs")
         manifest = json.loads(properties[MANIFEST])
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"it is a {str(manifest['format'])[:80]!r}, not a {FORMAT!r}")
+        if manifest["format"] != ONNX_FORMAT:
+            raise ValueError(f"it is a {str(manifest['format'])[:80]!r}, not a {ONNX_FORMAT!r}")
         return OnnxDetector(session, manifest)
     # ONNX Runtime raises errors of its own for each kind of damage, which have no common class but this one.
     except Exception as error:

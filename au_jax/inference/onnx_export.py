@@ -22,11 +22,11 @@ from au_jax import files
 from au_jax.errors import CommandError, UserError
 from au_jax.inference.detector import Detector
 from au_jax.inference.exported import make_manifest, model_card, saved_results
-from au_jax.inference.onnx_detector import CARD, FORMAT, MANIFEST
+from au_jax.inference.onnx_detector import CARD, MANIFEST, ONNX_FORMAT
 from au_jax.models import hybrid
 from au_jax.models.lstm import one_step
 
-LARGEST = 2**31 - 1
+LARGEST_FILE = 2**31 - 1
 """Bytes of a file that the format allows."""
 
 
@@ -61,12 +61,12 @@ def export_onnx(
             "without --format=onnx"
         )
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(detector.folds))
-    if size > 0.95 * LARGEST:
+    if size > 0.95 * LARGEST_FILE:
         raise CommandError(
             f"the networks of {len(detector.folds)} folds are {size / 1e9:.1f} GB, and an ONNX file holds 2.1; choose some "
             "with --folds"
         )
-    manifest = make_manifest(detector, run, folds, FORMAT)
+    manifest = make_manifest(detector, run, folds, ONNX_FORMAT)
     manifest["notes"]["jax2onnx"] = importlib.metadata.version("jax2onnx")
     card = model_card(detector, manifest, saved_results(run))
     with _quiet():

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-MOST = 100
+MOST_PROGRAMS = 100
 """Programs that are kept; a run brings three or four, of 30 kB at most."""
 
 
@@ -72,7 +72,7 @@ def cache_folder(environment: "os._Environ[str] | dict[str, str]", machine: str,
 
 
 def sweep(folder: Path) -> None:
-    """Removes damaged programs, and the oldest of more than `MOST`.
+    """Removes damaged programs, and the oldest of more than `MOST_PROGRAMS`.
 
     Example:
       >>> _ = (folder / "whole-cache").write_bytes(zlib.compress(b"program"))
@@ -91,7 +91,7 @@ def sweep(folder: Path) -> None:
                 path.unlink()
             else:
                 whole.append((path.stat().st_mtime, path))
-    for _, path in sorted(whole)[: max(0, len(whole) - MOST)]:
+    for _, path in sorted(whole)[: max(0, len(whole) - MOST_PROGRAMS)]:
         path.unlink(missing_ok=True)
 
 

@@ -19,7 +19,7 @@ from au_jax.inference.writers import Detections, concatenate
 from au_jax.labels import INTENSITY, PROBABILITY
 from au_jax.training.prefetch import prefetch
 
-CHUNK = 32
+LIVE_CHUNK = 32
 """Frames that go through the networks at once: a live camera's frame waits for its chunk to fill."""
 
 
@@ -74,7 +74,9 @@ class FaceScorer(abc.ABC):
         """
         return concatenate(detections for detections, _ in self.stream(read_pictures(source, fps, rotate)))
 
-    def score(self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = CHUNK) -> dict[str, Float32[np.ndarray, "T A"]]:
+    def score(
+        self, faces: UInt8[np.ndarray, "T S S 3"], chunk: int = LIVE_CHUNK
+    ) -> dict[str, Float32[np.ndarray, "T A"]]:
         """Scores of the registered faces of one video, as a dataset holds them or `register_pictures` makes them.
 
         Args:
@@ -104,7 +106,7 @@ class FaceScorer(abc.ABC):
         return {name: np.concatenate([part[name] for part in parts])[self.delay : count] for name in self.outputs}
 
     def stream(
-        self, frames: Iterable[VideoFrame], chunk: int = CHUNK
+        self, frames: Iterable[VideoFrame], chunk: int = LIVE_CHUNK
     ) -> Iterator[tuple[Detections, list[RegisteredFace]]]:
         """Detects in consecutive frames of one video, `chunk` at a time; needs the same memory however long it is.
 

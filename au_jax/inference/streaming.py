@@ -19,7 +19,7 @@ from au_jax.faces.decoding import is_camera, probe, read_pictures
 from au_jax.faces.frame_folder import frame_files
 from au_jax.faces.tracking import RegisteredFace
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter
-from au_jax.inference.scoring import CHUNK, FaceScorer
+from au_jax.inference.scoring import LIVE_CHUNK, FaceScorer
 from au_jax.inference.writers import FORMATS, CsvWriter, Detections
 from au_jax.outputs import check_outputs
 
@@ -51,7 +51,7 @@ def predict(
     table: str | Path,
     form: str = "openface",
     fps: float | None = None,
-    chunk: int = CHUNK,
+    chunk: int = LIVE_CHUNK,
     writers: Sequence[FrameWriter] = (),
     rules: EventRules | None = None,
     rotate: int = 0,

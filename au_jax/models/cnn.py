@@ -1,6 +1,6 @@
 """The 8-layer CNN of the paper (section III-A, Fig. 2b): five convolutions, three fully connected layers, a logit per AU.
 
-A network is a row of data: `VARIANTS` maps a name to a table of layers, and `AlexNet` walks through the table. The
+A network is a row of data: `CNN_VARIANTS` maps a name to a table of layers, and `AlexNet` walks through the table. The
 paper gives the depth, the 4096-D fc7 and the 176-px crop; kernels, strides, groups and biases are those of the same
 group's published Caffe networks (DRML's AlexNet.prototxt), fed 176-px crops.
 """
@@ -23,7 +23,7 @@ class Conv:
     """A convolution and its ReLU. `std` is that of the normal initialisation; None means He (fan-in) scaling.
 
     Example:
-      >>> VARIANTS["drml_alexnet"].layers[0]
+      >>> CNN_VARIANTS["drml_alexnet"].layers[0]
       Conv(name='conv1', channels=96, kernel=11, stride=4, padding=0, grouped=False, std=0.01, bias=0.0)
     """
 
@@ -42,7 +42,7 @@ class Pool:
     """A maximum over windows of `window` x `window` pixels.
 
     Example:
-      >>> VARIANTS["drml_alexnet"].layers[1]
+      >>> CNN_VARIANTS["drml_alexnet"].layers[1]
       Pool(name='pool1', window=3, stride=2)
     """
 
@@ -56,7 +56,7 @@ class Norm:
     """Caffe's local response normalisation across channels.
 
     Example:
-      >>> VARIANTS["drml_alexnet"].layers[2]
+      >>> CNN_VARIANTS["drml_alexnet"].layers[2]
       Norm(name='norm1', size=5, alpha=0.0001, beta=0.75, k=1.0)
     """
 
@@ -72,7 +72,7 @@ class Dense:
     """A fully connected layer, its ReLU and its dropout; `std` as in `Conv`.
 
     Example:
-      >>> VARIANTS["drml_alexnet"].layers[-1]
+      >>> CNN_VARIANTS["drml_alexnet"].layers[-1]
       Dense(name='fc7', features=4096, std=0.005, bias=1.0)
     """
 
@@ -89,14 +89,14 @@ Layer = Conv | Pool | Norm | Dense
 
 
 @dataclasses.dataclass(frozen=True)
-class Variant:
+class CnnVariant:
     """One network: its layers up to fc7 in order, and the initialisation of the logits (fc8).
 
     `input_scale` multiplies the input (0..255 minus the mean). `crop_size` is the side of the crops, in pixels, that
     the variant is meant for; it is information for configs and tables, other sizes work.
 
     Example:
-      >>> demo = VARIANTS["demo"]
+      >>> demo = CNN_VARIANTS["demo"]
       >>> demo.crop_size, [layer.name for layer in demo.layers]
       (68, ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7'])
     """
@@ -142,12 +142,16 @@ _DEMO_LAYERS: tuple[Layer, ...] = (
     Dense("fc7", 256, std=None, bias=0.0),
 )
 
-VARIANTS: dict[str, Variant] = {
+CNN_VARIANTS: dict[str, CnnVariant] = {
     # Same authors, months, 12 AUs and solver as the paper; biases of 1 explain its fc7 with only 35 % zeros.
-    "drml_alexnet": Variant(_caffe_layers(bias=1.0, pool_first=True), output_std=0.01, input_scale=1.0, crop_size=176),
+    "drml_alexnet": CnnVariant(
+        _caffe_layers(bias=1.0, pool_first=True), output_std=0.01, input_scale=1.0, crop_size=176
+    ),
     # BVLC's reference AlexNet: normalisation before pooling, biases of 0.1.
-    "bvlc_alexnet": Variant(_caffe_layers(bias=0.1, pool_first=False), output_std=0.01, input_scale=1.0, crop_size=176),
-    "demo": Variant(_DEMO_LAYERS, output_std=0.01, input_scale=1.0 / 64.0, crop_size=68),
+    "bvlc_alexnet": CnnVariant(
+        _caffe_layers(bias=0.1, pool_first=False), output_std=0.01, input_scale=1.0, crop_size=176
+    ),
+    "demo": CnnVariant(_DEMO_LAYERS, output_std=0.01, input_scale=1.0 / 64.0, crop_size=68),
 }
 
 
@@ -295,7 +299,7 @@ class AlexNet(nn.Module):
     """The CNN of section III-A: frames to a logit per AU, with every named layer's output beside them.
 
     Attributes:
-      variant: a key of `VARIANTS`.
+      variant: a key of `CNN_VARIANTS`.
       num_outputs: number of logits, one per AU; the paper has 12.
       groups: groups of the convolutions that the table marks as grouped (Caffe's AlexNet: 2).
       pool_rounding: "ceil" (Caffe) or "floor".
@@ -341,9 +345,9 @@ class AlexNet(nn.Module):
         Raises:
           ConfigError: unknown variant, channels that do not divide into groups, a crop too small to pool.
         """
-        if self.variant not in VARIANTS:
-            raise ConfigError(f"unknown CNN variant {self.variant!r}; choose from {', '.join(VARIANTS)}")
-        variant = VARIANTS[self.variant]
+        if self.variant not in CNN_VARIANTS:
+            raise ConfigError(f"unknown CNN variant {self.variant!r}; choose from {', '.join(CNN_VARIANTS)}")
+        variant = CNN_VARIANTS[self.variant]
         out: dict[str, jax.Array] = {}
         x = (x * variant.input_scale).astype(self.dtype)
         for layer in variant.layers:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from au_jax.errors import ConfigError
 from au_jax.models.cnn import l2_normalise
 
-VARIANTS: tuple[str, ...] = ("stacked", "siamese", "features", "mean", "temporal")
+FUSION_VARIANTS: tuple[str, ...] = ("stacked", "siamese", "features", "mean", "temporal")
 
 
 START_WIDTH = 1.5
@@ -75,8 +75,8 @@ class Fusion(nn.Module):
           ConfigError: unknown variant.
           ValueError: scores of different widths for "siamese" and "mean".
         """
-        if self.variant not in VARIANTS:
-            raise ConfigError(f"unknown fusion variant {self.variant!r}; choose from {', '.join(VARIANTS)}")
+        if self.variant not in FUSION_VARIANTS:
+            raise ConfigError(f"unknown fusion variant {self.variant!r}; choose from {', '.join(FUSION_VARIANTS)}")
         if self.variant == "temporal":
             filtered = [_Filter(self.present, self.level, name="cnn")(cnn_scores)]
             if lstm_scores is not None:

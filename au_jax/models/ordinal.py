@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32
 
-LETTERS = 5
+LETTER_COUNT = 5
 """Intensities above 0: A to E."""
 
 

@@ -130,7 +130,7 @@ def save_fig5(
 
     Args:
       run: folder of a finished run.
-      preset: of `activation.PRESETS`: the paper's, or one of Yosinski's four.
+      preset: of `activation.ASCENT_PRESETS`: the paper's, or one of Yosinski's four.
       iterations: of the ascent; 0 = the preset's.
       fold: whose CNN it is.
       seed: of the random start.
@@ -153,7 +153,7 @@ def save_fig5(
         for climb in activation.ascend(network, mean, settings, begin):
             # Dispatched ahead of time, steps would all be counted before the first is done.
             climb.score.block_until_ready()
-            progress.update(min(activation.STEPS, settings.iterations - progress.n))
+            progress.update(min(activation.STEPS_PER_CALL, settings.iterations - progress.n))
     images = np.asarray(climb.best)
     regions, known = moved_regions(trained.config.data.image_size, window, aus)
     inputs = OptimalInputs(
@@ -175,7 +175,7 @@ def ascent_settings(preset: str, iterations: int) -> activation.AscentSettings:
     """A preset, with another number of iterations if that is not 0.
 
     Args:
-      preset: of `activation.PRESETS`.
+      preset: of `activation.ASCENT_PRESETS`.
       iterations: 0 = the preset's.
 
     Raises:
@@ -185,11 +185,11 @@ def ascent_settings(preset: str, iterations: int) -> activation.AscentSettings:
       >>> ascent_settings("paper", 7).iterations, ascent_settings("paper", 0).iterations
       (7, 10000)
     """
-    if preset not in activation.PRESETS:
-        raise CommandError(f"--preset={preset}: choose one of {', '.join(activation.PRESETS)}")
+    if preset not in activation.ASCENT_PRESETS:
+        raise CommandError(f"--preset={preset}: choose one of {', '.join(activation.ASCENT_PRESETS)}")
     if iterations < 0:
         raise CommandError(f"--iterations={iterations}: give 1 or more, or 0 for the preset's own number")
-    settings = activation.PRESETS[preset]
+    settings = activation.ASCENT_PRESETS[preset]
     return dataclasses.replace(settings, iterations=iterations or settings.iterations)
 
 

@@ -14,7 +14,7 @@ from au_jax.data.input_pipeline import read_frames
 from au_jax.descriptors.gabor import gabor
 from au_jax.descriptors.hog import hog
 from au_jax.descriptors.shape import shape
-from au_jax.descriptors.vgg_face import Weights, vgg_face
+from au_jax.descriptors.vgg_face import VggFaceWeights, vgg_face
 from au_jax.errors import CommandError, DataError
 from au_jax.models.hybrid import cnn_forward
 from au_jax.run_dir import TrainedFold
@@ -123,7 +123,7 @@ DESCRIPTORS: tuple[str, ...] = ("Shape", "Gabor", "HOG", "VGG-Face", "fc7")
 
 
 def extract_descriptor(
-    name: str, sample: FaceSample, network: TrainedFold, vgg: Weights | None = None
+    name: str, sample: FaceSample, network: TrainedFold, vgg: VggFaceWeights | None = None
 ) -> Float[np.ndarray, "N D"]:
     """A descriptor of the sample's frames.
 

@@ -175,7 +175,7 @@ def _image(section: str, path: Path) -> ReportImage:
     with Image.open(io.BytesIO(png)) as image:
         # Written by `style.to_png`. Width and height keep the page from jumping while it is laid out.
         words, (width, height) = (image.info.get("Title", ""), image.info.get("Description", "")), image.size
-        if section != "paper" and svg.exists() and svg.stat().st_size <= style.LARGEST:
+        if section != "paper" and svg.exists() and svg.stat().st_size <= style.LARGEST_SVG:
             return ReportImage(section, path.stem, *words, svg=style.inline_svg(svg.read_bytes(), path.stem))
         if len(png) > PHOTOGRAPHS:
             stream = io.BytesIO()
@@ -247,11 +247,11 @@ def _environment() -> dict[str, str]:
     }
 
 
-Row = Mapping[str, object]
+FigureRow = Mapping[str, object]
 
 
 def save_figure(
-    folder: Path, name: str, drawing: style.Drawing, tables: Mapping[str, Iterable[Row]], run: Path
+    folder: Path, name: str, drawing: style.Drawing, tables: Mapping[str, Iterable[FigureRow]], run: Path
 ) -> None:
     """Writes a figure's files and prints what it shows; a run's report page shows what is written into its figures/.
 
@@ -289,7 +289,7 @@ def save_figure(
     print(f"{drawing.alt}\n{', '.join(map(str, written))}{shown}")
 
 
-def to_csv(rows: Iterable[Row]) -> str:
+def to_csv(rows: Iterable[FigureRow]) -> str:
     """Rows as CSV: six significant digits, nothing where a number is undefined.
 
     Args:

@@ -17,7 +17,7 @@ from au_jax.evaluation.tables import aligned
 from au_jax.report import style
 from au_jax.report.paper_tables import (
     ALWAYS,
-    METRICS,
+    PAPER_METRICS,
     PRINTED,
     PROTOCOL_NAMES,
     ROWS,
@@ -54,7 +54,7 @@ def draw_comparison(comparison: Comparison) -> style.Drawing:
     for axes, (protocol, columns) in zip(panels, protocols.items(), strict=True):
         _draw_panel(axes, columns, series)
         axes.set_title(PROTOCOL_NAMES[protocol], loc="left")
-        axes.set_ylabel(f"{METRICS[comparison.metric]} (%)")
+        axes.set_ylabel(f"{PAPER_METRICS[comparison.metric]} (%)")
     figure.suptitle("\n".join([comparison.title, *comparison.warnings]))
     figure.legend(handles=_legend(comparison.columns, series), loc="outside lower center", ncols=6)
     return style.Drawing(
@@ -135,7 +135,7 @@ CSV_FIELDS: tuple[str, ...] = (
     "doubts",
 )
 
-DASH = "-"
+NO_VALUE = "-"
 
 
 def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *, any_dataset: bool = False) -> None:
@@ -158,7 +158,7 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
       au_jax.errors.DataError: runs/none is not a run (it has no config.json); ...
     """
     runs = read_runs(table, folders, any_dataset=any_dataset)
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         comparison = compare(table, runs, metric)
         stem = Path(out) / f"table_{table.number}_{metric}"
         files.write_text(stem.with_suffix(".md"), paper_table_markdown(comparison))
@@ -170,7 +170,7 @@ def write_tables(table: Table, folders: Sequence[str | Path], out: str | Path, *
             files.write_bytes(stem.with_suffix(".svg"), style.to_svg(drawing))
         if metric == PRINTED:
             print(paper_table_markdown(comparison))
-    others = " and ".join(title for metric, title in METRICS.items() if metric != PRINTED)
+    others = " and ".join(title for metric, title in PAPER_METRICS.items() if metric != PRINTED)
     print(
         f"{Path(out) / f'table_{table.number}_*'} hold it as Markdown, CSV, LaTeX and picture, and {others} likewise."
     )
@@ -271,12 +271,12 @@ def _markdown_cells(column: ComparedColumn) -> list[list[str]]:
 
 
 def _number(value: float | None) -> str:
-    return DASH if value is None else f"{value:.1f}"
+    return NO_VALUE if value is None else f"{value:.1f}"
 
 
 def _signed(value: float | None) -> str:
     # Adding 0 makes minus zero zero.
-    return DASH if value is None else f"{round(value, 1) + 0.0:+.1f}"
+    return NO_VALUE if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _with_interval(cell: ComparedCell) -> str:
@@ -353,7 +353,7 @@ def _tabular(columns: Sequence[ComparedColumn]) -> str:
 
 
 def _latex_number(text: str) -> str:
-    return "--" if text == DASH else f"${text}$"
+    return "--" if text == NO_VALUE else f"${text}$"
 
 
 def _latex_interval(cell: ComparedCell) -> str:

@@ -157,7 +157,7 @@ def _faces(data: dict[str, Any]) -> str:
     return f"synthetic faces {data['preset']}{sizes}"
 
 
-METRICS: dict[str, str] = {"f1_frame": "F1-frame", "f1_norm": "F1-norm", "f1_event": "F1-event"}
+PAPER_METRICS: dict[str, str] = {"f1_frame": "F1-frame", "f1_norm": "F1-norm", "f1_event": "F1-event"}
 """Metrics that the paper speaks of."""
 
 PRINTED = "f1_frame"
@@ -228,7 +228,7 @@ class Comparison:
 
     Attributes:
       table: the paper's.
-      metric: key of `METRICS`.
+      metric: key of `PAPER_METRICS`.
       columns: always-present, then the systems, protocol by protocol.
       explanation: what the numbers are.
       warnings: what must be known before they are read.
@@ -252,7 +252,7 @@ class Comparison:
     @property
     def title(self) -> str:
         """A heading."""
-        return f"{METRICS[self.metric]} on {self.table.dataset} (Table {self.table.number} of the paper)"
+        return f"{PAPER_METRICS[self.metric]} on {self.table.dataset} (Table {self.table.number} of the paper)"
 
     @property
     def protocols(self) -> dict[str, list[ComparedColumn]]:
@@ -269,7 +269,7 @@ def compare(table: Table, runs: Mapping[str, PaperRun], metric: str) -> Comparis
     Args:
       table: of the paper.
       runs: protocol -> run (`read_runs`).
-      metric: key of `METRICS`; the paper's numbers stand beside `PRINTED` only.
+      metric: key of `PAPER_METRICS`; the paper's numbers stand beside `PRINTED` only.
 
     Example:
       >>> from au_jax.evaluation.paper import TABLE_II
@@ -350,13 +350,13 @@ def _beside(cells: Sequence[ComparedCell], printed: Column, table: Table, partia
 
 
 def _explanation(table: Table, metric: str) -> str:
-    ours = f"{METRICS[metric]} in percent, our figure with its interval by bootstrap over subjects"
+    ours = f"{PAPER_METRICS[metric]} in percent, our figure with its interval by bootstrap over subjects"
     if metric == PRINTED:
         return (
             f"{ours}; the figure of the paper's Table {table.number} ({table.dataset}); and the difference, ours minus the "
             "paper's, in points."
         )
-    return f"{ours}. The paper mentions {METRICS[metric]} and prints no figure of it."
+    return f"{ours}. The paper mentions {PAPER_METRICS[metric]} and prints no figure of it."
 
 
 def _warnings(table: Table, runs: Mapping[str, PaperRun]) -> list[str]:

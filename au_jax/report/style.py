@@ -234,7 +234,7 @@ def to_svg(drawing: Drawing, *, as_text: bool = False) -> bytes:
     return stream.getvalue()
 
 
-LARGEST = 400_000
+LARGEST_SVG = 400_000
 """Bytes of an SVG from which on a page shows pixels instead, which need less."""
 
 COLOURS: dict[str, str] = {

@@ -19,7 +19,7 @@ from au_jax.report import style
 from au_jax.run_dir import FinishedRun
 from au_jax.systems import display
 
-LONGEST = 1500
+LONGEST_TIMELINE = 1500
 """Frames that a timeline can show readably: of a longer test video the liveliest part is drawn, a longer new video is averaged
 over stretches of equal length."""
 
@@ -48,7 +48,7 @@ def draw_timeline(run: FinishedRun) -> style.Drawing:
     systems = shown_systems(run.systems)
     first = run.scores(systems[0])
     key = liveliest(first.labels)
-    part = window(first.labels[key], LONGEST)
+    part = window(first.labels[key], LONGEST_TIMELINE)
     labels, frames = first.labels[key][part], first.frames[key][part]
     series = style.system_series(run.systems)
     figure, axes = _rows(run.aus)
@@ -254,9 +254,9 @@ def draw_detections(detections: Detections, title: str) -> style.Drawing:
 def _averaged(
     detections: Detections,
 ) -> tuple[Float[np.ndarray, " P"], Bool[np.ndarray, " P"], dict[str, Shaped[np.ndarray, "P A"]]]:
-    """Seconds, whether there was a face, and scores of at most `LONGEST` stretches; NaN without a face."""
+    """Seconds, whether there was a face, and scores of at most `LONGEST_TIMELINE` stretches; NaN without a face."""
     count = len(detections)
-    edges = np.unique(np.linspace(0, count, min(LONGEST, count) + 1).astype(int))[:-1]
+    edges = np.unique(np.linspace(0, count, min(LONGEST_TIMELINE, count) + 1).astype(int))[:-1]
     faces = np.add.reduceat(detections.success.astype(int), edges)
     scores = {}
     for name, rows in detections.scores.items():

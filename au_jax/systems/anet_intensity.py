@@ -20,14 +20,14 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError
 from au_jax.evaluation.intensity import intensity_counts, intensity_icc
 from au_jax.models.hybrid import project
-from au_jax.models.ordinal import LETTERS, expected_intensity
+from au_jax.models.ordinal import LETTER_COUNT, expected_intensity
 from au_jax.run_dir import fold_name
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, check_enough, every_nth
 from au_jax.systems.pca import fit_components
 
-WIDTH = 4096
+FC7_WIDTH = 4096
 """Numbers of fc7."""
 
 _LARGEST = 30.0
@@ -79,7 +79,7 @@ class AnetIntensity(System):
 
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
-        heads = 4.0 * folds * config.anet_intensity.pca_components * (WIDTH + aus)
+        heads = 4.0 * folds * config.anet_intensity.pca_components * (FC7_WIDTH + aus)
         cnn = not {"anet", "hybrid"} & set(config.systems)
         # Of every frame: estimates float32 and codes int8.
         return heads + 5.0 * frames * aus + cnn * ANet.disk_bytes(config, frames, folds, aus)
@@ -165,14 +165,14 @@ def _fit_au(train: _Examples, validation: _Examples, penalties: tuple[float, ...
     steps, known = (grades, grades >= 0) if graded else (np.where(labels > 0, 1, 0), labels != 0)
     if len(np.unique(steps[known])) < 2:
         sign = float(np.sign(labels[labels != 0].sum())) if (labels != 0).any() else -1.0
-        return np.zeros(rows.shape[1]), np.full(LETTERS, np.nan), -sign, float("nan")
+        return np.zeros(rows.shape[1]), np.full(LETTER_COUNT, np.nan), -sign, float("nan")
     rows, steps = rows[known].astype(np.float64), steps[known].astype(np.int64)
     best: tuple[float, _Head] | None = None
     weights, borders = None, None
     # From the strongest penalty on, each fit begins where the one before ended.
     for penalty in sorted(penalties, reverse=True):
         weights, borders = fit_ordinal(rows, steps, penalty, weights, borders)
-        shown = borders if graded else np.full(LETTERS, np.nan)
+        shown = borders if graded else np.full(LETTER_COUNT, np.nan)
         head = weights, shown, _border_of_presence(borders, labels[known], steps, graded), penalty
         value = _validation_figure(head, borders, validation)
         if best is None or np.nan_to_num(value, nan=-np.inf) > best[0]:
@@ -245,4 +245,4 @@ def fit_ordinal(
         return value + ridge, np.concatenate([gradient, -residual.sum(0)])
 
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6}).x
-    return found[:width], np.concatenate([found[width:], np.full(LETTERS - len(levels), np.inf)])
+    return found[:width], np.concatenate([found[width:], np.full(LETTER_COUNT - len(levels), np.inf)])

@@ -20,7 +20,7 @@ OTHER = "transfer"
 """The other dataset's name among `FoldContext.datasets`, and the folder of its CNN in the run's folder."""
 SALT = 2017
 """Sets the seeds of the other dataset's CNN apart from those of fold 0."""
-WIDTH = 4096
+FC7_WIDTH = 4096
 """Numbers of fc7."""
 
 
@@ -78,7 +78,7 @@ class AnetTransfer(System):
 
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
-        svms = 4.0 * folds * WIDTH * config.anet_transfer.pca_components
+        svms = 4.0 * folds * FC7_WIDTH * config.anet_transfer.pca_components
         return svms + ANet.disk_bytes(config, frames, 1, aus)
 
     @classmethod

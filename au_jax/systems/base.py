@@ -20,7 +20,7 @@ from au_jax.models import temporal
 from au_jax.run_dir import FoldDir
 from au_jax.systems import GREY
 from au_jax.training import losses, parallel
-from au_jax.training.checkpoints import MOST
+from au_jax.training.checkpoints import MOST_CHECKPOINTS
 from au_jax.training.optimizers import make_optimizer, make_transformation
 from au_jax.training.trainer import Plateau, TrainSpec
 
@@ -378,7 +378,7 @@ def checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], optim
 
     Example:
       >>> init = lambda key: {"kernel": jax.numpy.zeros((10, 10)), "bias": jax.numpy.zeros(10)}
-      >>> checkpoint_bytes(init, (), Config().cnn.optimizer) > MOST * 2 * 4 * 110  # with the velocity of each
+      >>> checkpoint_bytes(init, (), Config().cnn.optimizer) > MOST_CHECKPOINTS * 2 * 4 * 110  # with the velocity of each
       True
     """
     return _checkpoint_bytes(init, arguments, optimizer)
@@ -416,7 +416,7 @@ def _checkpoint_bytes(init: Callable[..., Any], arguments: tuple[Any, ...], opti
     in_state, in_params = (
         sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)) for tree in (state, params)
     )
-    return float(MOST * in_state + in_params)
+    return float(MOST_CHECKPOINTS * in_state + in_params)
 
 
 def check_enough(name: str, index: int, faces: Sized, step: int = 1) -> None:

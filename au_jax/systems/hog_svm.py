@@ -26,9 +26,9 @@ from au_jax.systems.base import FoldContext, System, check_enough, check_finite,
 from au_jax.systems.pca import fit_components
 
 BATCH = 128
-WIDTH = 49 * 128
+DESCRIPTOR_WIDTH = 49 * 128
 """Numbers of a frame's descriptor."""
-Examples = tuple[Float32[np.ndarray, "N D"], Int8[np.ndarray, "N A"]]
+LabelledFeatures = tuple[Float32[np.ndarray, "N D"], Int8[np.ndarray, "N A"]]
 """Features and labels of the same frames."""
 
 
@@ -64,7 +64,7 @@ class HogSvm(System):
 
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
-        return 4.0 * folds * WIDTH * config.hog_svm.pca_components
+        return 4.0 * folds * DESCRIPTOR_WIDTH * config.hog_svm.pca_components
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Fits PCA and SVMs on every n-th training frame; the cost with the best validation F1-frame wins, per AU."""
@@ -139,7 +139,7 @@ class LinearSvms:
         self._context, self._system, self._config = context, system, config
         self._model: dict[str, np.ndarray] = {}
 
-    def fit(self, train: Callable[[], Examples], validation: Callable[[], Examples]) -> None:
+    def fit(self, train: Callable[[], LabelledFeatures], validation: Callable[[], LabelledFeatures]) -> None:
         """Fits, or reads what an earlier start fitted, without asking for the examples then.
 
         Args:

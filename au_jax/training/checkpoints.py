@@ -30,7 +30,7 @@ CHECKSUMS = "checksums.json"
 """File in a checkpoint: its place in the run, and every other file's SHA-256."""
 KEPT = 2
 """Newest ones that are kept, and best ones: where the newest is damaged, the one before needs the best that it knew."""
-MOST = 2 * KEPT + 1
+MOST_CHECKPOINTS = 2 * KEPT + 1
 """Checkpoints that a stage fills the disk with at most: those, and the one that is being written."""
 # Orbax logs every error with its traceback from several threads, and raises it as well.
 logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 HEARTBEAT = 60
 """Seconds after which the others end when one process has died."""
-LONGEST = 7 * 24 * 3600
+LONGEST_WAIT = 7 * 24 * 3600
 """Seconds that the others wait for the first, as for a dataset to be prepared. Collectives give up much sooner."""
 
 
@@ -112,7 +112,7 @@ def broadcast_from_process_zero(call: Callable[[], T], like: Any = None) -> T | 
             result = call()
         except Exception as raised:
             error = raised
-    multihost.get_barrier_sync_fn()(key="broadcast_from_process_zero", timeout_ms=1000 * LONGEST)
+    multihost.get_barrier_sync_fn()(key="broadcast_from_process_zero", timeout_ms=1000 * LONGEST_WAIT)
     arrays = like is not None and result is not None
     message = {"stopped": error and str(error), "arrays": arrays, "result": None if arrays else result}
     message = json.loads(_broadcast(json.dumps(message, default=lambda value: np.asarray(value).tolist()).encode()))

@@ -49,7 +49,7 @@ def test_the_recording_of_lowest_confidence_is_on_top(tmp_path):
 
 
 def test_a_sheet_shows_no_more_than_it_can_hold_and_none_without_strips(tmp_path, monkeypatch):
-    monkeypatch.setattr("au_jax.data.contact_sheet.MOST", 2)
+    monkeypatch.setattr("au_jax.data.contact_sheet.MOST_RECORDINGS", 2)
     assert write_sheet(tmp_path / "none.png", tmp_path, [RecordingId("anna", "clip")]) == 0
     assert not (tmp_path / "none.png").exists()
     recordings = [prepare(tmp_path, f"clip{n}", 50, [0.5]) for n in range(3)]

@@ -67,7 +67,7 @@ def test_both_public_layouts_are_read(tmp_path, oxford):
     np.testing.assert_array_equal(weights.average, AVERAGE)
     assert weights.side == 64
     faces = np.random.default_rng(0).integers(0, 256, (2, 30, 30, 3), dtype=np.uint8)
-    descriptors = vgg_face.vgg_face(weights, jax.numpy.asarray(faces))
+    descriptors = jax.jit(lambda faces: vgg_face.vgg_face(weights, faces))(jax.numpy.asarray(faces))
     assert descriptors.shape == (2, 9)
     np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1.0, rtol=1e-5)
 
@@ -79,7 +79,7 @@ def test_forward_pass_agrees_with_torch_at_224_px():
     widths = [8, 8, 16, 16, 32, 32, 32, 64, 64, 64, 64, 64, 64, 96, 80]
     params = random_params(widths, window=7, seed=1)
     images = np.random.default_rng(2).uniform(-128, 127, (2, 224, 224, 3)).astype(np.float32)
-    network = make_vgg_face(vgg_face.Weights(params, AVERAGE))
+    network = make_vgg_face(vgg_face.VggFaceWeights(params, AVERAGE))
     fc7, out = jax.jit(network.apply)({"params": params}, images)
 
     x = torch.tensor(images.transpose(0, 3, 1, 2).copy())
@@ -114,11 +114,12 @@ def test_vgg_16_has_the_published_number_of_weights():
 
 def test_faces_are_brought_to_the_networks_side_and_centred():
     params = random_params([4] * 13 + [5, 6], window=1, seed=3)
-    weights = vgg_face.Weights(params, AVERAGE)
+    weights = vgg_face.VggFaceWeights(params, AVERAGE)
     flat = np.broadcast_to(np.array([10, 200, 90], np.uint8), (1, 72, 72, 3))
     centred = np.broadcast_to(flat[0, 0, 0].astype(np.float32) - AVERAGE, (1, 32, 32, 3))
-    expected, _ = make_vgg_face(weights).apply({"params": params}, jax.numpy.asarray(centred))
-    np.testing.assert_allclose(vgg_face.vgg_face(weights, jax.numpy.asarray(flat)), expected, atol=1e-5)
+    expected, _ = jax.jit(make_vgg_face(weights).apply)({"params": params}, jax.numpy.asarray(centred))
+    found = jax.jit(lambda faces: vgg_face.vgg_face(weights, faces))(jax.numpy.asarray(flat))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_what_is_not_vgg_face_is_refused(tmp_path):

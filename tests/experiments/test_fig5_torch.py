@@ -33,7 +33,9 @@ def test_both_climb_alike(preset):
     model = AlexNet("demo", width=1 / 8, num_outputs=12)
     params = jax.jit(initial_params, static_argnums=(0, 1))(model, 20, jax.random.key(1))
     mean = np.random.default_rng(0).uniform(80, 160, (20, 20, 3)).astype(np.float32)
-    settings = activation.AscentSettings(**{**vars(activation.PRESETS[preset]), "iterations": 6, "largest_rate": 100.0})
+    settings = activation.AscentSettings(
+        **{**vars(activation.ASCENT_PRESETS[preset]), "iterations": 6, "largest_rate": 100.0}
+    )
     begin = activation.random_start(jax.random.key(0), 12, 20, 20)
     *_, climb = activation.ascend(lambda x: model.apply({"params": params}, x)[0], mean, settings, begin)
     pictures, scores = ascend_in_torch(score_in_torch(model, params), mean, settings, np.asarray(begin.picture))

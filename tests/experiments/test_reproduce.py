@@ -27,7 +27,7 @@ GIVEN = {
 
 
 def plan(**changes):
-    return reproduce.make_plan(SimpleNamespace(**{**GIVEN, **changes}))
+    return reproduce.make_reproduction(SimpleNamespace(**{**GIVEN, **changes}))
 
 
 @pytest.mark.parametrize("scale", scales.SCALES)

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from au_jax.explain import activation
-from au_jax.explain.activation import PRESETS, AscentSettings
+from au_jax.explain.activation import ASCENT_PRESETS, AscentSettings
 
 UNITS, SIDE = 3, 12
 MEAN = np.random.default_rng(5).uniform(60, 190, (SIDE, SIDE, 3)).astype(np.float32)
@@ -77,9 +77,9 @@ def transcription(score_and_gradient, picture, mean, unit, settings):
     raise AssertionError("the loop returns")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ASCENT_PRESETS)
 def test_every_preset_climbs_as_a_transcription_does(name):
-    settings = AscentSettings(**{**vars(PRESETS[name]), "iterations": 14})
+    settings = AscentSettings(**{**vars(ASCENT_PRESETS[name]), "iterations": 14})
     score, score_and_gradient = curved_score()
     begin = activation.random_start(jax.random.key(0), UNITS, SIDE, SIDE)
     *_, climb = activation.ascend(score, MEAN, settings, begin)
@@ -143,11 +143,14 @@ def test_the_start_is_noise_of_ten_grey_levels():
 
 
 def test_presets_are_those_of_the_sources():
-    assert PRESETS["paper"].iterations == 10_000
-    assert (PRESETS["yosinski1"].norm_percentile, PRESETS["yosinski1"].blur) == (50.0, 0.5)
-    assert (PRESETS["yosinski2"].decay, PRESETS["yosinski2"].rate) == (0.3, 100.0)
-    assert (PRESETS["yosinski3"].decay, PRESETS["yosinski3"].blur) == (1e-4, 1.0)
-    assert (PRESETS["yosinski4"].contribution_percentile, PRESETS["yosinski4"].largest_rate) == (90.0, 1e8)
+    assert ASCENT_PRESETS["paper"].iterations == 10_000
+    assert (ASCENT_PRESETS["yosinski1"].norm_percentile, ASCENT_PRESETS["yosinski1"].blur) == (50.0, 0.5)
+    assert (ASCENT_PRESETS["yosinski2"].decay, ASCENT_PRESETS["yosinski2"].rate) == (0.3, 100.0)
+    assert (ASCENT_PRESETS["yosinski3"].decay, ASCENT_PRESETS["yosinski3"].blur) == (1e-4, 1.0)
+    assert (ASCENT_PRESETS["yosinski4"].contribution_percentile, ASCENT_PRESETS["yosinski4"].largest_rate) == (
+        90.0,
+        1e8,
+    )
 
 
 def test_region_is_where_the_change_is_and_energy_is_shared_out():

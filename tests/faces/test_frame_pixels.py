@@ -211,7 +211,7 @@ def test_a_damaged_frame_within_an_interlaced_video_keeps_its_place(tmp_path):
     path = write(
         tmp_path / "i.mp4", [interlaced(n) for n in range(6)], options={"x264-params": "tff=1:bframes=0", "crf": "4"}
     )
-    with containers.opened(path) as (container, stream):
+    with containers.open_video(path) as (container, stream):
         frames = list(containers.decoded(container, stream))
         frames[2] = (frames[2][0], None)
         woven = list(deinterlaced(iter(frames), stream))

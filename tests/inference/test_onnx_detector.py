@@ -10,7 +10,7 @@ from au_jax.inference import onnx_detector
 from au_jax.inference.onnx_detector import OnnxDetector
 
 MANIFEST = {
-    "format": onnx_detector.FORMAT,
+    "format": onnx_detector.ONNX_FORMAT,
     "aus": [6, 12],
     "systems": ["anet"],
     "outputs": ["anet"],

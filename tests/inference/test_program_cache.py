@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from au_jax.inference.program_cache import MOST, cache_folder, keep_programs, sweep
+from au_jax.inference.program_cache import MOST_PROGRAMS, cache_folder, keep_programs, sweep
 
 PROGRAM = (
     "import json, sys, jax\n"
@@ -70,7 +70,7 @@ def test_processors_with_other_instructions_share_no_folder(monkeypatch, tmp_pat
 
 
 def test_the_oldest_programs_and_damaged_ones_are_removed(tmp_path):
-    for number in range(MOST + 2):
+    for number in range(MOST_PROGRAMS + 2):
         path = tmp_path / f"{number:03d}-cache"
         path.write_bytes(zlib.compress(b"program"))
         os.utime(path, (number, number))
@@ -78,4 +78,4 @@ def test_the_oldest_programs_and_damaged_ones_are_removed(tmp_path):
     (tmp_path / "notes.txt").write_text("others' files stay")
     sweep(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert len(left) == MOST + 1 and not {"000-cache", "050-cache"} & left and "notes.txt" in left
+    assert len(left) == MOST_PROGRAMS + 1 and not {"000-cache", "050-cache"} & left and "notes.txt" in left

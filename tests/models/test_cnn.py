@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from au_jax.models.cnn import (
-    VARIANTS,
+    CNN_VARIANTS,
     AlexNet,
     GroupedConv,
     l2_normalise,
@@ -39,7 +39,7 @@ def test_number_of_parameters(variant, crop_size, pool_rounding):
 
 
 def test_every_variant_has_a_row_in_the_table():
-    assert {variant for variant, _, _ in PARAMETERS} == set(VARIANTS)
+    assert {variant for variant, _, _ in PARAMETERS} == set(CNN_VARIANTS)
 
 
 def test_layers_of_the_papers_network_at_176_pixels():
@@ -66,9 +66,9 @@ def test_layers_of_the_papers_network_at_176_pixels():
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", CNN_VARIANTS)
 def test_every_variant_names_the_same_layers(variant):
-    names = {layer.name for layer in VARIANTS[variant].layers}
+    names = {layer.name for layer in CNN_VARIANTS[variant].layers}
     assert {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"} <= names
 
 
@@ -102,7 +102,7 @@ def test_initial_biases_and_spreads_are_those_of_the_solver():
     }  # fmt: skip
     assert np.std(params["conv2"]["kernel"]) == pytest.approx(0.01, rel=0.05)
     assert np.std(params["fc7"]["kernel"]) == pytest.approx(0.005, rel=0.05)
-    biases = {layer.name: layer.bias for layer in VARIANTS["bvlc_alexnet"].layers if hasattr(layer, "bias")}
+    biases = {layer.name: layer.bias for layer in CNN_VARIANTS["bvlc_alexnet"].layers if hasattr(layer, "bias")}
     assert biases == {"conv1": 0, "conv2": 0.1, "conv3": 0, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1}
 
 
@@ -111,6 +111,16 @@ def test_pooling_worked_by_hand():
     x = jnp.arange(16, dtype=jnp.float32).reshape(1, 4, 4, 1) - 20.0
     np.testing.assert_array_equal(max_pool(x, 3, 2, "ceil")[0, :, :, 0], [[-10, -9], [-6, -5]])
     np.testing.assert_array_equal(max_pool(x, 3, 2, "floor")[0, :, :, 0], [[-10]])
+
+
+def _with_gradient(function, x, weigh):
+    """Values, and the gradient of their sum, each weighed by `weigh` of the values: one program."""
+
+    def both(x):
+        values, pull = jax.vjp(function, x)
+        return values, pull(weigh(values))[0]
+
+    return jax.jit(both)(jnp.asarray(x))
 
 
 @pytest.mark.parametrize(
@@ -122,13 +132,14 @@ def test_pooling_and_its_gradient_agree_with_torch(height, width, window, stride
     # A permutation: no two pixels are equal, so that the maximum has one place.
     x = np.random.default_rng(height * 100 + width).permutation(2 * height * width * 3).reshape(2, height, width, 3)
     x = x.astype(np.float32)
-    ours, pull = jax.vjp(lambda x: max_pool(x, window, stride, "ceil" if ceil else "floor"), jnp.asarray(x))
+    pool = functools.partial(max_pool, window=window, stride=stride, rounding="ceil" if ceil else "floor")
+    ours, ours_gradient = _with_gradient(pool, x, lambda values: 2.0 * values)
 
     theirs_in = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
     theirs = torch.nn.functional.max_pool2d(theirs_in, window, stride, ceil_mode=ceil)
     theirs.square().sum().backward()
     np.testing.assert_array_equal(ours, theirs.detach().numpy().transpose(0, 2, 3, 1))
-    np.testing.assert_allclose(pull(2.0 * ours)[0], theirs_in.grad.numpy().transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(ours_gradient, theirs_in.grad.numpy().transpose(0, 2, 3, 1))
 
 
 def test_response_normalisation_worked_by_hand():
@@ -140,20 +151,21 @@ def test_response_normalisation_worked_by_hand():
 def test_response_normalisation_and_its_gradient_agree_with_torch():
     torch = pytest.importorskip("torch")
     x = (np.random.default_rng(0).normal(size=(2, 5, 4, 11)) * 60).astype(np.float32)
-    ours, pull = jax.vjp(lambda x: local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=1.0), jnp.asarray(x))
+    normalise = functools.partial(local_response_norm, size=5, alpha=1e-4, beta=0.75, k=1.0)
+    ours, ours_gradient = _with_gradient(normalise, x, jnp.ones_like)
     theirs_in = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
     theirs = torch.nn.functional.local_response_norm(theirs_in, 5, alpha=1e-4, beta=0.75, k=1.0)
     theirs.sum().backward()
     np.testing.assert_allclose(ours, theirs.detach().numpy().transpose(0, 2, 3, 1), rtol=2e-5, atol=1e-5)
     gradient = theirs_in.grad.numpy().transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(pull(jnp.ones_like(ours))[0], gradient, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours_gradient, gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_grouped_convolution_agrees_with_flax():
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 6))
     ours = GroupedConv(8, 3, 1, 1, groups=2, std=0.1, bias=0.5, dtype=jnp.float32)
     theirs = nn.Conv(8, (3, 3), padding=1, feature_group_count=2)
-    params = ours.init(jax.random.key(1), x)
+    params = jax.jit(ours.init)(jax.random.key(1), x)
     np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), rtol=1e-4, atol=1e-5)
 
 
@@ -283,6 +295,7 @@ def test_half_precision_computes_and_returns_float32_logits():
 
 
 @pytest.mark.optax
+@pytest.mark.slow
 def test_demo_network_learns_local_signs_from_a_thousand_frames():
     # Every AU brightens its own spot of a noisy image; an untrained net is right in half of the cases.
     rng = np.random.default_rng(0)

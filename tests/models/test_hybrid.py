@@ -79,10 +79,13 @@ def _random_variables(config, variant):
     shapes = {"features": ((5,), (config.lstm.hidden,)), "temporal": (temporal_shape(config.fusion, 2),) * 2}
     rows, hidden = (np.zeros((1, *shape), np.float32) for shape in shapes.get(variant, ((2,), (2,))))
     return {
-        "cnn": {"params": cnn.init(key, jax.numpy.asarray(crop))["params"], "mean": np.zeros((40, 40, 3), np.float32)},
+        "cnn": {
+            "params": jax.jit(cnn.init)(key, jax.numpy.asarray(crop))["params"],
+            "mean": np.zeros((40, 40, 3), np.float32),
+        },
         "pca": {"mean": np.zeros(256, np.float32), "components": np.eye(5, 256, dtype=np.float32)},
-        "lstm": lstm.init(key, jax.numpy.zeros((1, 1, 5)))["params"],
-        "fusion": fusion.init(key, jax.numpy.asarray(rows), jax.numpy.asarray(hidden))["params"],
+        "lstm": jax.jit(lstm.init)(key, jax.numpy.zeros((1, 1, 5)))["params"],
+        "fusion": jax.jit(fusion.init)(key, jax.numpy.asarray(rows), jax.numpy.asarray(hidden))["params"],
         "thresholds": {"hybrid": np.array([0.0, 100.0], np.float32)},
     }
 

@@ -265,12 +265,12 @@ def test_dropout_one_mask_along_an_axis():
 def test_single_steps_give_the_stacks_scores_hidden_outputs_and_state(head):
     model = LSTMStack(layers=2, hidden=5, num_outputs=3, head=head)
     features = jax.random.normal(jax.random.key(1), (2, 4, 6))
-    params = jax.tree.map(lambda leaf: 5 * leaf, model.init(jax.random.key(0), features)["params"])
-    expected, last = model.apply({"params": params}, features)
-    hidden, _ = model.apply({"params": params}, features, method="hidden_states")
-    carry = model.initial_carry(2)
+    params = jax.tree.map(lambda leaf: 5 * leaf, jax.jit(model.init)(jax.random.key(0), features)["params"])
+    expected, last = jax.jit(model.apply)({"params": params}, features)
+    hidden, _ = jax.jit(lambda params: model.apply({"params": params}, features, method="hidden_states"))(params)
+    carry, step = model.initial_carry(2), jax.jit(one_step, static_argnums=0)
     for frame in range(4):
-        scores, output, carry = one_step(model, params, features[:, frame : frame + 1], carry)
+        scores, output, carry = step(model, params, features[:, frame : frame + 1], carry)
         np.testing.assert_allclose(scores[:, 0], expected[:, frame], atol=1e-6)
         np.testing.assert_allclose(output[:, 0], hidden[:, frame], atol=1e-6)
     jax.tree.map(lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-6), carry, last)

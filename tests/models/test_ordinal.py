@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from au_jax.models.ordinal import LETTERS, expected_intensity
+from au_jax.models.ordinal import LETTER_COUNT, expected_intensity
 
 
 def test_the_estimate_is_the_mean_of_the_distribution_over_intensities():
@@ -13,7 +13,7 @@ def test_the_estimate_is_the_mean_of_the_distribution_over_intensities():
         generator.normal(size=(7, 3)).astype(np.float32),
         generator.normal(size=(3, 2)).astype(np.float32),
     )
-    borders = np.sort(generator.normal(size=(LETTERS, 2)), 0).astype(np.float32)
+    borders = np.sort(generator.normal(size=(LETTER_COUNT, 2)), 0).astype(np.float32)
     at_least = expit((features @ weights)[:, None] - borders)  # [N, 5, A]
     whole = np.concatenate([np.ones((7, 1, 2)), at_least, np.zeros((7, 1, 2))], 1)
     distribution = whole[:, :-1] - whole[:, 1:]  # of 0 to 5

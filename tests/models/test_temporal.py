@@ -1,5 +1,6 @@
 """Levels and windows over time: against loops in NumPy, in parts as in one, and whatever stands behind a video's end."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,13 +39,17 @@ def test_the_level_is_the_mean_of_the_first_frames_seen_so_far():
 @pytest.mark.parametrize("lengths", [(1,) * 11, (3, 4, 4), (10, 1)])
 def test_parts_give_what_the_whole_gives(lengths):
     rows, present = jnp.asarray(ROWS), jnp.asarray(PRESENT)
-    whole, _ = temporal.windows(rows, present, temporal.initial_window(2, 3, 3, 2), 3, 2)
-    whole_level, _ = temporal.opening_level(rows, present, temporal.initial_level(2, 3), 4)
+    windows, opening_level = (
+        jax.jit(temporal.windows, static_argnums=(3, 4)),
+        jax.jit(temporal.opening_level, static_argnums=3),
+    )
+    whole, _ = windows(rows, present, temporal.initial_window(2, 3, 3, 2), 3, 2)
+    whole_level, _ = opening_level(rows, present, temporal.initial_level(2, 3), 4)
     window, level, parts, levels, start = temporal.initial_window(2, 3, 3, 2), temporal.initial_level(2, 3), [], [], 0
     for length in lengths:
         part = rows[:, start : start + length], present[:, start : start + length]
-        one, window = temporal.windows(*part, window, 3, 2)
-        mean, level = temporal.opening_level(*part, level, 4)
+        one, window = windows(*part, window, 3, 2)
+        mean, level = opening_level(*part, level, 4)
         parts.append(one)
         levels.append(mean)
         start += length

@@ -18,7 +18,7 @@ from au_jax.data.recordings import encode_jpeg
 from au_jax.data.splits import make_folds, split_document
 from au_jax.evaluation import tables
 from au_jax.labels import PAPER_AUS
-from au_jax.report import style
+from au_jax.report import page, style
 
 
 class DrawnFaces(FaceDataset):
@@ -155,6 +155,19 @@ def run_maker() -> Callable[..., dict]:
 @pytest.fixture(scope="session")
 def faces_maker() -> type[DrawnFaces]:
     return DrawnFaces
+
+
+@pytest.fixture
+def draw_only(monkeypatch) -> Callable[..., None]:
+    """Leaves all pictures out of reports but those of these names: drawing one takes half a second."""
+
+    def keep(*names: str) -> None:
+        drawings = page._drawings
+        monkeypatch.setattr(
+            page, "_drawings", lambda run: (drawing for drawing in drawings(run) if drawing[1] in names)
+        )
+
+    return keep
 
 
 PAPER_SYSTEMS = {"hog_svm": 20.0, "anet": 30.0, "hybrid": 40.0}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from au_jax.descriptors.vgg_face import LAYERS, Weights
+from au_jax.descriptors.vgg_face import LAYERS, VggFaceWeights
 from au_jax.errors import CommandError
 from au_jax.report import embedding_figure
 
@@ -53,7 +53,9 @@ def test_fig3_with_vgg_face_and_another_runs_network(finished, tmp_path, written
             "bias": np.full(6, 0.1, np.float32),
         }
         channels = 6
-    monkeypatch.setattr(embedding_figure, "read_vgg_face", lambda path: Weights(params, np.full(3, 100, np.float32)))
+    monkeypatch.setattr(
+        embedding_figure, "read_vgg_face", lambda path: VggFaceWeights(params, np.full(3, 100, np.float32))
+    )
     embedding_figure.save_fig3(
         finished, other=finished, vgg_face=tmp_path / "vgg_face.mat", people=4, frames=8, out=tmp_path
     )

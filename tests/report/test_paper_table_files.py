@@ -12,7 +12,7 @@ from PIL import Image
 from au_jax.errors import UserError
 from au_jax.evaluation.paper import TABLE_I, TABLE_II
 from au_jax.report.paper_table_files import latex, paper_table_csv, paper_table_markdown, write_tables
-from au_jax.report.paper_tables import METRICS, compare, read_runs
+from au_jax.report.paper_tables import PAPER_METRICS, compare, read_runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def test_csv_reads_back_as_the_very_figures(runs):
     assert found["3fold", "always_present", "1"]["paper"] == found["3fold", "always_present", "1"]["doubts"] == ""
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", PAPER_METRICS)
 def test_latex_rows_have_as_many_columns_as_their_tabular(runs, metric):
     text = latex(compare(TABLE_I, runs, metric))
     tabulars = re.findall(r"\\begin\{tabular\}\{(lr*)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
@@ -119,13 +119,13 @@ def test_all_files_are_written_and_are_the_same_again(tmp_path, runs, capsys):
     write_tables(TABLE_I, folders, tmp_path / "a")
     written = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
     assert set(written) == {
-        f"table_I_{metric}.{kind}" for metric in METRICS for kind in ("md", "csv", "tex", "png", "svg")
+        f"table_I_{metric}.{kind}" for metric in PAPER_METRICS for kind in ("md", "csv", "tex", "png", "svg")
     }
     printed = capsys.readouterr().out
     assert printed.startswith(written["table_I_f1_frame.md"].decode())
     write_tables(TABLE_I, folders, tmp_path / "b")
     assert written == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         pixels = np.asarray(Image.open(io.BytesIO(written[f"table_I_{metric}.png"])).convert("L"))
         assert 0.01 < (pixels < 200).mean() < 0.5
         assert (np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]) > 250).all()

@@ -65,7 +65,7 @@ def test_a_new_video_is_averaged_over_stretches_and_says_how_often_aus_are_prese
     detections = _detections(12)
     drawing = timeline.draw_detections(detections, "clip.mp4")
     pixels_of(drawing)
-    assert max(len(line.get_xdata()) for line in drawing.figure.axes[0].lines) == timeline.LONGEST
+    assert max(len(line.get_xdata()) for line in drawing.figure.axes[0].lines) == timeline.LONGEST_TIMELINE
     share = detections.present[detections.success].mean(0)[0]
     assert drawing.alt.startswith(
         f"Timeline of the 12 AUs in clip.mp4. Share of the frames with a face: AU 1 {share:.0%},"

@@ -79,7 +79,8 @@ def test_the_drawn_lines_pass_all_landmarks():
     assert {point for line in training_figures._LINES for point in line} == set(range(49))
 
 
-def test_the_report_shows_them_for_jpml_alone(workdir, drawn_faces, run_maker):
+def test_the_report_shows_them_for_jpml_alone(workdir, drawn_faces, run_maker, draw_only):
+    draw_only("patches")
     for systems, expected in ((("hog_svm", "jpml"), True), (("hog_svm",), False)):
         write_report(workdir, **run_maker(workdir, drawn_faces, systems, (0, 2)))
         page = (workdir / "report.html").read_text()
@@ -87,7 +88,8 @@ def test_the_report_shows_them_for_jpml_alone(workdir, drawn_faces, run_maker):
     assert (workdir / "figures" / "patches.png").exists()
 
 
-def test_a_model_that_is_gone_is_named_and_the_page_is_written(workdir, drawn_faces, run_maker):
+def test_a_model_that_is_gone_is_named_and_the_page_is_written(workdir, drawn_faces, run_maker, draw_only):
+    draw_only("patches")
     (workdir / "fold_02" / "jpml" / "model.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"patches could not be drawn .*fold_02/jpml/model.npz is damaged"):
         write_report(workdir, **run_maker(workdir, drawn_faces, ("jpml",), (0, 2)))

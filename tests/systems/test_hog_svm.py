@@ -10,7 +10,7 @@ from au_jax.data.dataset import FaceSet
 from au_jax.errors import DataError
 from au_jax.evaluation import metrics
 from au_jax.logs import read_metrics
-from au_jax.systems.hog_svm import WIDTH, HogSvm, LinearSvms, descriptors
+from au_jax.systems.hog_svm import DESCRIPTOR_WIDTH, HogSvm, LinearSvms, descriptors
 
 pytestmark = pytest.mark.optax
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.optax
 def test_descriptors_of_every_nth_frame_are_rows_of_those_of_all(dataset):
     faces = FaceSet(dataset, ("S004", "S001"))
     whole = descriptors(faces, 1)
-    assert whole.shape == (len(faces), WIDTH) == (len(faces), 6272) and whole.dtype == np.float32
+    assert whole.shape == (len(faces), DESCRIPTOR_WIDTH) == (len(faces), 6272) and whole.dtype == np.float32
     np.testing.assert_allclose(descriptors(faces, 3), whole[::3], atol=1e-5)
     np.testing.assert_allclose(descriptors(faces, 1, lambda rows: rows[:, :5]), whole[:, :5], atol=1e-5)
 

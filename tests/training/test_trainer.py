@@ -74,9 +74,9 @@ class Killed(Exception):
     pass
 
 
-def test_a_run_killed_in_any_epoch_ends_in_the_same_parameters(tmp_path):
+def test_a_run_killed_in_the_first_a_middle_or_the_last_epoch_ends_in_the_same_parameters(tmp_path):
     whole = train(stage(tmp_path / "whole"), quiet)
-    for victim in range(6):
+    for victim in (0, 3, 5):
 
         def dying(epoch, victim=victim):
             for number, batch in enumerate(batches(epoch)):

@@ -1,9 +1,10 @@
 """Which frame a time means, at a constant or a variable rate.
 
 The rule: **the nearest frame by the video's own times, within half a frame**. Half a frame is half of the gap to the next
-frame on that side; where the recording pauses (a gap of more than `PAUSE` usual frames), and before the first and behind the
-last frame, half of the usual gap. In the very middle between two frames the earlier counts, which is still on screen. So a
-time that was rounded to milliseconds, or that a player put into the first half of a frame, finds its frame at any rate.
+frame on that side; where the recording pauses (a gap of more than `PAUSE_RATIO` usual frames), and before the first and
+behind the last frame, half of the usual gap. In the very middle between two frames the earlier counts, which is still on
+screen. So a time that was rounded to milliseconds, or that a player put into the first half of a frame, finds its frame at
+any rate.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from jaxtyping import Float, Float64, Int32
 
 from au_jax.errors import DataError
 
-PAUSE: float = 4.0
+PAUSE_RATIO: float = 4.0
 """A gap between frames of more than so many usual ones is a pause of the recording."""
 
 SLACK: float = 1e-6
@@ -75,7 +76,7 @@ def frame_edges(times: Float[np.ndarray, " T"]) -> tuple[Float64[np.ndarray, " T
     if times.ndim != 1 or not len(times) or not np.isfinite(times).all() or (gaps <= 0).any():
         raise DataError("the video's frame times do not increase; write it anew with constant frame times")
     usual = float(np.median(gaps)) if len(gaps) else _ALONE
-    reach = np.where(gaps > PAUSE * usual, usual / 2, gaps / 2)
+    reach = np.where(gaps > PAUSE_RATIO * usual, usual / 2, gaps / 2)
     return times - np.concatenate([[usual / 2], reach]), times + np.concatenate([reach, [usual / 2]])
 
 
@@ -129,4 +130,4 @@ def frame_ends(times: Float[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
     frame_edges(times)  # checks them
     gaps = np.diff(times)
     usual = float(np.median(gaps)) if len(gaps) else _ALONE
-    return times + np.concatenate([np.where(gaps > PAUSE * usual, usual, gaps), [usual]])
+    return times + np.concatenate([np.where(gaps > PAUSE_RATIO * usual, usual, gaps), [usual]])

@@ -29,7 +29,7 @@ from au_jax.data.recordings import Problem, safe_name
 from au_jax.errors import DataError
 from au_jax.labels import MISSING, PRESENT, listed
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".eaf", ".textgrid", ".boris", ".boris.gz", ".opf")
+LABEL_SUFFIXES = (".csv", ".tsv", ".txt", ".eaf", ".textgrid", ".boris", ".boris.gz", ".opf")
 """Ends of the names of label files."""
 
 ELAN, TEXTGRID, DATAVYU = "ELAN", "Praat TextGrid", "Datavyu"
@@ -47,7 +47,7 @@ def is_label_file(name: str) -> bool:
       >>> [is_label_file(name) for name in ("clip.EAF", "clip.boris.gz", "clip.mp4")]
       [True, True, False]
     """
-    return name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(LABEL_SUFFIXES)
 
 
 def label_stem(name: str) -> str:
@@ -57,7 +57,7 @@ def label_stem(name: str) -> str:
       >>> label_stem("take.1.boris.gz"), label_stem("take.1.eaf")
       ('take.1', 'take.1')
     """
-    ending = max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
+    ending = max((suffix for suffix in LABEL_SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
     return name[: len(name) - len(ending)] if ending else Path(name).stem
 
 

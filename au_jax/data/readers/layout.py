@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from au_jax.data.recordings import Problem, RecordingId
-from au_jax.faces.frame_folder import SUFFIXES as PICTURE_SUFFIXES
+from au_jax.faces.frame_folder import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".dv",

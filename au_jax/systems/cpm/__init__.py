@@ -14,7 +14,7 @@ from au_jax.systems import BUILT_IN
 from au_jax.systems.base import FoldContext, System, check_enough, every_nth
 from au_jax.systems.cpm import model
 from au_jax.systems.cpm.classifiers import CPMSettings
-from au_jax.systems.hog_svm import WIDTH, descriptors
+from au_jax.systems.hog_svm import DESCRIPTOR_WIDTH, descriptors
 from au_jax.systems.pca import fit_components
 
 
@@ -54,7 +54,7 @@ class Cpm(System):
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
         # Every n-th training frame is kept beside the components.
         rows = frames * (1 - 1 / folds) / config.cpm.frame_step
-        return 4.0 * folds * (WIDTH + rows + 2 * aus) * config.cpm.pca_components
+        return 4.0 * folds * (DESCRIPTOR_WIDTH + rows + 2 * aus) * config.cpm.pca_components
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Keeps every n-th training frame and fits the classifiers to start from. The constants are the authors'.

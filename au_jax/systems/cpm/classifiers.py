@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Float32, Int32
 
 from au_jax.config import CPMConfig
 
-STEPS: int = 100
+MOST_STEPS: int = 100
 TOLERANCE: float = 1e-6
 """A relative decrease below this ends the iteration; float32 tells no smaller ones."""
 CG_STEPS: int = 50
@@ -249,7 +249,7 @@ def minimise(
 
     scores = score(start)
     first = _State(start, scores, value(scores, start), jnp.int32(0), jnp.array(False))
-    last = jax.lax.while_loop(lambda state: ~state.done & (state.count < STEPS), step, first)
+    last = jax.lax.while_loop(lambda state: ~state.done & (state.count < MOST_STEPS), step, first)
     return last.weights, last.value
 
 

@@ -13,7 +13,7 @@ from au_jax.evaluation import metrics
 from au_jax.faces.registration import TEMPLATE
 from au_jax.systems import BUILT_IN
 from au_jax.systems.base import FoldContext, System, every_nth
-from au_jax.systems.hog_svm import WIDTH, descriptors
+from au_jax.systems.hog_svm import DESCRIPTOR_WIDTH, descriptors
 from au_jax.systems.jpml import patch_learning
 
 PATCHES: int = len(TEMPLATE)
@@ -44,7 +44,7 @@ class Jpml(System):
 
     @classmethod
     def disk_bytes(cls, config: Config, frames: int, folds: int, aus: int) -> float:
-        return 4.0 * folds * (WIDTH + PATCHES + 2 * aus) * aus
+        return 4.0 * folds * (DESCRIPTOR_WIDTH + PATCHES + 2 * aus) * aus
 
     def fit(self, train: FaceSet, validation: FaceSet) -> None:
         """Fits on every n-th training frame; the weights with the best average validation F1-frame win."""
