@@ -154,7 +154,8 @@ def hysteresis(
     # A frame that is not sure has the decision of the last one that was: no loop is needed.
     order = jnp.arange(1, steps + 1, dtype=jnp.float32)[None, :, None]
     latest = jnp.where(sure != 0, order, 0.0)
-    if steps > 1:
+    # One frame needs no such operation, which not every runtime has; a symbolic number of frames is no integer.
+    if not (isinstance(steps, int) and steps == 1):
         latest = jax.lax.cummax(latest, axis=1)
     decided = jnp.take_along_axis(sure, jnp.maximum(latest - 1, 0).astype(jnp.int32), 1)
     decided = jnp.where(latest > 0, decided, before[:, None])
