@@ -40,7 +40,7 @@ from au_jax.systems.base import FoldContext
 from au_jax.training.parallel import keep_compiled
 from experiments.ablation_variants import VARIANTS, Variant, keep_test_features, run_variant
 
-SCALES: dict[str, str] = {"demo": "demo", "smoke": "demo:smoke"}
+SCALE_CONFIGS: dict[str, str] = {"demo": "demo", "smoke": "demo:smoke"}
 """Scales and their configs."""
 
 BASES: tuple[str, ...] = ("anet", "anet_filter", "hybrid")
@@ -55,7 +55,7 @@ class Plan:
 
     Attributes:
       out: folder of runs, variants and table.
-      scale: of `SCALES`.
+      scale: of `SCALE_CONFIGS`.
       seeds: of the runs.
       folds: numbers of the folds.
       data: folder of prepared datasets; "" is the config's.
@@ -78,7 +78,7 @@ class Plan:
 
     def config(self, seed: int) -> Config:
         """The config of a run."""
-        return replace(typed(load(SCALES[self.scale])), **self.changes(seed))
+        return replace(typed(load(SCALE_CONFIGS[self.scale])), **self.changes(seed))
 
     def run(self, seed: int) -> RunDir:
         """The run of a seed."""
@@ -137,7 +137,7 @@ def make_run(plan: Plan, seed: int, in_time: Callable[[], None]) -> None:
             sys.executable,
             "-m",
             "au_jax.main",
-            f"--config={find_file(SCALES[plan.scale])}",
+            f"--config={find_file(SCALE_CONFIGS[plan.scale])}",
             f"--workdir={run.path}",
         ]
         command += [f"--config.{name}={value}" for name, value in options.items()]
@@ -385,7 +385,7 @@ def make_plan(options: Any) -> Plan:
         raise CommandError(
             f"--seeds={','.join(options.seeds)} --folds={','.join(options.folds)}: give whole numbers"
         ) from None
-    number = typed(load(SCALES[options.scale])).protocol.folds
+    number = typed(load(SCALE_CONFIGS[options.scale])).protocol.folds
     if not seeds or not folds or len(set(seeds)) < len(seeds) or not set(folds) <= set(range(number)):
         raise CommandError(f"give --seeds, each once, and --folds of 0 to {number - 1}")
     if options.single_label and options.scale == "smoke":
@@ -398,7 +398,7 @@ def make_plan(options: Any) -> Plan:
 def main() -> None:
     """Runs the command line."""
     flags.DEFINE_string("out", None, "Folder of runs, variants and table.", required=True)
-    flags.DEFINE_enum("scale", "demo", list(SCALES), "demo, or its smallest form: shows that everything runs.")
+    flags.DEFINE_enum("scale", "demo", list(SCALE_CONFIGS), "demo, or its smallest form: shows that everything runs.")
     flags.DEFINE_list("seeds", ["0"], "Seeds of the runs.")
     flags.DEFINE_list("folds", ["0", "1", "2"], "Folds of every seed.")
     flags.DEFINE_string("data", "", "Folder of prepared datasets; the config's own by default.")

@@ -54,7 +54,7 @@ if os.environ.get("AU_JAX_TYPECHECK") != "0":
             return read(loader, name)
 
     # jaxtyping's loader looks for compiled files of its own even of what a checked module imports in its turn: TensorFlow
-    # and others would be compiled from source in every process (12 seconds).
+    # and others would be compiled from source in every process (findings/jaxtyping_hook_imports.sh).
     _import_hook._JaxtypingLoader.get_code = _get_code
     _import_hook._JaxtypingLoader.exec_module = importlib.machinery.SourceFileLoader.exec_module
 
@@ -104,7 +104,8 @@ def compiled(shared):
     lru_cache.LRUCache.put = _put
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    # The name of the folder is else part of what programs are found under, and those of `finished` would not be.
+    # The name of the folder is else part of what programs are found under (findings/jax_cache_key_folder.sh), and those of
+    # `finished` would not be.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     # Commands that tests start read them too, and write none: neither here nor to the home folder.
     os.environ |= {

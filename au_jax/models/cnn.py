@@ -107,6 +107,10 @@ class CnnVariant:
     crop_size: int
 
 
+FC7_WIDTH = 4096
+"""Numbers of fc7 in the networks of the paper's size."""
+
+
 def _caffe_layers(bias: float, pool_first: bool) -> tuple[Layer, ...]:
     """AlexNet as trained in Caffe. `bias`: that of conv2, conv4, conv5, fc6, fc7; `pool_first`: pooling before LRN."""
 
@@ -125,7 +129,7 @@ def _caffe_layers(bias: float, pool_first: bool) -> tuple[Layer, ...]:
         Conv("conv5", 256, kernel=3, stride=1, padding=1, grouped=True, std=0.01, bias=bias),
         Pool("pool5", window=3, stride=2),
         Dense("fc6", 4096, std=0.005, bias=bias),
-        Dense("fc7", 4096, std=0.005, bias=bias),
+        Dense("fc7", FC7_WIDTH, std=0.005, bias=bias),
     )
 
 

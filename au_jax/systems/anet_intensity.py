@@ -19,6 +19,7 @@ from au_jax.cores import usable_cores
 from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.errors import ConfigError
 from au_jax.evaluation.intensity import intensity_counts, intensity_icc
+from au_jax.models.cnn import FC7_WIDTH
 from au_jax.models.hybrid import project
 from au_jax.models.ordinal import LETTER_COUNT, expected_intensity
 from au_jax.run_dir import fold_name
@@ -26,9 +27,6 @@ from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, check_enough, every_nth
 from au_jax.systems.pca import fit_components
-
-FC7_WIDTH = 4096
-"""Numbers of fc7."""
 
 _LARGEST = 30.0
 """Scores beyond this logit say no more."""

@@ -11,6 +11,7 @@ from au_jax.data.dataset import FaceDataset, FaceSet
 from au_jax.data.readers import make_reader
 from au_jax.data.splits import split_off
 from au_jax.errors import ConfigError, DataError
+from au_jax.models.cnn import FC7_WIDTH
 from au_jax.systems import BUILT_IN
 from au_jax.systems.anet import ANet
 from au_jax.systems.base import FoldContext, System, check_enough, fold_seed
@@ -20,8 +21,6 @@ OTHER = "transfer"
 """The other dataset's name among `FoldContext.datasets`, and the folder of its CNN in the run's folder."""
 SALT = 2017
 """Sets the seeds of the other dataset's CNN apart from those of fold 0."""
-FC7_WIDTH = 4096
-"""Numbers of fc7."""
 
 
 class AnetTransfer(System):
