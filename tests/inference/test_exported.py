@@ -223,7 +223,7 @@ def test_a_detector_of_the_former_format_is_still_read(finished, faces, tmp_path
         return bytes(jax.export.export(program)(variables, {}, pictures).serialize())
 
     monkeypatch.setattr(exported, "export_program", former_program)
-    monkeypatch.setattr(exported, "FORMAT", exported.FORMER)
+    monkeypatch.setattr(exported, "PROGRAM_FORMAT", exported.FORMER)
     manifest = export(finished, tmp_path / "old.zip", folds=[0], systems=["anet"])
     monkeypatch.undo()
     assert manifest["format"] == "au_jax detector 1"

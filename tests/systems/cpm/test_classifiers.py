@@ -84,7 +84,7 @@ def test_no_step_raises_the_objective(monkeypatch):
     far = 30.0 * np.random.default_rng(9).normal(size=linear.shape)
     values = [value(far, rows, targets, linear)]
     for steps in (1, 2, 3, 5):
-        monkeypatch.setattr(classifiers, "STEPS", steps)
+        monkeypatch.setattr(classifiers, "MOST_STEPS", steps)
         values.append(float(ours(rows, targets, linear, start=far)[1]))
     assert values[1] < values[0]
     assert (np.diff(values) <= 1e-6 * np.abs(values[1:])).all()
