@@ -1,5 +1,8 @@
 """A reader for every source, and AUs of a dataset's own: DISFA's twelve, one, or twenty-five."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from au_jax.config import get_config
@@ -94,3 +97,20 @@ def test_a_single_au_of_own_recordings(raw, reader, stand_in):
     assert problem.text == "au12: not among the AUs of config.data.aus (45), not used"
     with pytest.raises(ConfigError, match=r"each AU once, of those of config.data.aus \(45\)"):
         reader("folder", aus=(45,), columns="12=smile")
+
+
+def test_the_reader_of_the_page_add_a_reader_reads_its_layout(raw, reader, stand_in, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs/how-to/add-a-reader.md").read_text()
+    (block,) = re.findall(r"```python title=\"au_jax/data/readers/flat.py\"\n(.*?)```", page, re.S)
+    added = {"__name__": "au_jax.data.readers.flat"}
+    exec(compile(block, "flat.py", "exec"), added)
+    monkeypatch.setitem(READERS, "flat", added["FlatReader"])
+    write_video(raw / "anna_smile.mp4", 3)
+    write_text(raw / "anna_smile.csv", "frame,AU1\n1,0\n2,1\n3,0\n")
+    write_video(raw / "bert_talk.mp4", 3)
+    flat = reader("flat")
+    assert flat.recordings() == [RecordingId("anna", "smile")]
+    (faces,) = flat.faces(RecordingId("anna", "smile"))
+    assert faces.labels[:, 0].tolist() == [-1, 1, -1]
+    (problem,) = flat.survey().unusable
+    assert "bert" in problem.text and "table bert_talk.csv beside it" in problem.text
