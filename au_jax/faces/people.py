@@ -42,7 +42,9 @@ _SCALE = 2.0  # times as large or small as when last seen
 _SAME_PLACE = 0.4  # overlap of two people's faces that can only be one face
 _KNOWN = 0.3  # overlap of a detection with a face that is followed
 _WEAK, _SURE = -0.5, 0.0  # scores of detections that renew somebody, and that begin somebody
-_HESITATION, _NOT_UNLIKE = 12, 0.3  # frames and likeness: a half hidden face near a lost person's begins nobody yet
+# A face where a lost person is expected begins nobody yet for so many frames, unless it is unlike; nor, for longer, while it
+# touches another face, behind which it comes forth.
+_HESITATION, _NOT_UNLIKE, _BEHIND = 12, 0.3, 50
 _MOST = 64  # people who are remembered
 _FORBIDDEN = 1e6
 
@@ -184,29 +186,25 @@ class PeopleTracker:
         renewed = [(lost[row], pool[column]) for row, column in pairs]
         boxes += [box for _, (box, _) in renewed]
         taken = {column for _, column in pairs}
-        recent = [row for row, track in enumerate(lost) if track.lost < _HESITATION and row not in dict(pairs)]
+        # For a second the place of somebody who left is kept.
+        expected = sum(track.lost < _CLOSELY for row, track in enumerate(lost) if row not in dict(pairs))
+        missed = [(row, track.lost) for row, track in enumerate(lost) if row not in dict(pairs)]
         for column, (box, score) in sorted(enumerate(pool), key=lambda each: -each[1][0][2]):
-            doubtful = any(distances[row, column] <= 1 and likenesses[row, column] >= _NOT_UNLIKE for row in recent)
-            if (
-                column not in taken
-                and score >= _SURE
-                and not doubtful
-                and _is_free(box, boxes)
-                and self._has_room(boxes)
-            ):
+            touches = any(tracking.overlap(box, other) > 0 for other in boxes)
+            doubtful = any(
+                distances[row, column] <= 1
+                and (touches and frames < _BEHIND or frames < _HESITATION and likenesses[row, column] >= _NOT_UNLIKE)
+                for row, frames in missed
+            )
+            if column in taken or score < _SURE or doubtful or not _is_free(box, boxes):
+                continue
+            if len(self._tracks) < _MOST and (self._most is None or len(boxes) + expected < self._most):
                 track = _Track(self.people, FaceTracker(), None, box)
                 self.people += 1
                 self._tracks.append(track)
                 renewed.append((track, (box, score)))
                 boxes.append(box)
         return renewed
-
-    def _has_room(self, seen: list[Box]) -> bool:
-        remembered = len(self._tracks)
-        if self._most is None:
-            return remembered < _MOST
-        hidden = sum(track.face is None and 0 < track.lost < _CLOSELY for track in self._tracks)
-        return len(seen) + hidden < self._most and remembered < _MOST
 
     def _detections(self, image: np.ndarray, lost: list[_Track], anybody: bool) -> list[tuple[Box, float]]:
         """What the detector sees where lost people are expected, and at times in the whole frame; best first, each face once."""

@@ -281,13 +281,11 @@ class FaceTracker:
         x, y, width, height = box
         window = (x - width / 2, y - height / 2, 2 * width, 2 * height)
         found = detect(image, window, _FACE_PIXELS / width, _NEARBY_THRESHOLD)
-        overlap, seen, score = max(
-            ((overlap(box, seen), seen, score) for seen, score in found), default=(0.0, box, 0.0)
-        )
-        if overlap < 0.2:
+        shared, seen, score = max(((overlap(box, seen), seen, score) for seen, score in found), default=(0.0, box, 0.0))
+        if shared < 0.2:
             return None
         # The landmarks' own box is the steadier one, unless they have slipped.
-        return self._checked(image, box if overlap > _STEADY else seen, score)
+        return self._checked(image, box if shared > _STEADY else seen, score)
 
     def _search(self, image: np.ndarray) -> Face | None:
         """The nearest face within reach that looks like the person's, or somebody new where there is nobody any more."""
