@@ -45,6 +45,7 @@ _WEAK, _SURE = -0.5, 0.0  # scores of detections that renew somebody, and that b
 # A face where a lost person is expected begins nobody yet for so many frames, unless it is unlike; nor, for longer, while it
 # touches another face, behind which it comes forth.
 _HESITATION, _NOT_UNLIKE, _BEHIND = 12, 0.3, 50
+_BESIDE = 0.75  # widths between the centres of two faces of which one covers the other's head
 _MOST = 64  # people who are remembered
 _FORBIDDEN = 1e6
 
@@ -190,7 +191,9 @@ class PeopleTracker:
         expected = sum(track.lost < _CLOSELY for row, track in enumerate(lost) if row not in dict(pairs))
         missed = [(row, track.lost) for row, track in enumerate(lost) if row not in dict(pairs)]
         for column, (box, score) in sorted(enumerate(pool), key=lambda each: -each[1][0][2]):
-            touches = any(tracking.overlap(box, other) > 0 for other in boxes)
+            touches = any(
+                np.linalg.norm(_centre(box) - _centre(other)) < _BESIDE * (box[2] + other[2]) for other in boxes
+            )
             doubtful = any(
                 distances[row, column] <= 1
                 and (touches and frames < _BEHIND or frames < _HESITATION and likenesses[row, column] >= _NOT_UNLIKE)

@@ -111,9 +111,8 @@ class Film:
             alive.append(tuple(faces))
             for number, face in faces.items():
                 if face is not None:
-                    whose = max(
-                        self.open(), key=lambda who: tracking.overlap(face.box, self.persons[who].box(self.now))
-                    )
+                    boxes = {who: box for who, person in enumerate(self.persons) if (box := person.box(self.now))}
+                    whose = max(boxes, key=lambda who: tracking.overlap(face.box, boxes[who]))
                     given[whose].append((self.now, number))
         return given, alive
 
@@ -198,7 +197,9 @@ def test_everybody_ends_at_a_cut(monkeypatch):
 
 
 def test_a_flash_a_fade_and_a_black_frame_are_no_cuts(monkeypatch):
-    film = Film(monkeypatch, [Person(1, line(40, 60, 80, width=110)), Person(2, line(400, 380, 80))], 30, lambda t, _: t != 20)
+    film = Film(
+        monkeypatch, [Person(1, line(40, 60, 80, width=110)), Person(2, line(400, 380, 80))], 30, lambda t, _: t != 20
+    )
     tracker = PeopleTracker()
     for number, picture in enumerate(film):
         bright = {10: 1.5, 15: 0.5, 20: 0.0}.get(number, 1.0)
