@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from au_jax.errors import ConfigError
 from au_jax.faces.absence import Absence
 from au_jax.faces.decoding import VideoFrame
 from au_jax.faces.identity import ALIKE, DIFFERENT, Appearance, CutDetector, asked_for, face_look
@@ -41,9 +40,6 @@ _BOX_OFFSET, _BOX_WIDTH = np.array([0.0, -0.12]), 2.97
 # Logistic regression of "the mean error of the 49 landmarks is below 8 % of the distance of the outer eye corners" on the
 # detector's score: 584 checks of 200 synthetic frames with true landmarks (50 people; turned heads, noise, blur, occlusion).
 _SLOPE, _INTERCEPT = 1.6, 0.88
-PERSONS: tuple[str, ...] = ("largest", "left", "right", "anyone")
-"""Words for the person who is meant."""
-
 INNER: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 """Which of the 68 landmarks of iBUG are the 49 of `au_jax.faces.registration`, in its order."""
 
@@ -128,36 +124,6 @@ def confidence_of(score: float) -> float:
       [0.52, 0.71, 0.8, 0.9]
     """
     return 1 / (1 + math.exp(-(_SLOPE * score + _INTERCEPT)))
-
-
-def parse_person(text: str) -> str | Box:
-    """Which person is meant: `largest`, `left`, `right`, `anyone`, or a box.
-
-    Args:
-      text: one of these words, or x, y, width and height in pixels of the upright picture.
-
-    Raises:
-      ConfigError: something else.
-
-    Example:
-      >>> parse_person("left"), parse_person("320, 40, 200, 200")
-      ('left', (320.0, 40.0, 200.0, 200.0))
-      >>> parse_person("middle")
-      Traceback (most recent call last):
-      au_jax.errors.ConfigError: a person is 'middle'; give largest, left, right, anyone, or a box as x,y,width,height in pixels
-    """
-    word = text.strip().lower()
-    if word in PERSONS:
-        return word
-    try:
-        x, y, width, height = (float(part) for part in word.split(","))
-    except ValueError:
-        x = y = width = height = math.nan
-    if not (math.isfinite(x) and math.isfinite(y) and 0 < width < math.inf and 0 < height < math.inf):
-        raise ConfigError(
-            f"a person is {text!r}; give {', '.join(PERSONS)}, or a box as x,y,width,height in pixels"
-        ) from None
-    return x, y, width, height
 
 
 class FaceTracker:
