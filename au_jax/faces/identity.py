@@ -109,7 +109,7 @@ class Appearance:
         """Keeps another picture of this person, where it says something new; the second oldest goes when there are too many."""
         if self.likeness(look) < ALIKE:
             self._looks.append(look)
-            del self._looks[1 : len(self._looks) - _KEPT + 1]
+            del self._looks[1 : max(1, len(self._looks) - _KEPT + 1)]
 
 
 class CutDetector:

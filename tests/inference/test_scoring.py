@@ -6,7 +6,10 @@ import sys
 import numpy as np
 import pytest
 
+from au_jax.faces.tracking import Face, RegisteredFace
+from au_jax.inference import scoring
 from au_jax.inference.scoring import FaceScorer
+from au_jax.inference.writers import concatenate
 
 
 class Late(FaceScorer):
@@ -27,6 +30,67 @@ class Late(FaceScorer):
 def test_delayed_scores_come_back_in_their_rows(chunk):
     faces = np.arange(1, 6, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 4, 4, 3), np.uint8)
     assert Late().score(faces, chunk)["anet"][:, 0].tolist() == [1, 2, 3, 4, 5]
+
+
+class Counting(Late):
+    """Gives the sum of a person's brightness so far, one frame late: the state is told by the scores."""
+
+    def _mean_scores(self, carries, faces, present):
+        values = np.where(present, faces.mean((1, 2, 3)), 1000).astype(np.float32)
+        (before, total) = carries[0] if carries[0].shape == (2,) else (np.float32(-1), np.float32(0))
+        sums = total + np.cumsum(values)
+        rows = np.concatenate([[before], sums[:-1]]).astype(np.float32)
+        return [np.array([sums[-1], sums[-1]])], {"anet": rows[:, None]}
+
+
+def rows_of(frames):
+    """Rows of frames, which are told as person -> brightness, None where the person is out of sight."""
+    for number, people in enumerate(frames, 1):
+        rows = []
+        for person, value in people.items():
+            image = np.full((4, 4, 3), value or 0, np.uint8)
+            face = None if value is None else Face((0.0, 0.0, 9.0, 9.0), 0.9, np.zeros((68, 2), np.float32))
+            here = number, number / 25, None, image, np.zeros((49, 2), np.float32), face
+            rows.append(RegisteredFace(*here, person=person, shown=value is not None or len(people) == 1))
+        yield rows
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 32])
+def test_every_person_has_a_state_that_begins_with_the_person(monkeypatch, chunk):
+    """P2 of the cases: after a cut somebody else stands in the same place."""
+    frames = [{0: 1}, {0: 2}, {0: 3, 1: 10}, {0: 4, 1: 20}, {1: 30}, {1: None}, {1: 40}, {2: 5}, {2: 6, 3: 7}]
+    monkeypatch.setattr(scoring, "register_faces", lambda *_: rows_of(frames))
+    table = concatenate(part for part, _ in Counting().stream([], chunk, "all"))
+    found = [
+        (int(f), int(p), float(s))
+        for f, p, s in zip(table.frames, table.people, table.scores["anet"][:, 0], strict=True)
+    ]
+    assert [row for row in found if row[0] != 6] == [
+        (1, 0, 1), (2, 0, 3), (3, 0, 6), (3, 1, 10), (4, 0, 10), (4, 1, 30), (5, 1, 60), (7, 1, 100), (8, 2, 5), (9, 2, 11),
+        (9, 3, 7),
+    ]  # fmt: skip
+    # Frames out of sight are frames of the person all the same; they have no score.
+    assert np.isnan(found[7][2]) and table.success.tolist().count(False) == 1
+
+
+def test_frames_stay_whole_and_in_order_however_people_come_and_go(monkeypatch):
+    random = np.random.default_rng(0)
+    frames = [{person: 1 for person in range(8) if person == 0 or (t // (5 + person)) % 2} for t in range(100)]
+    monkeypatch.setattr(scoring, "register_faces", lambda *_: rows_of(frames))
+    numbers = []
+    for part, faces in Counting().stream([], int(random.integers(2, 9)), "all"):
+        assert part.frames.tolist() == [face.number for face in faces]
+        assert not numbers or part.frames[0] > numbers[-1]  # no frame is in two parts
+        numbers += part.frames.tolist()
+    assert numbers == [t for t, people in enumerate(frames, 1) for _ in people]
+
+
+def test_rows_before_anybody_has_come_have_no_score(monkeypatch):
+    nothing = np.zeros((4, 4, 3), np.uint8), np.zeros((49, 2), np.float32), None
+    blank = RegisteredFace(1, 0.0, None, *nothing, alive=False, reason="none")
+    monkeypatch.setattr(scoring, "register_faces", lambda *_: iter([[blank]] * 3))
+    table = concatenate(part for part, _ in Counting().stream([], 2))
+    assert np.isnan(table.scores["anet"]).all() and table.reasons.tolist() == ["none"] * 3
 
 
 def test_it_imports_without_jax():
