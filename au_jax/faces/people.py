@@ -77,7 +77,7 @@ def associate(
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if possible[row, column]]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Track:
     """A person who has been seen."""
 
@@ -164,7 +164,10 @@ class PeopleTracker:
         for one, other in itertools.combinations(seen, 2):
             a, b = faces[one.person], faces[other.person]
             if a is not None and b is not None and tracking.overlap(a.box, b.box) > _SAME_PLACE:
-                hidden = one if one.tracker.likeness(image, a) < other.tracker.likeness(image, b) else other
+                likenesses = [
+                    track.tracker.likeness(tracking.look_of(image, face)) for track, face in ((one, a), (other, b))
+                ]
+                hidden = one if likenesses[0] < likenesses[1] else other
                 faces[hidden.person] = None
                 hidden.tracker.lose()
 
@@ -177,9 +180,9 @@ class PeopleTracker:
             return []
         likenesses, distances = np.zeros((len(lost), len(pool))), np.zeros((len(lost), len(pool)))
         for column, (box, score) in enumerate(pool):
-            face = tracking.landmarked(image, box, tracking.confidence_of(score))
+            look = tracking.look_of(image, tracking.landmarked(image, box, tracking.confidence_of(score)))
             for row, track in enumerate(lost):
-                likenesses[row, column] = track.tracker.likeness(image, face)
+                likenesses[row, column] = track.tracker.likeness(look)
                 distances[row, column] = _distance(track, box)
         pairs = associate(distances, likenesses, np.array([float(track.lost) for track in lost]))
         if self._most is not None:
@@ -201,13 +204,20 @@ class PeopleTracker:
             )
             if column in taken or score < _SURE or doubtful or not _is_free(box, boxes):
                 continue
-            if len(self._tracks) < _MOST and (self._most is None or len(boxes) + expected < self._most):
+            if self._most is None or len(boxes) + expected < self._most:
+                self._make_room({track.person for track, _ in renewed})
                 track = _Track(self.people, FaceTracker(), None, box)
                 self.people += 1
                 self._tracks.append(track)
                 renewed.append((track, (box, score)))
                 boxes.append(box)
         return renewed
+
+    def _make_room(self, seen: set[int]) -> None:
+        """Forgets who has been out of sight longest, where there are too many."""
+        gone = [track for track in self._tracks if track.lost and track.person not in seen]
+        if len(self._tracks) >= _MOST and gone:
+            self._tracks.remove(max(gone, key=lambda track: track.lost))
 
     def _detections(self, image: np.ndarray, lost: list[_Track], anybody: bool) -> list[tuple[Box, float]]:
         """What the detector sees where lost people are expected, and at times in the whole frame; best first, each face once."""

@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 
 from au_jax.faces.absence import Absence
 from au_jax.faces.decoding import VideoFrame
-from au_jax.faces.identity import ALIKE, DIFFERENT, Appearance, CutDetector, asked_for, face_look
+from au_jax.faces.identity import ALIKE, DIFFERENT, Appearance, CutDetector, Look, asked_for, face_look
 from au_jax.faces.landmarks import Box, detect, find_landmarks
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE, register
 
@@ -199,18 +199,16 @@ class FaceTracker:
         self._face = face
         return face
 
-    def likeness(self, image: UInt8[np.ndarray, "H W 3"], face: Face) -> float:
-        """How much a face looks like the person who is followed; 1 where there is nobody yet."""
-        if self._appearance is None:
-            return 1.0
-        return self._appearance.likeness(face_look(image, inner_landmarks(face.landmarks)))
+    def likeness(self, look: Look) -> float:
+        """How much a face, by its look, is like the person who is followed; 1 where there is nobody yet."""
+        return 1.0 if self._appearance is None else self._appearance.likeness(look)
 
     def begin(self, image: UInt8[np.ndarray, "H W 3"], box: Box, score: float) -> Face:
         """The face in a box that the detector saw, with the landmarks that are found when it looks closely."""
         # From afar the detector's box is too coarse to start from.
         face = self._check(image, box) or self._checked(image, box, score)
         if self._appearance is None and self._compares:
-            self._appearance = Appearance(face_look(image, inner_landmarks(face.landmarks)))
+            self._appearance = Appearance(look_of(image, face))
         self._face = face
         return face
 
@@ -222,9 +220,9 @@ class FaceTracker:
         """Whether a face is the person's; what a sure one looks like is kept. One that is not sure has the benefit of doubt."""
         if not self._compares or self._appearance is None:
             return True
-        look = face_look(image, inner_landmarks(face.landmarks))
+        look = look_of(image, face)
         alike = self._appearance.likeness(look)
-        if face.confidence < SURE:
+        if face.confidence < SURE and least < ALIKE:
             return alike >= DIFFERENT or self._lost == 0
         if alike >= least:
             self._appearance.learn(look)
@@ -336,6 +334,17 @@ def register_pictures(
             frame.number, frame.timestamp, frame.image, image, landmarks, face, frame.named, max(person, 0), person >= 0,
             reason=reason,
         )  # fmt: skip
+
+
+def look_of(image: UInt8[np.ndarray, "H W 3"], face: Face) -> Look:
+    """A coarse picture of a face in an image, by which it is compared (`identity.face_look`).
+
+    Example:
+      >>> face = landmarked(np.zeros((100, 100, 3), np.uint8), (10.0, 10.0, 80.0, 80.0), 0.9)
+      >>> look_of(np.zeros((100, 100, 3), np.uint8), face).shape
+      (2, 432)
+    """
+    return face_look(image, inner_landmarks(face.landmarks))
 
 
 def _meant(found: list[tuple[Box, float]], whose: str | Box) -> tuple[Box, float] | None:

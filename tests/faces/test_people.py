@@ -212,6 +212,15 @@ def test_memory_does_not_grow_with_people_who_come_and_go(monkeypatch):
     assert len({number for rows in given.values() for _, number in rows}) == 30
 
 
+def test_who_has_been_away_longest_is_forgotten_when_there_are_too_many(monkeypatch):
+    times = range(0, 400, 40)
+    persons = [Person(t, line(60 + 10 * (t % 41), 60, 10**6, first=t, last=t + 30)) for t in times]
+    monkeypatch.setattr(people, "_MOST", 3)
+    given, alive = Film(monkeypatch, persons, 400).track()
+    assert switches(given) == 0 and max(map(len, alive)) == 3
+    assert [rows[0][1] for rows in given.values()] == list(range(10))
+
+
 def follow(film, paths):
     """Person of a crowd -> (frame, number given), of faces that are where the person is."""
     tracker, given = PeopleTracker(), {number: [] for number in range(len(paths))}

@@ -1,15 +1,20 @@
 """From faces to scores in parts, whatever computes them."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from au_jax.faces.decoding import VideoFrame
 from au_jax.faces.tracking import Face, RegisteredFace
 from au_jax.inference import scoring
 from au_jax.inference.scoring import FaceScorer
 from au_jax.inference.writers import concatenate
+
+from ..faces.drawn import Film, Person, line
 
 
 class Late(FaceScorer):
@@ -98,3 +103,27 @@ def test_it_imports_without_jax():
         "import sys\nsys.modules['jax'] = sys.modules['flax'] = None\nimport au_jax.inference.scoring, au_jax.predict"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_twenty_thousand_frames_of_three_people(monkeypatch):
+    """A hundred frames again and again, in which one of three people leaves and comes back."""
+    ways = line(40, 60, 100), line(250, 230, 100, first=0, last=70), line(460, 470, 100, y=80)
+    film = Film(monkeypatch, [Person(look, way) for look, way in enumerate(ways)], 100)
+    cycle = list(film)
+
+    def frames(count):
+        for number in range(count):
+            film.now = number % 100
+            yield VideoFrame(number + 1, number / 25, cycle[film.now].copy())
+
+    # Faces are sought in another thread, which may be ahead of what the film shows.
+    monkeypatch.setattr(scoring, "prefetch", lambda parts: parts)
+    rows, people, resident = 0, set(), {}
+    for part, _ in Counting().stream(frames(20_000), faces="all"):
+        rows += len(part)
+        people |= set(part.people.tolist())
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident[int(part.frames[-1]) // 1000] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    assert people == {0, 1, 2} and 50_000 < rows < 54_500
+    assert resident[20] - resident[4] < 5, resident  # MB

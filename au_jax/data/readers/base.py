@@ -49,6 +49,7 @@ class RawReader(abc.ABC):
       level: intensity from which an AU counts as present, A to E.
       root: folder of the recordings.
       coding: how codes are read; its `unmarked` may be "auto".
+      persons: whom the codes mean, of several people in a picture (`config.data.person`).
 
     Raises:
       ConfigError: a field of `config.data` has a value that cannot be used.
@@ -96,6 +97,7 @@ class RawReader(abc.ABC):
         self._named_root = bool(data.raw)
         self._fps = float(data.fps)
         self._rotate = int(data.rotate)
+        self.persons: str = data.person
         self._persons = parse_persons(data.person)
         self._size = int(data.image_size)
         self._survey: Survey | None = None
@@ -386,7 +388,7 @@ def coded_faces(
         numbers.append(face.number)
         if face.face is None:
             undetected.append(face.number)
-            reasons[face.reason] += 1
+            reasons.update([face.reason] if face.reason else [])
     lacking = np.setdiff1d(codes.frames, numbers)
     if len(lacking) == len(codes.frames):
         raise DataError(f"{place} has none of the frames {spans(codes.frames)} that have codes; mend their numbers")
