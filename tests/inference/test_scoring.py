@@ -78,6 +78,15 @@ def test_every_person_has_a_state_that_begins_with_the_person(monkeypatch, chunk
     assert np.isnan(found[7][2]) and table.success.tolist().count(False) == 1
 
 
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 70])
+def test_one_person_has_the_scores_of_the_faces_in_order(monkeypatch, count):
+    values = np.random.default_rng(count).integers(1, 9, count)
+    monkeypatch.setattr(scoring, "register_faces", lambda *_: rows_of([{0: int(value)} for value in values]))
+    table = concatenate(part for part, _ in Late().stream([]))
+    faces = np.broadcast_to(values.astype(np.uint8)[:, None, None, None], (count, 4, 4, 3))
+    np.testing.assert_array_equal(table.scores["anet"], Late().score(faces)["anet"])
+
+
 def test_frames_stay_whole_and_in_order_however_people_come_and_go(monkeypatch):
     random = np.random.default_rng(0)
     frames = [{person: 1 for person in range(8) if person == 0 or (t // (5 + person)) % 2} for t in range(100)]
