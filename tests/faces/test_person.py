@@ -24,5 +24,5 @@ def test_recordings_may_mean_different_people():
 def test_the_config_checks_it():
     config = load("demo:smoke")
     config.data.person = "001A=middle"
-    with pytest.raises(ConfigError, match=r"config.data.person is '001A=middle'; give largest, left"):
+    with pytest.raises(ConfigError, match=r"config.data.person is '001A=middle'; give a text, largest, left"):
         check_fields(config)
