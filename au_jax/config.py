@@ -40,6 +40,13 @@ SUBJECTS, VIDEOS, FRAMES = Interval(0, 10_000), Interval(0, 1000), Interval(0, 1
 SEED = Interval(0, 2**32 - 1)
 
 
+def _is_person(text: str) -> bool:
+    # What finds faces is loaded by who finds them.
+    from au_jax.faces.person import is_persons
+
+    return is_persons(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Block):
     """Where the faces come from, and how they are prepared and fed.
@@ -113,6 +120,15 @@ class DataConfig(Block):
         0,
         "Recordings: degrees by which pictures that lie on their side are turned clockwise.",
         Where(lambda turn: turn in (0, 90, 180, 270), "0, 90, 180 or 270"),
+    )
+    person: str = option(
+        "largest",
+        "Recordings of several people: whom the labels mean. largest, left or right: of the first frame with a face; or a box "
+        "around the face, x,y,width,height in pixels. That person is followed, and frames with others alone have no labels. "
+        "anyone: faces are not compared. For single recordings 'subject=left; subject/video=right'.",
+        Where(
+            _is_person, "largest, left, right, anyone, a box x,y,width,height, or 'subject=left; subject/video=right'"
+        ),
     )
     skip_unusable: bool = option(
         False,

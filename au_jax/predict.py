@@ -1,8 +1,8 @@
 """AUs of a video with a finished run: `python -m au_jax.predict --run=runs/demo --video=clip.mp4 --out=clip.csv`.
 
 Writes a row for every frame as it comes (`au_jax.inference.streaming`), or with --format=eaf, boris, textgrid or events the
-events of each AU, for ELAN, BORIS, Praat or a spreadsheet. Of several people one is scored: the largest face of
-the first frame with any, then the face nearest to where it was; crop the video for another.
+events of each AU, for ELAN, BORIS, Praat or a spreadsheet. Of several people the largest is scored until that person leaves, or
+with --faces=all everybody, with a row for each face of a frame and `face_id` for the person.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from au_jax.errors import CommandError, UserError
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
+from au_jax.faces.people import LARGEST, parse_faces
 from au_jax.inference.batch import SUMMARY, Job, Tally, find_videos, run_all, summary_lines
 from au_jax.inference.event_writers import EVENT_FORMATS, EVENT_SUFFIXES, EventRules
 from au_jax.inference.scoring import LIVE_CHUNK, FaceScorer
@@ -32,7 +33,7 @@ from au_jax.run_dir import RunDir, load_run
 def main() -> None:
     """Defines the flags and runs the command."""
     flags.DEFINE_string("run", None, "Folder of a finished run, or a detector in an ONNX file.", required=True)
-    flags.DEFINE_string("video", None, "Video file, folder of frames, or camera index; one person is scored.")
+    flags.DEFINE_string("video", None, "Video file, folder of frames, or camera index.")
     flags.DEFINE_string(
         "videos",
         None,
@@ -60,6 +61,12 @@ def main() -> None:
     flags.DEFINE_float(
         "fps", None, "Frames per second of a folder of frames (25 by default), or of a raw stream.", lower_bound=0.001
     )
+    flags.DEFINE_string(
+        "faces",
+        LARGEST,
+        "Who is scored: largest (the largest face of the first frame with any, then whoever is largest when that person has "
+        "left), all, or how many people at a time. Each person keeps a face_id until a cut, or until gone for ten seconds.",
+    )
     flags.DEFINE_enum("rotate", "0", [str(turn) for turn in QUARTERS], "Degrees to turn the pictures by, clockwise.")
     flags.DEFINE_enum(
         "clock", CLOCKS[0], CLOCKS, "Where a video's times begin: as players and ELAN count, or at its first frame."
@@ -72,6 +79,7 @@ def _predict() -> None:
     values = flags.FLAGS
     if (values.video is None) == (values.videos is None):
         raise CommandError("flag --video or --videos must be given, and not both: name one video, or many")
+    parse_faces(values.faces)
     outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
     inputs = {"--video": values.video, "--videos": values.videos, "--run": _read(values.run)}
     check_outputs(outputs, inputs, folders=values.videos is not None)
@@ -114,20 +122,23 @@ def _score(
     if overlay:
         from au_jax.report.overlay import OverlayWriter
 
-        writers.append(OverlayWriter(overlay, (values.fps or FOLDER_FPS) if Path(video).is_dir() else None))
+        rate = (values.fps or FOLDER_FPS) if Path(video).is_dir() else None
+        writers.append(OverlayWriter(overlay, rate, several=parse_faces(values.faces) != 1))
     if plot:
         from au_jax.report.timeline import TimelineWriter
 
         writers.append(TimelineWriter(plot, title=Path(video).name))
     chunk = values.chunk or (8 if is_camera(video) else LIVE_CHUNK)
     rotate, fps = int(values.rotate), values.fps
-    counts = predict(detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock)
+    counts = predict(
+        detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock, values.faces
+    )
     lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
     if counts["together"] > 1:
-        several = (
-            f"up to {counts['together']} faces in a frame; the largest at first is followed, crop the video for another"
-        )
-        lines.insert(0, several)
+        followed = "" if parse_faces(values.faces) != 1 else "; the largest at first is followed, all with --faces=all"
+        lines.insert(0, f"up to {counts['together']} faces in a frame{followed}")
+    if counts["people"] > 1:
+        lines.insert(0, f"{counts['people']} people: see face_id; a person who comes back after a cut counts anew")
     return {
         "frames": counts["frames"],
         "faces": counts["faces"],
@@ -159,6 +170,8 @@ def _predict_many(told: Any) -> None:
         "systems": list(detector.systems),
         "rules": dataclasses.asdict(_rules()),
         **{name: getattr(values, name) for name in ("format", "fps", "rotate", "clock")},
+        # What was done before there was a choice is done still.
+        **({} if parse_faces(values.faces) == 1 else {"faces": values.faces}),
     }
 
     def outputs(job: Job) -> list[Path]:

@@ -21,7 +21,7 @@ from au_jax.config import DataConfig
 if TYPE_CHECKING:
     from au_jax.data.readers.layout import OnDisk
 
-FACES_VERSION = 2
+FACES_VERSION = 3
 """Of decoding, tracking and registration in `au_jax.faces`: raise it when they make other pixels or landmarks."""
 
 CODES_VERSION = 1
@@ -38,7 +38,7 @@ _WITHOUT_EFFECT = (
     "raw", "name", "directory", "stands_for", "skip_unusable", "crop_size", "workers", "shuffle_buffer", "cache",
 )  # fmt: skip
 _OF_RENDERED = ("preset", "render_seed", "subjects", "videos", "frames")
-_OF_RECORDED = ("level", "codes", "columns", "fps", "rotate")
+_OF_RECORDED = ("level", "codes", "columns", "fps", "rotate", "person")
 _PROGRAMS = {"PyAV": ("av",), "dlib": ("dlib-bin", "dlib"), "Pillow": ("pillow",)}
 
 UNKNOWN = "made by a version that kept no account of it"

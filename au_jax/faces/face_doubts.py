@@ -5,6 +5,7 @@ what tells is the detector. On synthetic scenes it scores upright faces 1.2 in t
 which is enough to be taken for a face now and then. Frames without a sure face are therefore looked at in all four turns.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -12,18 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from au_jax.faces.frame_pixels import QUARTERS, turned
-from au_jax.faces.landmarks import detect
-from au_jax.faces.tracking import Face, RegisteredFace
+from au_jax.faces.absence import DARK_LEVEL, better_turn, count_reasons
+from au_jax.faces.tracking import SURE, Face, RegisteredFace
 
-SURE: float = 0.8
-"""Confidence from which a face is taken as it is."""
-
-_SIDE = 480  # long side at which a frame is looked at, pixels
 _LOOKS = 12  # frames of a recording that are, at most
-_LEAST = 0.5  # score that a face has at least if it is upright
-_MARGIN = 0.5  # by which it is better than as the picture stands
-_DARK = 16  # grey levels of 255: a picture that is nearly black
 _FEW = 0.5  # share of frames with a face below which a reason is given
 
 
@@ -44,10 +37,13 @@ class FaceDoubts:
         self._frames = self._found = self._unsure = self._looks = self._dark = 0
         self._votes: Counter[int] = Counter()
         self._confidences: list[float] = []
+        self._reasons: Counter[str] = Counter()
 
-    def look(self, image: UInt8[np.ndarray, "H W 3"] | None, face: Face | None) -> None:
-        """Takes the next frame, and the face that was found in it."""
+    def look(self, image: UInt8[np.ndarray, "H W 3"] | None, face: Face | None, reason: str = "") -> None:
+        """Takes the next frame, the face that was found in it (of several the least sure), and why none was."""
         self._frames += 1
+        if reason:
+            self._reasons[reason] += 1
         if face is not None:
             self._found += 1
             self._confidences.append(face.confidence)
@@ -57,7 +53,7 @@ class FaceDoubts:
         # The 1st, 2nd, 4th, 8th ... doubtful frame: over the whole recording, however long it becomes.
         if self._looks < _LOOKS and self._unsure & (self._unsure - 1) == 0:
             self._looks += 1
-            self._dark += bool(image[::4, ::4].mean() < _DARK)
+            self._dark += bool(image[::4, ::4].mean() < DARK_LEVEL)
             if (turn := better_turn(image)) is not None:
                 self._votes[turn] += 1
 
@@ -73,6 +69,8 @@ class FaceDoubts:
             )
         elif without > _FEW * self._frames and self._dark > self._looks / 2:
             lines.append(f"no face was found in {without} frames, which are nearly black")
+        elif self._reasons:
+            lines.append(f"no face was found in {without} of {self._frames} frames: {count_reasons(self._reasons)}")
         middle = float(np.median(self._confidences)) if self._confidences else 1.0
         if middle < SURE:
             lines.append(
@@ -83,34 +81,12 @@ class FaceDoubts:
 
     def write(self, detections: Any, faces: Iterable[RegisteredFace]) -> None:
         """Takes the next frames, as `streaming.FrameWriter`."""
-        for row in faces:
-            self.look(row.picture, row.face)
+        for _, rows in itertools.groupby(faces, key=lambda row: row.number):
+            row = min(rows, key=lambda row: 0.0 if row.face is None else row.face.confidence)
+            self.look(row.picture, row.face, row.reason)
 
     def __enter__(self) -> "FaceDoubts":
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-def better_turn(image: UInt8[np.ndarray, "H W 3"]) -> int | None:
-    """Degrees, clockwise, by which a picture has to be turned for its face to be upright; None where it is, or shows none.
-
-    Args:
-      image: [H, W, 3] uint8 RGB.
-
-    Raises:
-      UserError: dlib is not installed.
-
-    Example:
-      >>> better_turn(np.zeros((60, 80, 3), np.uint8)) is None
-      True
-    """
-    scale = _SIDE / max(image.shape[:2])
-    scores = {}
-    for degrees in QUARTERS:
-        picture = turned(image, degrees)
-        found = detect(picture, (0, 0, picture.shape[1], picture.shape[0]), scale, -1.0)
-        scores[degrees] = found[0][1] if found else -1.0
-    best = max(scores, key=lambda degrees: scores[degrees])
-    return best if best and scores[best] >= _LEAST and scores[best] >= scores[0] + _MARGIN else None

@@ -2,10 +2,10 @@
 
 An event begins where a score rises above 0 and ends where it falls below `EventRules.off`; short gaps are closed, then short
 events are left out. Its comment is the mean probability of its frames (`evaluation.calibration`), where that is known. Stretches
-without a face are not coded. Times are on the player's clock.
+without a face are not coded. Times are on the player's clock. Several people have tiers each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ import numpy as np
 from au_jax.data.annotations.boris_writer import write_boris
 from au_jax.data.annotations.elan_writer import write_elan
 from au_jax.data.annotations.event_table import write_event_table
-from au_jax.data.annotations.events import EventCodes, events_from_labels, labels_from_scores
-from au_jax.data.annotations.frame_times import frame_ends
+from au_jax.data.annotations.events import Event, EventCodes, events_from_labels, labels_from_scores
+from au_jax.data.annotations.frame_times import SLACK, frame_ends
 from au_jax.data.annotations.textgrid import write_textgrid
 from au_jax.errors import CommandError
 from au_jax.inference.writers import Detections, concatenate
+from au_jax.labels import ABSENT
+
+OUT_OF_VIEW = 73
+"""FACS code of a face that is out of view."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class EventRules:
 
 
 def detected_events(detections: Detections, rules: EventRules | None = None) -> EventCodes:
-    """Events of a whole video, by the scores of its last system.
+    """Events of a whole video, by the scores of its last system; of several people with the person's name, `face0`, ..
 
     Args:
       detections: all frames of it.
@@ -70,12 +74,68 @@ def detected_events(detections: Detections, rules: EventRules | None = None) -> 
       (0.04, 0.2, 'p=0.88')
     """
     rules = rules or EventRules()
+    people = np.unique(detections.people[detections.success]).tolist()
+    if len(people) > 1:
+        return _events_of_people({person: _whole_spans(detections.of_person(person), rules) for person in people})
     scores = np.asarray(detections.scores[list(detections.scores)[-1]], np.float64)
     times = np.asarray(detections.timestamps, np.float64)
     labels = labels_from_scores(
         scores, times, on=0.0, off=rules.off, min_gap=rules.min_gap, min_length=rules.min_length
     )
     return events_from_labels(labels, times, detections.aus, probabilities=detections.probabilities)
+
+
+def _whole_spans(detections: Detections, rules: EventRules) -> EventCodes:
+    """The events of one person; what is coded is told even where it is the whole video."""
+    codes = detected_events(detections, rules)
+    times = np.asarray(detections.timestamps, np.float64)
+    return codes if codes.spans else replace(codes, spans=((float(times[0]), float(frame_ends(times)[-1])),))
+
+
+def _events_of_people(codes: Mapping[int, EventCodes]) -> EventCodes:
+    """The events of several people in one, `face0`, .. Where one is coded, the others are coded or out of view (FACS code 73)."""
+    spans = _union(span for one in codes.values() for span in one.spans)
+    events = []
+    for number, one in codes.items():
+        person = f"face{number}"
+        events += [replace(event, person=person) for event in one.events]
+        hidden = [Event(OUT_OF_VIEW, *gap, person=person) for gap in _without(spans, one.spans)]
+        events += hidden
+        if not one.events and not hidden:  # or nothing would tell that this person was coded
+            events += [Event(one.aus[0], *span, label=ABSENT, person=person) for span in one.spans]
+    aus = tuple(sorted({au for one in codes.values() for au in one.aus}))
+    order = sorted(events, key=lambda event: (event.onset, event.person, event.au))
+    return EventCodes(tuple(order), aus, spans)
+
+
+Span = tuple[int | float, int | float]
+
+
+def _union(spans: Iterable[Span]) -> tuple[Span, ...]:
+    joined: list[Span] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1] + SLACK:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return tuple(joined)
+
+
+def _without(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
+    """What of some spans is in none of the others."""
+    gaps: list[Span] = []
+    others = sorted(taken)
+    for begin, end in spans:
+        at = begin
+        for first, last in others:
+            if last <= begin or first >= end:
+                continue
+            if first > at + SLACK:
+                gaps.append((at, first))
+            at = max(at, last)
+        if end > at + SLACK:
+            gaps.append((at, end))
+    return gaps
 
 
 def write_events(path: Path, form: str, codes: EventCodes, media: str, fps: float, duration: float) -> None:
@@ -131,7 +191,8 @@ class EventsWriter:
     def close(self) -> None:
         """Writes the file."""
         whole = concatenate(self._parts)
-        times = np.asarray(whole.timestamps, np.float64)
+        _, first = np.unique(whole.frames, return_index=True)
+        times = np.asarray(whole.timestamps, np.float64)[first]
         codes = detected_events(whole, self._rules)
         ends = frame_ends(times)
         fps = 1 / float(np.median(np.diff(times))) if len(times) > 1 else 25.0

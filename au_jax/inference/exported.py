@@ -363,7 +363,7 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         "",
         "## Limits",
         "",
-        "- One face per video: the largest of the first frame with any is followed.",
+        "- One person at a time: give every person of a video a state of its own.",
         "- Faces must be found by a frontal detector; far turned, small or covered faces are missed or scored badly.",
         "- AUs say what the face does, not what a person feels. Do not use them to judge people.",
         "- People, cameras and lighting unlike those that it was trained on lower the scores; measure it on your own videos.",

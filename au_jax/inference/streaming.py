@@ -1,7 +1,7 @@
 """A video's table of AUs, written row by row as the video is read: the library part of `au_jax.predict`.
 
-A live camera and an hour of video need the same memory. Of several people one is scored: the largest face of the first frame
-with any, then the face nearest to where it was; crop the video for another.
+A live camera and an hour of video need the same memory. Of several people one is scored, the largest face of the first frame
+with any, until that person leaves; or all of them, with a row for each face of a frame.
 """
 
 import contextlib
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from tqdm import tqdm
 
 from au_jax import files
 from au_jax.errors import CommandError, DataError
 from au_jax.faces.decoding import is_camera, probe, read_pictures
 from au_jax.faces.frame_folder import frame_files
+from au_jax.faces.people import LARGEST, parse_faces
 from au_jax.faces.tracking import RegisteredFace
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter
 from au_jax.inference.scoring import LIVE_CHUNK, FaceScorer
@@ -56,6 +58,7 @@ def predict(
     rules: EventRules | None = None,
     rotate: int = 0,
     clock: str = "player",
+    faces: str = LARGEST,
 ) -> dict[str, float]:
     """Writes the table, or the events, of a video file, a folder of frames or a camera index.
 
@@ -72,13 +75,14 @@ def predict(
       rules: how scores become events; None: the defaults.
       rotate: degrees by which the pictures are turned clockwise: 0, 90, 180 or 270.
       clock: of `faces.decoding.CLOCKS`: where a video's times begin.
+      faces: who is scored: "largest", "all", or how many people at a time.
 
     Returns:
-      frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for)
-      and seconds (of work).
+      frames, faces (frames with one), together (the most faces that were seen in a frame, as far as they were looked for),
+      people (who have a row with a face) and seconds (of work).
 
     Raises:
-      CommandError: an unknown format, or a table that is the video or lies among its frames.
+      CommandError: an unknown format or number of faces, or a table that is the video or lies among its frames.
       UserError: nothing there that can be read.
       OSError: an output cannot be written.
 
@@ -95,11 +99,13 @@ def predict(
     """
     if form not in (*FORMATS, *EVENT_FORMATS):
         raise CommandError(f"--format is {form!r}; choose one of {', '.join((*FORMATS, *EVENT_FORMATS))}")
+    parse_faces(faces)
     video, table = str(video), Path(table)
     check_outputs({"table": table}, {"video": video})
     events = _events_writer(video, table, form, rules or EventRules()) if form in EVENT_FORMATS else None
     frames = read_pictures(video, fps, rotate, clock)
     count, with_face, together, start = 0, 0, 0, time.monotonic()
+    people: set[int] = set()
     with contextlib.ExitStack() as stack:
         for writer in writers:
             stack.enter_context(writer)
@@ -107,7 +113,7 @@ def predict(
         csv: CsvWriter | None = None
         # Interrupting is how a camera's recording ends.
         with contextlib.suppress(*((KeyboardInterrupt,) if is_camera(video) else ())):
-            for detections, faces in detector.stream(frames, chunk):
+            for detections, rows in detector.stream(frames, chunk, faces):
                 if events is not None:
                     events.write(detections)
                 elif csv is None:
@@ -118,16 +124,19 @@ def predict(
                 if csv is not None:
                     csv.write(detections)
                 for writer in writers:
-                    writer.write(detections, faces)
-                count += len(detections)
-                with_face += int(detections.success.sum())
-                together = max([together, *(row.face.seen for row in faces if row.face is not None)])
-                progress.update(len(detections))
+                    writer.write(detections, rows)
+                new = len(np.unique(detections.frames))
+                count += new
+                with_face += len(np.unique(detections.frames[detections.success]))
+                people.update(detections.people[detections.success].tolist())
+                together = max([together, *(row.face.seen for row in rows if row.face is not None)])
+                progress.update(new)
         if not count:
             raise DataError(f"{video} has no frames; give another video")
         if events is not None:
             events.close()
-    return {"frames": count, "faces": with_face, "together": together, "seconds": time.monotonic() - start}
+    seconds = time.monotonic() - start
+    return {"frames": count, "faces": with_face, "together": together, "people": len(people), "seconds": seconds}
 
 
 def _events_writer(video: str, table: Path, form: str, rules: EventRules) -> EventsWriter:

@@ -2,11 +2,11 @@
 
 import csv
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOBase
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 
 from au_jax.errors import CommandError, DataError
 from au_jax.inference.peer_columns import complete_fex, complete_openface
@@ -30,6 +30,8 @@ class Detections:
       intensities: [T, A] float32, 0 to 5, the mean over folds; NaN where no face was found or the AU was learned without; None:
         the run has no system for them.
       named: whether frame numbers are those of files' names.
+      face_ids: [T] int64, whose face it is; None: all are 0. A frame has a row for each face, in order of `face_ids`.
+      reasons: [T] of `faces.absence.REASONS` where no face was found, else ""; None: not known.
 
     Example:
       >>> detections = Detections(
@@ -54,6 +56,8 @@ class Detections:
     probabilities: np.ndarray | None = None
     intensities: np.ndarray | None = None
     named: bool = False
+    face_ids: np.ndarray | None = None
+    reasons: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -62,6 +66,41 @@ class Detections:
     def present(self) -> Bool[np.ndarray, "T A"]:
         """Whether each AU is present by the last system, [T, A] bool; False where no face was found."""
         return self.scores[list(self.scores)[-1]] > 0
+
+    @property
+    def people(self) -> Int64[np.ndarray, " T"]:
+        """Whose face each row is."""
+        return np.zeros(len(self), np.int64) if self.face_ids is None else np.asarray(self.face_ids, np.int64)
+
+    def of_person(self, person: int) -> "Detections":
+        """The same video of one person alone: a row for every frame, without a face where others were seen.
+
+        Args:
+          person: of `people`.
+        """
+        frames, first = np.unique(self.frames, return_index=True)
+        mine = self.success & (self.people == person)
+        rows = np.array(first)
+        rows[np.searchsorted(frames, self.frames[mine])] = np.flatnonzero(mine)
+        absent = ~mine[rows]
+
+        def without(values: np.ndarray | None, blank: float = np.nan) -> np.ndarray | None:
+            if values is None:
+                return None
+            kept = values[rows].copy()
+            kept[absent] = blank
+            return kept
+
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in ("frames", "timestamps")},
+            success=mine[rows],
+            confidence=without(self.confidence, 0),
+            **{name: without(getattr(self, name)) for name in ("boxes", "landmarks", "probabilities", "intensities")},
+            scores={name: without(part) for name, part in self.scores.items()},
+            face_ids=np.full(len(rows), person, np.int64),
+            reasons=None if self.reasons is None else np.where(absent, self.reasons[rows], ""),
+        )
 
     def columns(self, form: str = "openface") -> dict[str, np.ndarray]:
         """The table as named columns of length T, ready for `pandas.DataFrame`.
@@ -98,7 +137,7 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     scores = {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores}
     further = {}
-    for name in ("probabilities", "intensities"):
+    for name in ("probabilities", "intensities", "face_ids", "reasons"):
         known = [rows for part in parts if (rows := getattr(part, name)) is not None]
         further[name] = np.concatenate(known) if len(known) == len(parts) else None
     return Detections(aus=parts[0].aus, **columns, scores=scores, named=parts[0].named, **further)
@@ -150,10 +189,10 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
     AU.._c is presence, 0 or 1, as in OpenFace 0 where there is no face. AU.._r is OpenFace's intensity, 0 to 5: there, and empty,
     where nothing was trained on intensities.
     """
-    aus, rows = detections.aus, len(detections)
+    aus = detections.aus
     columns = {
         "frame": detections.frames,
-        "face_id": np.zeros(rows, np.int64),
+        "face_id": detections.people,
         "timestamp": detections.timestamps,
         "confidence": detections.confidence,
         "success": detections.success.astype(np.int64),
@@ -165,7 +204,7 @@ def _openface(detections: Detections) -> dict[str, np.ndarray]:
     }
     for name, scores in detections.scores.items():
         columns |= {f"AU{au:02d}_{name}": column for au, column in zip(aus, scores.T, strict=True)}
-    return columns | _columns("AU{:02d}_p", detections, detections.probabilities)
+    return columns | _columns("AU{:02d}_p", detections, detections.probabilities) | _reasons(detections)
 
 
 def _fex(detections: Detections) -> dict[str, np.ndarray]:
@@ -185,6 +224,8 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
         **{f"AU{au:02d}": column for au, column in zip(detections.aus, sigmoid(scores).T, strict=True)},
         "timestamp": detections.timestamps,
         **_columns("p{:02d}", detections, detections.probabilities),
+        "face_id": detections.people,
+        **_reasons(detections),
     }
 
 
@@ -193,6 +234,10 @@ def _columns(name: str, detections: Detections, rows: np.ndarray | None) -> dict
     aus, count = detections.aus, len(detections)
     known = np.full((count, len(aus)), np.nan, np.float32) if rows is None else rows
     return {name.format(au): column for au, column in zip(aus, known.T, strict=True)}
+
+
+def _reasons(detections: Detections) -> dict[str, np.ndarray]:
+    return {} if detections.reasons is None else {"reason": detections.reasons}
 
 
 def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
-"""What was detected in a frame, drawn onto it: the face, its landmarks, and a bar for every AU and system."""
+"""What was detected in a frame, drawn onto it: one face, its landmarks, and a bar for every AU and system; or several faces."""
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from au_jax.faces.landmarks import Box
 from au_jax.faces.tracking import Face, RegisteredFace
 from au_jax.faces.video_writer import VideoWriter
 from au_jax.inference.writers import Detections
@@ -78,6 +80,74 @@ def draw_overlay(
         draw.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), fill=style.BLACK)
         draw.text(place, "no face", fill="white", font=font)
     return np.array(canvas)
+
+
+def draw_people(
+    image: Shaped[np.ndarray, "..."],
+    people: Sequence[tuple[int, Face, Shaped[np.ndarray, "..."]]],
+    aus: Sequence[int],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Draws several faces, each with its number and the AUs that are present beside it.
+
+    What is written stands at the right of the face where there is room, else at the left, and never on another face if that
+    can be helped.
+
+    Args:
+      image: [H, W, 3] uint8 RGB, a video frame; it is not changed.
+      people: number of the person, face, and scores [A] of the system that decides.
+      aus: [A] AU numbers of the scores.
+
+    Returns:
+      [H, W, 3] uint8 RGB.
+
+    Example:
+      >>> face = Face((20.0, 30.0, 80.0, 80.0), 0.9, np.full((68, 2), 60, np.float32))
+      >>> drawn = draw_people(np.zeros((180, 320, 3), np.uint8), [(0, face, np.ones(2, np.float32))], aus=(6, 12))
+      >>> drawn.shape, bool(drawn[30:80, 105:160].any()), bool(drawn[:, 200:].any())
+      ((180, 320, 3), True, False)
+    """
+    height, width = image.shape[:2]
+    unit = min(height / 360, width / 400)
+    canvas = Image.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
+    boxes = [face.box for _, face, _ in people]
+    for _, face, _ in people:
+        _draw_face(draw, face, unit)
+    for number, face, scores in people:
+        present = [au for au, score in zip(aus, scores, strict=True) if score > 0]
+        lines = [
+            f"face {number}",
+            *(" ".join(f"AU {au}" for au in present[at : at + 2]) for at in range(0, len(present), 2)),
+        ]
+        _write_beside(draw, face.box, [box for box in boxes if box is not face.box], lines, (width, height), unit)
+    return np.array(canvas)
+
+
+def _write_beside(
+    draw: ImageDraw.ImageDraw, box: Box, others: Sequence[Box], lines: Sequence[str], size: tuple[int, int], unit: float
+) -> None:
+    font, bold, pad = _font(round(_TEXT * unit), False), _font(round(_TEXT * unit), True), 3 * unit
+    row = (_TEXT + 4) * unit
+    wide = max(draw.textlength(line, font=bold) for line in lines) + 2 * pad
+    tall = row * len(lines) + pad
+    x, y, width, height = box
+    places = [(x + width + pad, y), (x - wide - pad, y), (x, y + height + pad), (x, y - tall - pad)]
+
+    def cost(place: tuple[float, float]) -> float:
+        """Area of the text that lies outside the picture or on another face."""
+        inside = _shared(place, (wide, tall), (0.0, 0.0), (float(size[0]), float(size[1])))
+        return wide * tall - inside + sum(_shared(place, (wide, tall), other[:2], other[2:]) for other in others)
+
+    left, top = min(places, key=cost)
+    draw.rectangle((left, top, left + wide, top + tall), fill=style.BLACK)
+    for number, line in enumerate(lines):
+        draw.text((left + pad, top + pad / 2 + number * row), line, fill="white", font=font if number else bold)
+
+
+def _shared(a: tuple[float, float], a_size: tuple[float, float], b: Sequence[float], b_size: Sequence[float]) -> float:
+    """Area that two boxes share."""
+    width, height = (min(a[i] + a_size[i], b[i] + b_size[i]) - max(a[i], b[i]) for i in (0, 1))
+    return max(0.0, width) * max(0.0, height)
 
 
 def _draw_face(draw: ImageDraw.ImageDraw, face: Face, unit: float) -> None:
@@ -152,6 +222,7 @@ class OverlayWriter:
     Args:
       path: MP4 file to write; it is made with the first frame.
       fps: frames per second; None: as the timestamps of the first frames say.
+      several: whether the AUs stand beside each face, with its number, from the first frame on.
 
     Raises:
       UserError: as `VideoWriter`.
@@ -162,22 +233,32 @@ class OverlayWriter:
       ...     predict(detector, "clip.mp4", "clip.csv", writers=[overlay])
     """
 
-    def __init__(self, path: str | Path, fps: float | None = None):
+    def __init__(self, path: str | Path, fps: float | None = None, several: bool = False):
         self._path, self._fps = path, fps
         self._video: VideoWriter | None = None
         self._size = (0, 0)
+        # From the second person on everybody's AUs stand beside the face.
+        self._several = several
 
     def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
-        """Draws the next frames; those that could not be read are left out."""
-        for index, row in enumerate(faces):
+        """Draws the next frames, of which all rows are there; those that could not be read are left out."""
+        self._several = self._several or any(row.person > 0 for row in faces)
+        last = list(detections.scores.values())[-1]
+        for _, group in itertools.groupby(enumerate(faces), key=lambda each: each[1].number):
+            rows = list(group)
+            index, row = rows[0]
             if row.picture is None:
                 continue
             if self._video is None:
                 height, width = row.picture.shape[:2]
                 self._size = (width, height)
                 self._video = VideoWriter(self._path, self._fps or _frame_rate(detections.timestamps), width, height)
-            scores = {name: part[index] for name, part in detections.scores.items()}
-            image = draw_overlay(row.picture, row.face, scores, detections.aus)
+            if self._several and row.face is not None:
+                people = [(each.person, each.face, last[at]) for at, each in rows if each.face is not None]
+                image = draw_people(row.picture, people, detections.aus)
+            else:
+                scores = {} if self._several else {name: part[index] for name, part in detections.scores.items()}
+                image = draw_overlay(row.picture, row.face, scores, detections.aus)
             # Frames of a folder may differ in size, those of a video may not.
             if image.shape[1::-1] != self._size:
                 image = np.asarray(Image.fromarray(image).resize(self._size))

@@ -1,5 +1,6 @@
 """Timelines: a row per AU, scores as lines around their threshold, over a test video's labels or over a new video."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from PIL import Image
 
 from au_jax import files
 from au_jax.faces.tracking import RegisteredFace
@@ -22,6 +24,9 @@ from au_jax.systems import display
 LONGEST_TIMELINE = 1500
 """Frames that a timeline can show readably: of a longer test video the liveliest part is drawn, a longer new video is averaged
 over stretches of equal length."""
+
+MOST_PEOPLE = 6
+"""People of a new video who have a timeline; of more those who are seen in most frames."""
 
 _HALF = 0.42  # half the height of a row; rows are 1 apart
 
@@ -294,6 +299,29 @@ class TimelineWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind is None and self._parts:
+            whole = concatenate(self._parts)
+            people = np.unique(whole.people[whole.success])
             with style.context():
-                drawing = draw_detections(concatenate(self._parts), self._title)
-                files.write_bytes(self._path, style.to_png(drawing))
+                if len(people) < 2:
+                    pictures = [style.to_png(draw_detections(whole, self._title))]
+                else:
+                    longest = sorted(people, key=lambda person: -int((whole.people[whole.success] == person).sum()))
+                    shown = sorted(int(person) for person in longest[:MOST_PEOPLE])
+                    titles = {person: f"{self._title}, face {person} of {len(people)}" for person in shown}
+                    pictures = [
+                        style.to_png(draw_detections(whole.of_person(person), titles[person])) for person in shown
+                    ]
+            files.write_bytes(self._path, pictures[0] if len(pictures) == 1 else _stacked(pictures))
+
+
+def _stacked(pictures: Sequence[bytes]) -> bytes:
+    """PNG pictures one below the other."""
+    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    stream = io.BytesIO()
+    whole.save(stream, "PNG")
+    return stream.getvalue()

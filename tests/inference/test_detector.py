@@ -78,6 +78,20 @@ def test_every_frame_has_a_row_whether_or_not_there_is_a_face(table):
     assert (table.confidence[expected] > 0.3).all() and (table.confidence[~expected] == 0).all()
 
 
+def test_one_person_has_to_the_byte_the_scores_of_the_faces_in_order(finished, clip, table):
+    """As before people were told apart: frames out of sight are frames of the same person."""
+    from au_jax.faces.tracking import register_pictures
+
+    detector = Detector.from_run(finished)
+    faces = list(register_pictures(read_pictures(clip), detector.image_size))
+    scores = detector.score(np.stack([face.image for face in faces]))
+    for name in detector.systems:
+        expected = np.where(table.success[:, None], scores[name], np.nan)
+        np.testing.assert_array_equal(table.scores[name], expected)
+    assert set(table.people) == {0} and set(table.reasons[EMPTY]) <= {"none", "turned"}
+    assert set(np.delete(table.reasons, np.arange(FRAMES)[EMPTY])) == {""}
+
+
 def test_parts_of_any_length_give_the_same_table(finished, clip, table):
     parts = list(Detector.from_run(finished).stream(read_pictures(clip), chunk=5))
     # Two frames wait for those after them.

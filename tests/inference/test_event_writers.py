@@ -12,7 +12,7 @@ from au_jax.data.annotations.frame_times import FrameClock
 from au_jax.data.annotations.label_file import kind_of, read_codes
 from au_jax.errors import CommandError
 from au_jax.inference.event_writers import EVENT_FORMATS, EventRules, EventsWriter, detected_events
-from au_jax.inference.writers import Detections
+from au_jax.inference.writers import Detections, concatenate
 
 AUS = (6, 12)
 NAMES = {"eaf": "clip.eaf", "boris": "clip.boris", "textgrid": "clip.TextGrid", "events": "clip.csv"}
@@ -136,3 +136,56 @@ def test_the_boris_package_opens_the_project(written):
     )[:2]
     assert ok, text
     assert json.loads(path.read_text())["project_format_version"]
+
+
+def two_people(number=100, fps=25.0):
+    """Face 0 in all frames but 40 to 59, face 1 from frame 30 on; their rows frame by frame."""
+    tables = {person: table(random_scores(seed=person)[:number], fps) for person in (0, 1)}
+    seen = {0: [t for t in range(number) if not 40 <= t < 60], 1: list(range(30, number))}
+    rows = sorted((t, person) for person, frames in seen.items() for t in frames)
+    parts = [_row(tables[person], t, person) for t, person in rows]
+    return concatenate(parts), tables, seen
+
+
+def _row(whole, t, person):
+    names = ("frames", "timestamps", "success", "confidence", "boxes", "landmarks")
+    return dataclasses.replace(
+        whole, **{name: getattr(whole, name)[t : t + 1] for name in names},
+        scores={name: part[t : t + 1] for name, part in whole.scores.items()}, face_ids=np.array([person]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", sorted(EVENT_FORMATS))
+def test_several_people_have_tiers_each_and_are_read_back_one_by_one(tmp_path, form):
+    whole, tables, seen = two_people()
+    writer = EventsWriter(tmp_path / NAMES[form], form, "clip.mp4", EventRules())
+    writer.write(whole)
+    writer.close()
+    times = np.arange(100) / 25
+    clock = FrameClock(np.arange(1, 101, dtype=np.int32), times, 0.0)
+    for person, frames in seen.items():
+        codes = read_codes(
+            tmp_path / NAMES[form], Coding(aus=AUS), clock=lambda: clock, media="clip.mp4", person=f"face{person}"
+        )
+        scores = tables[person].scores["hybrid"].copy()
+        scores[np.setdiff1d(np.arange(100), frames)] = np.nan
+        rules = EventRules()
+        expected = labels_from_scores(
+            scores, times, on=0.0, off=rules.off, min_gap=rules.min_gap, min_length=rules.min_length
+        )
+        labels = np.zeros_like(expected)
+        labels[codes.frames - 1] = codes.labels
+        assert codes.aus == AUS and labels.tolist() == expected.tolist()
+
+
+def test_one_person_alone_has_no_name_and_somebody_without_any_au_is_coded_all_the_same():
+    whole, _, _ = two_people()
+    second = whole.people[:, None] == 1
+    quiet = dataclasses.replace(
+        whole, scores={name: np.where(second, -1, part).astype(np.float32) for name, part in whole.scores.items()}
+    )
+    codes = detected_events(quiet)
+    assert codes.persons == ("face0", "face1")
+    assert {event.person for event in detected_events(whole.of_person(1)).events} == {""}
+    everywhere = dataclasses.replace(quiet.of_person(1), success=np.ones(100, bool))
+    assert detected_events(everywhere).persons == ()

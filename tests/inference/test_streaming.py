@@ -22,7 +22,7 @@ class Detector(detector.Detector):
     def __init__(self):
         pass
 
-    def stream(self, frames, chunk):
+    def stream(self, frames, chunk, faces="largest"):
         rows = []
         for frame in frames:
             blank = np.zeros((8, 8, 3), np.uint8), np.zeros((49, 2), np.float32)

@@ -108,3 +108,35 @@ def test_no_frames_and_an_unknown_format_are_refused():
         concatenate([])
     with pytest.raises(CommandError, match="choose one of openface, fex"):
         detections().columns("csv")
+
+
+def people():
+    """Face 0 in frames 1 to 3, face 1 in frames 2 and 3; nobody in frame 4."""
+    whole = concatenate([detections(1), detections(4, lost=(5,))])
+    rows = np.array([0, 1, 1, 2, 2, 3])
+    kept = {name: getattr(whole, name)[[0, 1, 3, 2, 5, 4]] for name in ("success", "confidence", "boxes", "landmarks")}
+    scores = {name: part[[0, 1, 3, 2, 5, 4]] for name, part in whole.scores.items()}
+    return dataclasses.replace(
+        whole, **kept, frames=rows + 1, timestamps=rows / 25, scores=scores, probabilities=None, intensities=None,
+        face_ids=np.array([0, 0, 1, 0, 1, 0]), reasons=np.array(["", "", "", "", "", "turned"]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["openface", "fex"])
+def test_several_people_have_a_row_each_with_their_number(form):
+    table = people().columns(form)
+    assert table["face_id"].tolist() == [0, 0, 1, 0, 1, 0]
+    assert table["frame"].tolist() == [number - (form == "fex") for number in (1, 2, 2, 3, 3, 4)]
+    assert table["reason"].tolist() == [""] * 5 + ["turned"]
+
+
+def test_one_person_of_several_has_a_row_in_every_frame():
+    whole = people()
+    one = whole.of_person(1)
+    assert one.frames.tolist() == [1, 2, 3, 4] and one.success.tolist() == [False, True, True, False]
+    np.testing.assert_array_equal(one.scores["hybrid"][1:3], whole.scores["hybrid"][[2, 4]])
+    assert np.isnan(one.scores["hybrid"][[0, 3]]).all() and np.isnan(one.boxes[0]).all()
+    assert (one.confidence[[0, 3]] == 0).all() and one.reasons.tolist() == ["", "", "", "turned"]
+    zero = whole.of_person(0)
+    np.testing.assert_array_equal(zero.landmarks[:3], whole.landmarks[[0, 1, 3]])
+    assert set(one.people) == {1}

@@ -7,7 +7,7 @@ from PIL import ImageColor
 from au_jax.faces.tracking import Face
 from au_jax.labels import PAPER_AUS
 from au_jax.report import style
-from au_jax.report.overlay import draw_overlay
+from au_jax.report.overlay import draw_overlay, draw_people
 
 SIZES = [(360, 640), (1080, 1920), (1040, 1392), (640, 360), (361, 643)]
 
@@ -149,3 +149,46 @@ def test_any_aus_have_their_rows_within_the_frame(aus):
         tops.append(rows.min())
         assert rows.size and rows.max() < 345
     assert tops == sorted(set(tops))
+
+
+@pytest.mark.parametrize("place", [(20.0, 60.0), (540.0, 60.0), (300.0, 5.0), (280.0, 250.0)])
+def test_the_number_and_the_present_aus_stand_beside_each_face_and_on_none(place):
+    one = Face((*place, 80.0, 80.0), 0.9, np.float32(np.full((68, 2), 40) + place))
+    other = Face((400.0, 140.0, 90.0, 90.0), 0.9, np.full((68, 2), 440, np.float32))
+    scores = np.full(12, -1.0)
+    scores[[3, 6]] = 1.0
+    image = draw_people(_picture(), [(0, one, scores), (7, other, -scores)], PAPER_AUS)
+    written = _has(image, style.BLACK) | _has(image, "white")
+    alone = draw_people(_picture(), [(0, one, scores)], PAPER_AUS)
+    assert _has(alone, "white").sum() > 50
+    for face in (one, other):
+        x, y, width, height = (round(value) for value in face.box)
+        inside = written[y + 4 : y + height - 4, x + 4 : x + width - 4]
+        assert inside.mean() < 0.02  # landmarks alone
+    # More AUs need more room.
+    few, many = (
+        _has(draw_people(_picture(), [(0, other, part)], PAPER_AUS), style.BLACK).sum() for part in (scores, -scores)
+    )
+    assert many > 1.5 * few
+
+
+def test_frames_of_several_people_are_drawn_once(tmp_path):
+    pytest.importorskip("av")
+    from au_jax.faces.decoding import read_video
+    from au_jax.faces.tracking import RegisteredFace
+    from au_jax.inference.writers import Detections
+    from au_jax.report.overlay import OverlayWriter
+
+    faces = [Face((40.0 + 250 * person, 60.0, 80.0, 80.0), 0.9, np.full((68, 2), 90, np.float32)) for person in (0, 1)]
+    blank = np.zeros((8, 8, 3), np.uint8), np.zeros((49, 2), np.float32)
+    rows = [(1, 0, faces[0]), (1, 1, faces[1]), (2, 1, faces[1]), (3, 1, None)]
+    table = Detections(
+        PAPER_AUS, np.array([1, 1, 2, 3]), np.array([1, 1, 2, 3]) / 25, np.array([True, True, True, False]), np.ones(4),
+        np.zeros((4, 4)), np.zeros((4, 68, 2)), {"anet": np.ones((4, 12))}, face_ids=np.array([0, 1, 1, 1]),
+    )  # fmt: skip
+    with OverlayWriter(tmp_path / "out.mp4", several=True) as writer:
+        writer.write(table, [RegisteredFace(t, t / 25, _picture(), *blank, face, person=who) for t, who, face in rows])
+    pictures = [frame.image.astype(int) for frame in read_video(tmp_path / "out.mp4")]
+    changed = [(np.abs(picture - 90).max(-1) > 40) for picture in pictures]
+    left, right = ([part[60:140, x : x + 82].mean() > 0.02 for part in changed] for x in (38, 288))
+    assert (left, right) == ([True, False, False], [True, True, False])

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +22,7 @@ from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
 from au_jax.data.recordings import Faces, Problem, RecordingId, aus_suffix, safe_name
 from au_jax.errors import ConfigError, DataError
+from au_jax.faces.person import Box, parse_persons
 from au_jax.labels import MISSING, check_aus, listed
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class RawReader(abc.ABC):
       level: intensity from which an AU counts as present, A to E.
       root: folder of the recordings.
       coding: how codes are read; its `unmarked` may be "auto".
+      persons: whom the codes mean, of several people in a picture (`config.data.person`).
 
     Raises:
       ConfigError: a field of `config.data` has a value that cannot be used.
@@ -94,6 +97,8 @@ class RawReader(abc.ABC):
         self._named_root = bool(data.raw)
         self._fps = float(data.fps)
         self._rotate = int(data.rotate)
+        self.persons: str = data.person
+        self._persons = parse_persons(data.person)
         self._size = int(data.image_size)
         self._survey: Survey | None = None
 
@@ -130,6 +135,7 @@ class RawReader(abc.ABC):
         """
         if self._survey is None:
             tree, on_disk = self._look()
+            self._check_persons([found.recording for found in on_disk])
             self._survey = take_survey(self.source, tree, on_disk, self.coding, self._read_codes)
         return self._survey
 
@@ -144,6 +150,14 @@ class RawReader(abc.ABC):
     def origin(self, recording: RecordingId) -> dict[str, Any]:
         """The same of one recording that can be used, as its files are now."""
         return origin_of(self.survey().usable[recording], self.root)
+
+    def _check_persons(self, recordings: Sequence[RecordingId]) -> None:
+        known = {name for each in recordings for name in (each.subject, f"{each.subject}/{each.video}")}
+        if strangers := [name for name in self._persons.named if name not in known]:
+            raise ConfigError(
+                f"config.data.person names {', '.join(strangers)}, which {self.root} does not have; give subjects, or "
+                f"subject/video, such as {min(known)}"
+            )
 
     def _look(self) -> tuple[Tree, list[OnDisk]]:
         """Finds the recordings, without opening them."""
@@ -178,7 +192,7 @@ class RawReader(abc.ABC):
         codes = self.codes(recording)
         path = self._pictures(recording)
         frames = self._coded_frames(path, codes) if path.is_dir() else self.pictures(recording)
-        return coded_faces(frames, codes, self._size, path)
+        return coded_faces(frames, codes, self._size, path, self._persons.of(recording.subject, recording.video))
 
     def examine(self, recording: RecordingId) -> tuple[Codes, list[Problem]]:
         """The codes of a recording, and what is wrong with it as far as it shows without decoding."""
@@ -313,16 +327,19 @@ def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
     return columns
 
 
-def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path) -> Iterator[Faces]:
+def coded_faces(
+    frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path, person: str | Box = "largest"
+) -> Iterator[Faces]:
     """Registers the frames from the first to the last coded one; decoding stops behind it.
 
-    A frame has labels 0 where it has no row of codes, cannot be read or shows no face.
+    A frame has labels 0 where it has no row of codes, cannot be read or does not show the face of the person who is meant.
 
     Args:
       frames: of a recording in order of number.
       codes: their codes.
       size: side of a registered face in pixels.
       place: video or folder, for messages.
+      person: whom the codes mean, as `faces.person.parse_person` has it.
 
     Yields:
       Faces of up to 64 frames; the last has the problems met.
@@ -338,10 +355,13 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
       >>> faces.frame_numbers.tolist(), faces.labels.tolist()  # a black picture shows no face
       ([2, 3], [[0], [0]])
     """
+    from au_jax.faces.absence import OTHER, count_reasons
     from au_jax.faces.face_doubts import FaceDoubts
-    from au_jax.faces.tracking import register_pictures
+    from au_jax.faces.tracking import FaceTracker, register_pictures
 
     doubts = FaceDoubts()
+    reasons: Counter[str] = Counter()
+    together = 0
     first, last = codes.frames[0], codes.frames[-1]
     unreadable: list[int] = []
 
@@ -357,29 +377,33 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
     numbers: list[int] = []
     undetected: list[int] = []
     chunk: list[RegisteredFace] = []
-    for face in register_pictures(coded(), size):
+    for face in register_pictures(coded(), size, FaceTracker(person, alone=True)):
         if len(chunk) == _CHUNK:
             yield _with_labels(chunk, codes)
             chunk = []
         doubts.look(face.picture, face.face)
+        together = max(together, 0 if face.face is None else face.face.seen)
         # Whole frames of a chunk would fill the memory.
         chunk.append(dataclasses.replace(face, picture=None))
         numbers.append(face.number)
         if face.face is None:
             undetected.append(face.number)
+            reasons.update([face.reason] if face.reason else [])
     lacking = np.setdiff1d(codes.frames, numbers)
     if len(lacking) == len(codes.frames):
         raise DataError(f"{place} has none of the frames {spans(codes.frames)} that have codes; mend their numbers")
+    why = f" ({count_reasons(reasons)})" if reasons else ""
     problems = (
         ("label without frame", "have codes, but there is no such frame", lacking),
         ("unreadable frame", "cannot be read", np.array(unreadable, int)),
-        ("frame without face", "show no face that was found", np.setdiff1d(undetected, unreadable)),
+        ("frame without face", f"show no face that was found{why}", np.setdiff1d(undetected, unreadable)),
     )
     faces = _with_labels(chunk, codes)
     yield dataclasses.replace(
         faces,
         problems=(
             *(Problem("doubtful faces", str(place), line) for line in doubts.lines()),
+            *_several_people(str(place), together, reasons[OTHER], person),
             *(
                 Problem(kind, str(place), f"frames {spans(which)} {text}", len(which))
                 for kind, text, which in problems
@@ -387,6 +411,19 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
             ),
         ),
     )
+
+
+def _several_people(place: str, together: int, others: int, person: str | Box) -> Iterator[Problem]:
+    meant = f"the {person} one at first" if person in ("largest", "left", "right") else "the one in the box"
+    if together > 1 and person != "anyone":
+        text = f"up to {together} faces in a frame; the codes are taken for those of {meant} (config.data.person)"
+        yield Problem("several people", place, text)
+    if others:
+        text = (
+            f"{others} frames show somebody who does not look like {meant}, and have no labels; if that is the same person, "
+            "give --config.data.person=anyone, which does not compare faces"
+        )
+        yield Problem("somebody else", place, text, others)
 
 
 def _with_labels(faces: list["RegisteredFace"], codes: Codes) -> Faces:

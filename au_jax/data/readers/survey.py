@@ -338,6 +338,7 @@ class Check:
       unusable: recordings that cannot be used.
       problems: what else was found, without decoding whole videos.
       label_files: of sources whose label files may be of several kinds.
+      persons: whom the codes mean, of several people in a picture.
 
     Example:
       >>> counts = {"subjects": 1, "sequences": 2, "coded frames": 100}
@@ -358,6 +359,7 @@ class Check:
     unusable: tuple[Problem, ...]
     problems: tuple[Problem, ...]
     label_files: tuple[FileFacts, ...] = ()
+    persons: str = "largest"
 
     @property
     def base_rates(self) -> Float[np.ndarray, " A"]:
@@ -395,7 +397,8 @@ class Check:
         known = self.known_counts or {}
         counts = [["", "found", *(["known"] if known else [])]]
         counts += [[name, f"{n:,}", *([f"{known[name]:,}"] if known else [])] for name, n in self.counts.items()]
-        parts = [self.title, self.reading, "", _aligned(counts), "", _aligned(self._au_rows())]
+        whose = f"of several people in a picture the codes mean: {self.persons}"
+        parts = [self.title, self.reading, whose, "", _aligned(counts), "", _aligned(self._au_rows())]
         if self.label_files:
             parts += ["", _aligned(self._file_rows())]
             if (more := len(self.label_files) - _MOST_FILES) > 0:
@@ -414,6 +417,7 @@ class Check:
         return {
             "title": self.title,
             "reading": self.reading,
+            "persons": self.persons,
             "counts": self.counts,
             "known_counts": self.known_counts,
             "aus": {
@@ -505,6 +509,7 @@ def check(reader: "RawReader") -> Check:
         unusable=survey.unusable,
         problems=tuple(problems),
         label_files=tuple(label_files),
+        persons=reader.persons,
     )
 
 

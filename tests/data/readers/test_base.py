@@ -3,15 +3,20 @@
 import io
 import pickle
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from au_jax.data.readers.base import parse_columns
+from au_jax.config import DataConfig
+from au_jax.data.annotations.codes import Codes
+from au_jax.data.provenance import changed_fields, fields_of
+from au_jax.data.readers.base import coded_faces, parse_columns
 from au_jax.data.recordings import RecordingId
-from au_jax.errors import UserError
+from au_jax.errors import ConfigError, UserError
 
+from ...faces.drawn import Film, Person, line
 from ..conftest import write_picture, write_text, write_video
 
 CLIP = RecordingId("anna", "clip")
@@ -241,3 +246,44 @@ def test_an_anamorphic_recording_gives_the_faces_of_the_square_one(tmp_path, sce
         faces[name] = np.stack([face.landmarks for face in register_pictures(read_pictures(source), 200)])
     apart = np.linalg.norm(faces["plain.mp4"] - faces["anamorphic.mp4"], axis=-1)
     assert np.median(apart) < 2.5  # pixels of 200; dlib's landmarks are whole pixels
+
+
+@pytest.mark.parametrize(
+    ("person", "place"), [("left", 0), ("right", 2), ("largest", 1), ((400.0, 0.0, 240.0, 240.0), 2)]
+)
+def test_the_codes_of_a_group_are_those_of_the_person_who_is_meant(monkeypatch, person, place):
+    """Three people in one picture, as in GFT's groups; who is meant leaves for a while."""
+    ways = [line(40 + 210 * column, 70 + 210 * column, 60, width=110 if column == 1 else 90) for column in range(3)]
+    away = range(20, 40)
+    mine = ways[place]
+    ways[place] = lambda t: None if t in away else mine(t)
+    people = [Person(look, way) for look, way in enumerate(ways)]
+    codes = Codes(np.arange(1, 61, dtype=np.int32), np.ones((60, 1), np.int8), aus=(12,))
+    parts = list(coded_faces(Film(monkeypatch, people, 60).pictures(), codes, 40, Path("group.mp4"), person))
+    labels = np.concatenate([part.labels for part in parts])[:, 0]
+    # Frames in which only the others are seen have no labels.
+    assert labels[:20].all() and not labels[20:40].any() and labels[41:].all()
+    alone = Film(monkeypatch, [people[place]], 60).pictures()
+    expected = np.concatenate([part.images for part in coded_faces(alone, codes, 40, Path("alone.mp4"))])
+    seen = labels != 0
+    images = np.concatenate([part.images for part in parts])
+    assert np.abs(images[seen].astype(int) - expected[seen]).mean() < 2
+    problems = {problem.kind: problem.text for problem in parts[-1].problems}
+    assert problems["several people"].startswith("up to 3 faces in a frame; the codes are taken for those of the ")
+
+
+def test_a_person_of_a_recording_that_is_not_there_is_refused(raw, reader):
+    write_video(raw / "001A.mp4", 3)
+    write_text(raw / "001A.csv", "Frame,AU12,AU01\n1,0,3\n2,2,1\n3,9,0\n")
+    assert len(reader("gft", person="001A=left; 001A/video=right").recordings()) == 1
+    with pytest.raises(ConfigError, match=r"config.data.person names 001B, which .* does not have; .* such as 001A"):
+        reader("gft", person="001B=left").recordings()
+
+
+def test_another_person_is_another_dataset():
+    fields = fields_of(DataConfig(source="gft", person="left"))
+    assert fields["person"] == "left" and "person" not in fields_of(DataConfig())
+    # One that was made before there was a choice means the largest.
+    assert not changed_fields({"level": ""}, {"person": "largest"}) and changed_fields({}, fields)["person"] == (
+        "largest", "left",
+    )  # fmt: skip
