@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
 from au_jax.errors import CommandError, DataError
+from au_jax.faces.absence import REASONS
 from au_jax.inference.peer_columns import complete_fex, complete_openface
 
 
@@ -237,7 +238,12 @@ def _columns(name: str, detections: Detections, rows: np.ndarray | None) -> dict
 
 
 def _reasons(detections: Detections) -> dict[str, np.ndarray]:
-    return {} if detections.reasons is None else {"reason": detections.reasons}
+    """A number, as all columns: tables are read as numbers throughout. 0 with a face, else the place in `REASONS`, from 1."""
+    if detections.reasons is None:
+        return {}
+    return {
+        "reason": np.array([1 + REASONS.index(text) if text else 0 for text in detections.reasons.tolist()], np.int64)
+    }
 
 
 def _landmark_columns(landmarks: np.ndarray) -> dict[str, np.ndarray]:

@@ -127,7 +127,7 @@ def test_several_people_have_a_row_each_with_their_number(form):
     table = people().columns(form)
     assert table["face_id"].tolist() == [0, 0, 1, 0, 1, 0]
     assert table["frame"].tolist() == [number - (form == "fex") for number in (1, 2, 2, 3, 3, 4)]
-    assert table["reason"].tolist() == [""] * 5 + ["turned"]
+    assert table["reason"].tolist() == [0] * 5 + [3]
 
 
 def test_one_person_of_several_has_a_row_in_every_frame():
