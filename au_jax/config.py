@@ -668,8 +668,8 @@ class FusionConfig(Block):
     hysteresis: float = option(
         0.0,
         "By how much a frame's score must be beyond the threshold to change the decision of the frame before, of hybrid and "
-        "anet_filter; 0 is none. Where no frame to come is waited for (temporal with lookahead 0), 0.1 gives back a third "
-        "of the events that this costs.",
+        "anet_filter; 0 is none. Where no frame to come is waited for (temporal with lookahead 0), 0.1 gives back about "
+        "a quarter of the F1-event that this costs.",
         NOT_NEGATIVE,
     )
     train_on: str = option(

@@ -46,7 +46,7 @@ def main() -> None:
         if report.exists():
             prepared = files.read_json(report)["prepared"]
             print(
-                f"a face in {prepared['frames_with_a_face']} of {prepared['frames']} frames; {report} lists the problems"
+                f"a face in {prepared['frames_with_a_face']} of {prepared['frames']} frames; {report} has what was found"
             )
         sheet = preparation.sheet_path(data)
         if sheet.exists():

@@ -280,10 +280,13 @@ def _clock(name: str, paths: tuple[Path, Path], coding: Coding, videos: str | Pa
             hits = [path for path in place.rglob("*") if is_video(path.name) or (path.is_dir() and _holds_frames(path))]
             ends = {path: (path.stem if path.is_file() else path.name) for path in hits}
             named = [path for path in hits if (path.parent.relative_to(place) / ends[path]).as_posix() == name]
-            named = named or [path for path in hits if ends[path] == Path(name).name]
-            if len(named) != 1:
-                raise CommandError(f"--videos={videos}: {len(named)} videos are called {name}; there must be one")
-            place = named[0]
+            alike = named or [path for path in hits if ends[path] == Path(name).name]
+            if len(alike) != 1:
+                which = f"{len(named)} videos are called {name}"
+                if alike != named:
+                    which = f"no video is called {name}, and {len(alike)} are called {Path(name).name}"
+                raise CommandError(f"--videos={videos}: {which}; there must be one")
+            place = alike[0]
         return frame_clock(place, fps)
     seconds = max(last_moment(path, coding, fps) for path in paths)
     if not 0 < seconds <= _LONGEST:

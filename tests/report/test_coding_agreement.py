@@ -85,6 +85,24 @@ def test_the_times_of_a_video_count_where_there_is_one(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("videos", "message"),
+    [
+        (("b/clip.mp4", "c/clip.mp4"), "no video is called a/clip, and 2 are called clip; there must be one"),
+        (("a/clip.mp4", "a/clip.avi"), "2 videos are called a/clip; there must be one"),
+        (("b/other.mp4",), "0 videos are called a/clip; there must be one"),
+    ],
+)
+def test_videos_of_another_folder_are_not_said_to_have_the_name_of_the_codes(tmp_path, videos, message):
+    for side in ("one", "two"):
+        write_frames(tmp_path / side / "a/clip.csv", [0, 1, 0])
+    for video in videos:
+        (tmp_path / "videos" / video).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / video).touch()
+    with pytest.raises(CommandError, match=f"videos: {message}$"):
+        compare_codings(tmp_path / "one", tmp_path / "two", tmp_path / "out", videos=tmp_path / "videos")
+
+
+@pytest.mark.parametrize(
     ("first", "second", "error", "message"),
     [
         ("a.csv", "nowhere.csv", CommandError, "there is no label file or folder .*nowhere.csv; check the path"),

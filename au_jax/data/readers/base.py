@@ -201,7 +201,7 @@ class RawReader(abc.ABC):
         path = str(on_disk.codes_path)
         problems = list(codes.problems)
         if absent := [au for au in self.survey().aus if au not in codes.aus]:
-            problems.append(Problem("AU absent", path, f"has no AU {listed(absent)}", len(absent)))
+            problems.append(Problem("AU not coded", path, f"has no AU {listed(absent)}", len(absent)))
         if blank := int((~codes.labels.any(1)).sum()):
             problems.append(Problem("row without codes", path, f"{blank} frames have a row, but no code", blank))
         return codes, [*problems, *frame_problems(on_disk, codes.frames)]

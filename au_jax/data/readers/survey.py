@@ -205,7 +205,7 @@ def _column_problems(root: Path, wanted: tuple[int, ...], aus: set[int], unused:
     problems = []
     if absent := [au for au in wanted if au not in aus]:
         text = f"no label file has AU {listed(absent)}; these labels are missing"
-        problems.append(Problem("AU absent", str(root), text, len(absent)))
+        problems.append(Problem("AU not coded", str(root), text, len(absent)))
     if names := sorted(unused, key=natural):
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         named = ", ".join(names[:_MOST_NAMED])

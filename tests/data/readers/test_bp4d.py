@@ -103,7 +103,7 @@ def test_at_level_b_codes_are_the_intensities_of_five_aus(copy, reader):
     assert codes.aus == (6, 12) and labels(codes, 1) == {9: 0, 10: 0, 11: 0}
     assert level_b.name == "bp4d_B_8px" and reader("bp4d", level="a").name == "bp4d_8px"
     assert "AU_INT" in level_b.reading()
-    absent = next(problem for problem in level_b.problems() if problem.kind == "AU absent")
+    absent = next(problem for problem in level_b.problems() if problem.kind == "AU not coded")
     assert "AU 1, 2, 4, 7, 10, 14, 15, 17, 23, 24;" in absent.text
     assert len(level_b.survey().unusable) == 2  # T2 and T10 have no intensities
 

@@ -61,14 +61,14 @@ def test_the_right_camera_stands_in_where_the_left_is_missing(copy, reader):
 
 
 def test_aus_that_disfa_lacks_are_missing_and_told(copy, reader):
-    (problem,) = [problem for problem in reader("disfa").problems() if problem.kind == "AU absent"]
+    (problem,) = [problem for problem in reader("disfa").problems() if problem.kind == "AU not coded"]
     assert problem.text.startswith("no label file has AU 2, 4, 6, 7, 10, 14, 15, 17, 23, 24;") and problem.count == 10
 
 
 def test_an_au_that_one_subject_lacks_is_told_with_its_path(copy, reader):
     write_video(copy / "Videos_LeftCamera/LeftVideoSN002_comp.avi", 5)
     write_labels(copy, "SN002", {1: [0] * 5})
-    problems = [p for p in reader("disfa").problems() if p.kind == "AU absent" and p.count == 1]
+    problems = [p for p in reader("disfa").problems() if p.kind == "AU not coded" and p.count == 1]
     assert len(problems) == 1
     assert "SN002" in problems[0].path and problems[0].text == "has no AU 12"
 
