@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.optimize import linear_sum_assignment
 
 from au_jax.errors import CommandError
 from au_jax.faces import tracking
@@ -70,6 +69,9 @@ def associate(
       >>> associate(np.array([[5.0]]), np.array([[0.7]]), np.array([3.0]))  # too far for looks that may be anybody's
       []
     """
+    # Needed with several people only, and slow to import.
+    from scipy.optimize import linear_sum_assignment
+
     least = np.array([asked_for(int(frames)) for frames in lost])[:, None]
     possible = ((distances <= 1) & (likenesses >= least)) | (likenesses >= ALIKE)
     costs = np.where(possible, 0.5 * np.minimum(distances, 2.0) + 1 - likenesses, _FORBIDDEN)
