@@ -192,9 +192,10 @@ class PeopleTracker:
         renewed = [(lost[row], pool[column]) for row, column in pairs]
         boxes += [box for _, (box, _) in renewed]
         taken = {column for _, column in pairs}
+        found_again = {row for row, _ in pairs}
+        missed = [(row, track.lost) for row, track in enumerate(lost) if row not in found_again]
         # For a second the place of somebody who left is kept.
-        expected = sum(track.lost < _CLOSELY for row, track in enumerate(lost) if row not in dict(pairs))
-        missed = [(row, track.lost) for row, track in enumerate(lost) if row not in dict(pairs)]
+        expected = sum(frames < _CLOSELY for _, frames in missed)
         for column, (box, score) in sorted(enumerate(pool), key=lambda each: -each[1][0][2]):
             touches = any(
                 np.linalg.norm(_centre(box) - _centre(other)) < _BESIDE * (box[2] + other[2]) for other in boxes
