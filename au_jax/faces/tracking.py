@@ -181,7 +181,7 @@ class FaceTracker:
         height, width = image.shape[:2]
         sides = (_SMALL, _LARGE) if self._lost % _LARGE_EVERY == 0 else (_SMALL,)
         scales = dict.fromkeys(min(1.0, side / max(height, width)) for side in sides)
-        searches = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
+        searches = (self._seen(image, scale) for scale in scales)
         last = self._last
         if last is None:
             looks = list(searches)
@@ -195,6 +195,10 @@ class FaceTracker:
         # From afar the detector's box is too coarse to start from.
         face = self._check(image, best[0]) or self._checked(image, *best)
         return replace(face, seen=max(len(found) for found in looks))
+
+    def _seen(self, image: np.ndarray, scale: float) -> list[tuple[Box, float]]:
+        """Faces in the whole picture, drawn larger by a factor, with the detector's scores, best first."""
+        return detect(image, (0, 0, image.shape[1], image.shape[0]), scale, 0.0)
 
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
         face = _landmarked(image, box, confidence_of(score))
@@ -234,13 +238,24 @@ def register_pictures(
         yield RegisteredFace(frame.number, frame.timestamp, frame.image, image, landmarks, face, frame.named)
 
 
-def _landmarked(image: np.ndarray, box: Box, confidence: float) -> Face:
-    landmarks = find_landmarks(image, box)
+def box_around(landmarks: Float32[np.ndarray, "68 2"]) -> Box:
+    """The box that dlib's detector would draw around landmarks.
+
+    Example:
+      >>> landmarks = np.array([[0, 50], [100, 50]], np.float32).repeat(34, axis=0)
+      >>> [round(value, 2) for value in box_around(landmarks)]  # 148.5 = 2.97 x 50
+      [-24.25, -30.25, 148.5, 148.5]
+    """
     centre = landmarks.mean(0)
     spread = float(np.sqrt(((landmarks - centre) ** 2).sum(1).mean()))
     x, y = centre + _BOX_OFFSET * spread
     width = _BOX_WIDTH * spread
-    return Face((float(x) - width / 2, float(y) - width / 2, width, width), confidence, landmarks)
+    return (float(x) - width / 2, float(y) - width / 2, width, width)
+
+
+def _landmarked(image: np.ndarray, box: Box, confidence: float) -> Face:
+    landmarks = find_landmarks(image, box)
+    return Face(box_around(landmarks), confidence, landmarks)
 
 
 def _look(image: np.ndarray, box: Box) -> np.ndarray:
