@@ -114,6 +114,12 @@ class DataConfig(Block):
         "Recordings: degrees by which pictures that lie on their side are turned clockwise.",
         Where(lambda turn: turn in (0, 90, 180, 270), "0, 90, 180 or 270"),
     )
+    landmarks: str = option(
+        "dlib",
+        "Landmarks by which faces of recordings are registered, in `prepare` and, by what is trained on them, in `predict`: dlib "
+        "(its 68; the model is for non-commercial use) or mesh (MediaPipe's face mesh, under Apache-2.0; `make mesh`).",
+        Choices("dlib", "mesh"),
+    )
     skip_unusable: bool = option(
         False,
         "Leave out recordings that cannot be used (no video, no codes, damaged). By default they stop the preparation.",

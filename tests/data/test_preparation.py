@@ -215,7 +215,7 @@ def test_a_dataset_of_before_intensities_is_read_without_and_prepared_anew_on_re
         write_grades(home, folder, 0, 2, 5)
     with monkeypatch.context() as before:
         before.setattr(base_reader, "known_intensities", lambda codes: None)
-        before.setattr(provenance, "versions_of", lambda source: VERSIONS_BEFORE)
+        before.setattr(provenance, "versions_of", lambda *source: VERSIONS_BEFORE)
         assert not FaceDataset(prepare(fields())).has_intensities
     preparation._tell_once.cache_clear()
     stand_in.clear()

@@ -58,7 +58,7 @@ def test_few_frames_are_looked_at_however_long_the_recording_is(monkeypatch):
     from au_jax.faces import face_doubts
 
     looked = []
-    monkeypatch.setattr(face_doubts, "better_turn", lambda image: looked.append(1))
+    monkeypatch.setattr(face_doubts, "better_turn", lambda image, landmarks: looked.append(1))
     doubts = FaceDoubts()
     for _ in range(5000):
         doubts.look(np.zeros((8, 8, 3), np.uint8), None)

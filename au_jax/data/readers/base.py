@@ -94,6 +94,7 @@ class RawReader(abc.ABC):
         self._named_root = bool(data.raw)
         self._fps = float(data.fps)
         self._rotate = int(data.rotate)
+        self._landmarks = data.landmarks
         self._size = int(data.image_size)
         self._survey: Survey | None = None
 
@@ -178,7 +179,7 @@ class RawReader(abc.ABC):
         codes = self.codes(recording)
         path = self._pictures(recording)
         frames = self._coded_frames(path, codes) if path.is_dir() else self.pictures(recording)
-        return coded_faces(frames, codes, self._size, path)
+        return coded_faces(frames, codes, self._size, path, self._landmarks)
 
     def examine(self, recording: RecordingId) -> tuple[Codes, list[Problem]]:
         """The codes of a recording, and what is wrong with it as far as it shows without decoding."""
@@ -313,7 +314,9 @@ def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
     return columns
 
 
-def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path) -> Iterator[Faces]:
+def coded_faces(
+    frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path, landmarks: str = "dlib"
+) -> Iterator[Faces]:
     """Registers the frames from the first to the last coded one; decoding stops behind it.
 
     A frame has labels 0 where it has no row of codes, cannot be read or shows no face.
@@ -323,6 +326,7 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
       codes: their codes.
       size: side of a registered face in pixels.
       place: video or folder, for messages.
+      landmarks: by which faces are registered, of `faces.backends.BACKENDS`.
 
     Yields:
       Faces of up to 64 frames; the last has the problems met.
@@ -338,10 +342,11 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
       >>> faces.frame_numbers.tolist(), faces.labels.tolist()  # a black picture shows no face
       ([2, 3], [[0], [0]])
     """
+    from au_jax.faces.backends import make_tracker
     from au_jax.faces.face_doubts import FaceDoubts
     from au_jax.faces.tracking import register_pictures
 
-    doubts = FaceDoubts()
+    doubts = FaceDoubts(landmarks)
     first, last = codes.frames[0], codes.frames[-1]
     unreadable: list[int] = []
 
@@ -357,7 +362,7 @@ def coded_faces(frames: Iterable["VideoFrame"], codes: Codes, size: int, place: 
     numbers: list[int] = []
     undetected: list[int] = []
     chunk: list[RegisteredFace] = []
-    for face in register_pictures(coded(), size):
+    for face in register_pictures(coded(), size, make_tracker(landmarks)):
         if len(chunk) == _CHUNK:
             yield _with_labels(chunk, codes)
             chunk = []
