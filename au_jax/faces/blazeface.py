@@ -56,6 +56,11 @@ class Detection:
     score: float
     keypoints: Float32[np.ndarray, "6 2"]
 
+    def moved(self, x: float, y: float) -> "Detection":
+        """The same in a picture whose corner lies x, y pixels further up and left."""
+        left, top, width, height = self.box
+        return Detection((left + x, top + y, width, height), self.score, self.keypoints + np.array([x, y], np.float32))
+
 
 @dataclass(frozen=True)
 class Square:

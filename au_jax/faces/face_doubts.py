@@ -23,6 +23,7 @@ _SIDE = 480  # long side at which a frame is looked at, pixels
 _LOOKS = 12  # frames of a recording that are, at most
 _LEAST = 0.5  # score that a face has at least if it is upright
 _MARGIN = 0.5  # by which it is better than as the picture stands
+_MESH_UNIT = 20  # of the mesh's score, which is 20 times as wide as the detector's
 _DARK = 16  # grey levels of 255: a picture that is nearly black
 _FEW = 0.5  # share of frames with a face below which a reason is given
 
@@ -120,10 +121,9 @@ def _dlib_score(picture: np.ndarray) -> float:
 
 
 def _mesh_score(picture: np.ndarray) -> float:
-    from au_jax.faces.face_mesh import upright_confidence
+    from au_jax.faces.face_mesh import upright_score
 
-    return upright_confidence(picture)
+    return upright_score(picture) / _MESH_UNIT
 
 
-# Of a detector in units of its own, which by chance are alike: faces that stand upright score above 0.5, others by 0.5 less.
 _SCORES = {"dlib": _dlib_score, "mesh": _mesh_score}

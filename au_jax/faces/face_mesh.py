@@ -7,6 +7,7 @@ landmarks are smoothed by the 1-euro filter (Casiez et al., CHI 2012): the slowe
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +16,18 @@ from jaxtyping import Float, Float32, Float64, UInt8
 from au_jax.faces import tracking
 from au_jax.faces.blazeface import Detection, Square, cut, detect, load
 from au_jax.faces.landmarks import Box
-from au_jax.faces.tracking import Face, FaceTracker, box_around, inner_landmarks
+from au_jax.faces.tracking import Face, FaceTracker, box_around
 
 _MARGIN = 1.5  # side of the square, in lengths of the face; what the network was trained with
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # vertices at the outer corners; a line through them is level in the square
 _LEAST = 0.0  # score of a square that shows a face
-# Of the 1-euro filter: cut-off in cycles a frame of a point at rest, and by how much more at a speed of one face a frame. On the same
-# frames jitter is halved, and errors, those of the lids too, stay as they are.
-_FREQUENCY, _QUICKER = 0.1, 20.0
-_SPEED_FREQUENCY = 0.3  # cycles a frame, of the speed
 # Logistic regression of "the mean error of the 49 landmarks is below 8 % of the distance of the outer eye corners" on the score:
 # 792 frames of 50 synthetic people (turned heads, noise, blur, occlusion).
 _SLOPE, _INTERCEPT = 0.34, -0.63
+# Of the 1-euro filter: cut-off in cycles a frame of a point at rest, and by how much more at a speed of one face a frame.
+# On the frames above, jitter is halved by it, and errors stay as they are, those of the lids too.
+_FREQUENCY, _QUICKER = 0.1, 20.0
+_SPEED_FREQUENCY = 0.3  # cycles a frame, of the speed
 
 # The landmarks of iBUG-68 in the mesh, by anatomy: a vertex, or the middle of two.
 # fmt: off
@@ -221,7 +222,7 @@ def follow(image: UInt8[np.ndarray, "H W 3"], track: Track) -> Track | None:
 
 def _is_inside(mesh: np.ndarray, image: np.ndarray) -> bool:
     x, y = mesh.mean(0)
-    return 0 <= x < image.shape[1] and 0 <= y < image.shape[0]
+    return bool(0 <= x < image.shape[1] and 0 <= y < image.shape[0])
 
 
 def smooth(
@@ -268,84 +269,100 @@ def confidence_of(score: float) -> float:
     return 1 / (1 + math.exp(-(_SLOPE * score + _INTERCEPT)))
 
 
-class FaceMesh:
-    """The face mesh for pictures of any number of faces; it keeps nothing from one picture to the next.
-
-    Example:
-      >>> from au_jax.faces import blazeface
-      >>> FaceMesh().detect(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else []
-      []
-    """
-
-    def detect(self, picture: UInt8[np.ndarray, "H W 3"]) -> list[tuple[Box, float]]:
-        """All faces: boxes as `Face` has them, with confidences, best first.
-
-        Raises:
-          UserError: LiteRT or the models are not installed.
-        """
-        faces = [track.face for found in search(picture) if (track := start(picture, square_of_detection(found)))]
-        return sorted(((face.box, face.confidence) for face in faces), key=lambda each: -each[1])
-
-    def landmarks(self, picture: UInt8[np.ndarray, "H W 3"], box: Box) -> Float32[np.ndarray, "49 2"]:
-        """The 49 landmarks, in the order of `au_jax.faces.registration`, of the face in a box.
-
-        Raises:
-          UserError: LiteRT or the models are not installed.
-        """
-        return inner_landmarks(_found(picture, _square_of_box(box)).landmarks)
-
-
-def upright_confidence(image: UInt8[np.ndarray, "H W 3"]) -> float:
-    """Confidence of the best face whose eyes are level within 45 degrees; 0 where there is none.
-
-    Raises:
-      UserError: LiteRT or the models are not installed.
-
-    Example:
-      >>> from au_jax.faces import blazeface
-      >>> upright_confidence(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else 0.0
-      0.0
-    """
-    tracks = (start(image, square_of_detection(each)) for each in search(image))
-    level = (track for track in tracks if track and abs(square_of_mesh(track.mesh).angle) < math.pi / 4)
-    return max((confidence_of(track.score) for track in level), default=0.0)
-
-
-def search(image: UInt8[np.ndarray, "H W 3"], closely: bool = False) -> list[Detection]:
-    """Faces in a whole picture, best first.
+def detect_faces(
+    image: UInt8[np.ndarray, "H W 3"], window: Box, scale: float, threshold: float
+) -> list[tuple[Box, float]]:
+    """Finds faces in a part of an image, as `landmarks.detect` does by dlib.
 
     Args:
       image: [H, W, 3] uint8 RGB.
-      closely: look into its parts as well, where faces half as large are seen.
+      window: where to look; what lies outside the image is left out.
+      scale: by which the window would be drawn larger before; where it has more than 480 pixels then, faces are sought in its
+        parts as well.
+      threshold: least score of the mesh; 0 is its own.
+
+    Returns:
+      Boxes as `Face` has them, with scores, best first.
 
     Raises:
       UserError: LiteRT or the models are not installed.
 
     Example:
       >>> from au_jax.faces import blazeface
-      >>> search(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else []
+      >>> image = np.zeros((90, 120, 3), np.uint8)
+      >>> detect_faces(image, (0.0, 0.0, 120.0, 90.0), 1.0, 0.0) if blazeface.is_installed() else []
       []
     """
-    found = detect(image, "far") or detect(image, "near")
-    if found or not closely:
-        return found
+    return [(track.box, track.score) for track in _tracks(image, window, scale) if track.score >= threshold]
+
+
+def _tracks(image: np.ndarray, window: Box, scale: float) -> list[Track]:
+    x, y, width, height = window
+    left, top = max(0, int(x)), max(0, int(y))
+    part = image[top : max(top, math.ceil(y + height)), left : max(left, math.ceil(x + width))]
+    if min(part.shape) < 1:
+        return []
+    for found in _searches(part, scale * max(part.shape) > tracking._SMALL):
+        tracks = [start(image, square_of_detection(each.moved(left, top))) for each in found]
+        if known := sorted((track for track in tracks if track is not None), key=lambda track: -track.score):
+            return known
+    return []
+
+
+def _searches(image: np.ndarray, closely: bool) -> Iterator[list[Detection]]:
+    """What is seen in a whole picture, from afar and from near, and then in its parts, where faces half as large are seen."""
+    yield detect(image, "far")
+    yield detect(image, "near")
+    if not closely:
+        return
+    found: list[Detection] = []
     height, width = image.shape[:2]
     side = min(max(height, width) // 2, height, width)
     for top in _starts(height, side):
         for left in _starts(width, side):
             for each in detect(image[top : top + side, left : left + side], "far"):
-                x, y, w, h = each.box
-                moved = Detection((x + left, y + top, w, h), each.score, each.keypoints + np.float32([left, top]))
+                moved = each.moved(left, top)
                 # A face where two parts overlap is seen twice.
-                if all(math.hypot(x + left - o.box[0], y + top - o.box[1]) > w / 2 for o in found):
+                if all(math.dist(moved.box[:2], other.box[:2]) > moved.box[2] / 2 for other in found):
                     found.append(moved)
-    return sorted(found, key=lambda each: -each.score)
+    yield found
 
 
 def _starts(length: int, side: int) -> list[int]:
     """Where parts of a length begin, which overlap by half and reach to its end."""
     count = math.ceil((length - side) / max(side / 2, 1)) + 1
     return [round(place) for place in np.linspace(0, length - side, count)]
+
+
+def landmarked(image: UInt8[np.ndarray, "H W 3"], box: Box) -> MeshFace:
+    """The face in a box, whether it looks like one or not.
+
+    Raises:
+      UserError: LiteRT or the models are not installed.
+
+    Example:
+      >>> from au_jax.faces import blazeface
+      >>> if blazeface.is_installed():
+      ...     assert landmarked(np.zeros((90, 120, 3), np.uint8), (20.0, 10.0, 60.0, 60.0)).confidence < 0.5
+    """
+    return _found(image, _square_of_box(box)).face
+
+
+def upright_score(image: UInt8[np.ndarray, "H W 3"]) -> float:
+    """Score of the best face whose eyes are level within 45 degrees; 0 where there is none.
+
+    On synthetic scenes it is 28 in the median, and -1 of inverted faces.
+
+    Raises:
+      UserError: LiteRT or the models are not installed.
+
+    Example:
+      >>> from au_jax.faces import blazeface
+      >>> upright_score(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else 0.0
+      0.0
+    """
+    tracks = _tracks(image, (0, 0, image.shape[1], image.shape[0]), 1.0)
+    return max((track.score for track in tracks if abs(square_of_mesh(track.mesh).angle) < math.pi / 4), default=0.0)
 
 
 class MeshTracker(FaceTracker):
@@ -364,10 +381,8 @@ class MeshTracker(FaceTracker):
         self._tracks: dict[Box, Track] = {}  # what the last search saw
 
     def _seen(self, image: np.ndarray, scale: float) -> list[tuple[Box, float]]:
-        closely = scale * max(image.shape) > tracking._SMALL
-        tracks = [start(image, square_of_detection(each)) for each in search(image, closely)]
-        self._tracks = {track.box: track for track in tracks if track is not None}
-        return sorted(((box, track.score) for box, track in self._tracks.items()), key=lambda each: -each[1])
+        self._tracks = {track.box: track for track in _tracks(image, (0, 0, image.shape[1], image.shape[0]), scale)}
+        return [(box, track.score) for box, track in self._tracks.items()]
 
     def _follow(self, image: np.ndarray, before: Face) -> Face | None:
         if self._unchecked + 1 >= tracking._CHECK_EVERY or not isinstance(before, MeshFace):
@@ -386,7 +401,7 @@ class MeshTracker(FaceTracker):
         return self._kept(image, track.face) if track is not None else None
 
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
-        return self._kept(image, _found(image, _square_of_box(box)).face)
+        return self._kept(image, landmarked(image, box))
 
     def _kept(self, image: np.ndarray, face: Face) -> Face:
         self._look, self._unchecked = tracking._look(image, face.box), 0
