@@ -250,3 +250,26 @@ def test_the_detector_imports_without_tensorflow_and_scikit_learn():
         "assert not {'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_faces_are_registered_by_the_landmarks_that_the_run_was_trained_with(copied, monkeypatch):
+    from au_jax.faces import backends
+    from au_jax.inference import scoring
+
+    asked = []
+
+    def make_tracker(landmarks):
+        asked.append(landmarks)
+        return backends.make_tracker()
+
+    monkeypatch.setattr(scoring, "make_tracker", make_tracker)
+    config = files.read_json(copied / "config.json")
+    # Runs of before there was a choice.
+    del config["data"]["landmarks"]
+    files.write_json(copied / "config.json", config)
+    unreadable = [VideoFrame(1, 0.0, None)]
+    for landmarks in ("dlib", "mesh"):
+        detector = Detector.from_run(copied, folds=[0], systems=["anet"])
+        assert detector.landmarks == landmarks and len(list(detector.stream(unreadable))) == 1
+        edit_config(copied, data__landmarks="mesh")
+    assert asked == ["dlib", "mesh"]

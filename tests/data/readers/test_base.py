@@ -241,3 +241,21 @@ def test_an_anamorphic_recording_gives_the_faces_of_the_square_one(tmp_path, sce
         faces[name] = np.stack([face.landmarks for face in register_pictures(read_pictures(source), 200)])
     apart = np.linalg.norm(faces["plain.mp4"] - faces["anamorphic.mp4"], axis=-1)
     assert np.median(apart) < 2.5  # pixels of 200; dlib's landmarks are whole pixels
+
+
+@pytest.mark.parametrize("landmarks", ["dlib", "mesh"])
+def test_faces_are_registered_by_the_landmarks_of_the_config(raw, reader, stand_in, monkeypatch, landmarks):
+    from au_jax.faces import backends, tracking
+
+    register, asked = tracking.register_pictures, []
+
+    def watched(pictures, size, tracker):
+        asked.append(type(tracker).__name__)
+        return register(pictures, size, tracker)
+
+    monkeypatch.setattr(tracking, "register_pictures", watched)
+    write_picture(raw / "anna" / "clip" / "1.png", 90)
+    write_text(raw / "anna" / "clip.csv", "frame,AU12\n1,1\n")
+    clip = reader("folder", aus=(12,), landmarks=landmarks)
+    assert [len(faces.labels) for faces in clip.faces(clip.recordings()[0])] == [1]
+    assert asked == [type(backends.make_tracker(landmarks)).__name__]
