@@ -177,7 +177,8 @@ def look(pictures: Path) -> tuple[list[dict[str, Any]], Image.Image]:
     """What either backend finds in every picture of a folder: rows of a table, and the faces side by side."""
     rows, tiles = [], []
     for path in sorted(path for path in pictures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg")):
-        image = read_picture(path)
+        if (image := read_picture(path)) is None:
+            continue
         found = {name: make_tracker(name).find(image) for name in BACKENDS}
         row: dict[str, Any] = {"picture": path.name}
         for name, face in found.items():
