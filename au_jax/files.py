@@ -271,14 +271,29 @@ def read_json(path: Path, sealed: bool = False) -> Any:
             raise ValueError(f"it has more than {_LONGEST_JSON >> 20} MiB")
         value = json.loads(content.decode())
         seal = value.pop(_SUM, None) if isinstance(value, dict) else None
-        place = place_of(path)
-        # Outside folds, the seals of earlier versions do not know their file's name.
-        known = {checksum([place or path.name, value]), checksum([place, value])}
+        known = _seals(path, value)
         if (sealed or seal is not None) and seal not in known:
             raise ValueError("its content or its place has changed")
+        if seal is None and isinstance(value, dict) and _is_sealed_otherwise(path, value):
+            raise ValueError(f"the name of its checksum, {_SUM}, has changed")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); {_AGAIN}") from error
     return value
+
+
+def _seals(path: Path, value: Any) -> set[str]:
+    """The seals of a content at a place. Outside folds, those of earlier versions do not know their file's name."""
+    place = place_of(path)
+    return {checksum([place or path.name, value]), checksum([place, value])}
+
+
+def _is_sealed_otherwise(path: Path, value: dict[str, Any]) -> bool:
+    """Whether the seal is there under another name: without it the file would pass for one that was never sealed."""
+    return any(
+        text in _seals(path, {other: value[other] for other in value if other != name})
+        for name, text in value.items()
+        if isinstance(text, str) and len(text) == 64
+    )
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
