@@ -17,6 +17,7 @@ from PIL import Image
 pytest.importorskip("dlib")
 pytest.importorskip("av")
 
+from au_jax import files
 from au_jax.faces import blazeface
 from au_jax.faces.decoding import read_pictures
 from au_jax.faces.video_writer import VideoWriter
@@ -176,9 +177,9 @@ def test_a_rate_for_a_file_with_times_is_refused_in_one_line(command, finished, 
 def test_other_landmarks_than_those_of_the_training_are_the_users_own_choice_and_told(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    config = json.loads((run / "config.json").read_text())
+    config = files.read_json(run / "config.json")
     config["data"].update(source="folder", landmarks="mesh")
-    (run / "config.json").write_text(json.dumps(config))
+    files.write_json(run / "config.json", config)
     given, other = (open_detector(str(run), ["0"], ["anet"], name) for name in (None, "dlib"))
     assert (given.landmarks, other.landmarks) == ("mesh", "dlib")
     assert cautions(run, given) == []

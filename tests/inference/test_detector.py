@@ -265,7 +265,7 @@ def test_faces_are_registered_by_the_landmarks_that_the_run_was_trained_with(cop
     monkeypatch.setattr(scoring, "make_tracker", make_tracker)
     config = files.read_json(copied / "config.json")
     # Runs of before there was a choice.
-    del config["data"]["landmarks"]
+    config["data"].pop("landmarks", None)
     files.write_json(copied / "config.json", config)
     unreadable = [VideoFrame(1, 0.0, None)]
     for landmarks in ("dlib", "mesh"):
