@@ -44,7 +44,9 @@ def test_a_frame_with_a_face_has_no_reason_and_one_without_a_picture_is_unreadab
 
 def test_few_frames_are_looked_at_and_the_others_have_the_reason_of_the_one_before(monkeypatch):
     looked = []
-    monkeypatch.setattr(absence, "why_no_face", lambda image, near: looked.append(1) or f"look {len(looked)}")
+    monkeypatch.setattr(
+        absence, "why_no_face", lambda image, near, landmarks: looked.append(1) or f"look {len(looked)}"
+    )
     reasons, grey = Absence(), np.full((8, 8, 3), 90, np.uint8)
     told = [reasons.reason(grey, False) for _ in range(16)]
     assert [int(text.split()[1]) for text in told] == [1, 2, 2, 3, 3, 3, 3, *[4] * 8, 5]
