@@ -124,7 +124,8 @@ def test_an_au_that_no_file_has_is_told_once(tmp_path):
     (tmp_path / "anna/clip.csv").write_text("frame,AU1,AU25\n1,1,0\n2,,1\n")
     found = run(tmp_path, "folder")
     assert (
-        kinds(found)["AU not coded"].text.startswith("no label file has AU 2, 4, 6") and found.counts["coded frames"] == 1
+        kinds(found)["AU not coded"].text.startswith("no label file has AU 2, 4, 6")
+        and found.counts["coded frames"] == 1
     )
     assert kinds(found)["row without codes"].count == 1
     assert "au25: not among the AUs of config.data.aus (1, 2, 4, " in kinds(found)["column without use"].text
