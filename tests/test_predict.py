@@ -83,6 +83,32 @@ def test_several_people_are_reported_in_one_line(command, finished, clip, scene,
     assert predict(Detector.from_run(finished, folds=[0]), clip, out)["together"] == 1
 
 
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+def test_everybody_has_a_number_with_the_face_mesh_too(command, finished, scene, tmp_path):
+    pair, out, away = tmp_path / "pair.mp4", tmp_path / "out.csv", range(6, 9)
+    with VideoWriter(pair, 25, 480, 240) as writer:
+        for row, picture in enumerate(scene[0][:16]):
+            # Somebody else, mirrored and of another colour, who is away for a moment.
+            other = np.full_like(picture, 90) if row in away else picture[:, ::-1, ::-1]
+            writer.write(np.concatenate([picture, other], 1), timestamp=row * 0.04)
+    done = command(
+        "au_jax.predict", f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet",
+        "--faces=all", "--landmarks=mesh",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].startswith("2 people: see face_id")
+    with open(out) as stream:
+        rows = list(csv.DictReader(stream))
+    sides = {float(row["x_30"]) > 240: row["face_id"] for row in rows}
+    assert sorted(sides.values()) == ["0", "1"] and {row["success"] for row in rows} == {"1"}
+    expected = [(frame, side) for frame in range(1, 17) for side in (False, True) if not side or frame - 1 not in away]
+    found = sorted((int(row["frame"]), float(row["x_30"]) > 240) for row in rows)
+    assert found == expected and all(row["face_id"] == sides[float(row["x_30"]) > 240] for row in rows)
+    # dlib's landmarks are whole pixels.
+    assert any(float(row["x_30"]) % 1 > 0.01 for row in rows)
+    assert all(np.isfinite(float(row["AU12_anet"])) for row in rows)
+
+
 def test_the_table_goes_down_a_pipe_the_plot_into_a_fifo_and_the_overlay_where_its_link_leads(finished, clip, tmp_path):
     fifo, link, video = tmp_path / "plot", tmp_path / "link.mp4", tmp_path / "overlay.mp4"
     os.mkfifo(fifo)

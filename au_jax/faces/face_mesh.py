@@ -6,6 +6,7 @@ of the frame before; the detector (`au_jax.faces.blazeface`) is run only where t
 landmarks are smoothed by the 1-euro filter (Casiez et al., CHI 2012): the slower a point moves the more.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from au_jax.faces.tracking import Face, FaceTracker, box_around
 _MARGIN = 1.5  # side of the square, in lengths of the face; what the network was trained with
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # vertices at the outer corners; a line through them is level in the square
 _LEAST = 0.0  # score of a square that shows a face
+_ONE = 0.3  # overlap of boxes that are of one face
 # Logistic regression of "the mean error of the 49 landmarks is below 8 % of the distance of the outer eye corners" on the score:
 # 792 frames of 50 synthetic people (turned heads, noise, blur, occlusion).
 _SLOPE, _INTERCEPT = 0.34, -0.63
@@ -293,20 +295,28 @@ def detect_faces(
       >>> detect_faces(image, (0.0, 0.0, 120.0, 90.0), 1.0, 0.0) if blazeface.is_installed() else []
       []
     """
-    return [(track.box, track.score) for track in _tracks(image, window, scale) if track.score >= threshold]
+    known: list[Track] = []
+    # Who is seen from afar does not hide who is seen from near alone.
+    for track in sorted(itertools.chain(*_looks(image, window, scale)), key=lambda track: -track.score):
+        if track.score >= threshold and all(tracking.overlap(track.box, other.box) < _ONE for other in known):
+            known.append(track)
+    return [(track.box, track.score) for track in known]
 
 
 def _tracks(image: np.ndarray, window: Box, scale: float) -> list[Track]:
+    """The faces of the first look that shows any, best first."""
+    return next((sorted(known, key=lambda track: -track.score) for known in _looks(image, window, scale) if known), [])
+
+
+def _looks(image: np.ndarray, window: Box, scale: float) -> Iterator[list[Track]]:
     x, y, width, height = window
     left, top = max(0, int(x)), max(0, int(y))
     part = image[top : max(top, math.ceil(y + height)), left : max(left, math.ceil(x + width))]
     if min(part.shape) < 1:
-        return []
+        return
     for found in _searches(part, scale * max(part.shape) > tracking._SMALL):
         tracks = [start(image, square_of_detection(each.moved(left, top))) for each in found]
-        if known := sorted((track for track in tracks if track is not None), key=lambda track: -track.score):
-            return known
-    return []
+        yield [track for track in tracks if track is not None]
 
 
 def _searches(image: np.ndarray, closely: bool) -> Iterator[list[Detection]]:
@@ -345,7 +355,18 @@ def landmarked(image: UInt8[np.ndarray, "H W 3"], box: Box) -> MeshFace:
       >>> if blazeface.is_installed():
       ...     assert landmarked(np.zeros((90, 120, 3), np.uint8), (20.0, 10.0, 60.0, 60.0)).confidence < 0.5
     """
-    return _found(image, _square_of_box(box)).face
+    return _in_box(image, box).face
+
+
+def _in_box(image: np.ndarray, box: Box) -> Track:
+    track = _found(image, _square_of_box(box))
+    if track.score >= _LEAST:
+        return track
+    # How a face is turned, which the box does not say, the detector sees.
+    x, y, width, height = box
+    near = _tracks(image, (x - width / 2, y - height / 2, 2 * width, 2 * height), 1.0)
+    near = [each for each in near if tracking.overlap(each.box, box) > _ONE]
+    return max(near, key=lambda each: tracking.overlap(each.box, box), default=track)
 
 
 def upright_score(image: UInt8[np.ndarray, "H W 3"]) -> float:
@@ -361,7 +382,8 @@ def upright_score(image: UInt8[np.ndarray, "H W 3"]) -> float:
       >>> upright_score(np.zeros((90, 120, 3), np.uint8)) if blazeface.is_installed() else 0.0
       0.0
     """
-    tracks = _tracks(image, (0, 0, image.shape[1], image.shape[0]), 1.0)
+    height, width = image.shape[:2]
+    tracks = _tracks(image, (0, 0, width, height), tracking._SMALL / max(height, width))
     return max((track.score for track in tracks if abs(square_of_mesh(track.mesh).angle) < math.pi / 4), default=0.0)
 
 
@@ -409,8 +431,9 @@ class MeshTracker(FaceTracker):
         if isinstance(known, MeshFace) and known.box == box:
             track = follow(image, known.track)
         else:
-            track = self._tracks.get(box) or start(image, _square_of_box(box))
-        return self._kept(image, track.face) if track is not None else None
+            track = self._tracks.get(box) or _in_box(image, box)
+        shown = track is not None and track.score >= _LEAST and _is_inside(track.mesh, image)
+        return self._kept(image, track.face) if track is not None and shown else None
 
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
         return self._kept(image, self.face_in(image, box, score))

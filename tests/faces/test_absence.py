@@ -8,7 +8,7 @@ from PIL import Image
 
 pytest.importorskip("dlib")
 
-from au_jax.faces import absence
+from au_jax.faces import absence, blazeface
 from au_jax.faces.absence import Absence, count_reasons, why_no_face
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.tracking import FaceTracker
@@ -33,6 +33,18 @@ def test_a_dark_an_empty_and_a_turned_picture_have_their_reasons(small, scene):
     assert why_no_face(head // 24) == "too dark"
     assert why_no_face(np.full((360, 640, 3), 110, np.uint8)) == "none"
     assert why_no_face(np.ascontiguousarray(np.rot90(head))) == "turned"
+
+
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+def test_the_face_mesh_gives_the_same_reasons(scene):
+    head, grey = scene[0][0], np.full((360, 640, 3), 110, np.uint8)
+    assert why_no_face(head // 24, landmarks="mesh") == "too dark"
+    # Nobody is not a face that is seen weakly.
+    assert why_no_face(grey, landmarks="mesh") == "none"
+    assert why_no_face(np.ascontiguousarray(np.rot90(head)), landmarks="mesh") == "turned"
+    # Seen in parts of the picture only.
+    grey[60:90, 200:230] = np.asarray(Image.fromarray(head).resize((30, 30)))
+    assert why_no_face(grey, landmarks="mesh") == "too small"
 
 
 def test_a_frame_with_a_face_has_no_reason_and_one_without_a_picture_is_unreadable(small):

@@ -86,7 +86,7 @@ def test_the_square_of_a_mesh_is_half_as_large_again_and_turned_with_the_eyes():
 
 def test_a_followed_face_needs_no_detector_and_one_network_run_a_frame(network):
     mesh, runs = network([30.0])
-    tracker, picture = MeshTracker(), np.zeros((240, 320, 3), np.uint8)
+    tracker, picture = MeshTracker("anyone"), np.zeros((240, 320, 3), np.uint8)
     first = tracker.find(picture)
     assert isinstance(first, MeshFace) and first.confidence > 0.99 and runs == ["far"] and mesh.calls == 2
     for _ in range(12):
@@ -97,7 +97,7 @@ def test_a_followed_face_needs_no_detector_and_one_network_run_a_frame(network):
 def test_a_frame_without_the_face_is_marked_at_once_and_the_detector_looks_for_it(network):
     # Two runs begin to follow; then a frame with the face, and one without it: followed, checked, and sought from afar and near.
     mesh, runs = network([30.0, 30.0, 30.0, *[-8.0] * 6, 25.0])
-    tracker, picture = MeshTracker(), np.zeros((240, 320, 3), np.uint8)
+    tracker, picture = MeshTracker("anyone"), np.zeros((240, 320, 3), np.uint8)
     assert tracker.find(picture) is not None and tracker.find(picture) is not None and runs == ["far"]
     assert tracker.find(picture) is None and runs == ["far", "far", "near"]
     assert tracker.find(picture) is not None
@@ -105,7 +105,7 @@ def test_a_frame_without_the_face_is_marked_at_once_and_the_detector_looks_for_i
 
 def test_a_face_that_drifts_out_of_the_picture_is_lost(network, monkeypatch):
     network([30.0], drift=12.0)
-    tracker, picture = MeshTracker(), np.zeros((140, 160, 3), np.uint8)
+    tracker, picture = MeshTracker("anyone"), np.zeros((140, 160, 3), np.uint8)
     assert tracker.find(picture) is not None
     monkeypatch.setattr(face_mesh, "detect", lambda image, model="near", least=0.5: [])
     faces = [tracker.find(picture) is not None for _ in range(40)]
@@ -114,7 +114,7 @@ def test_a_face_that_drifts_out_of_the_picture_is_lost(network, monkeypatch):
 
 def test_where_nobody_is_seen_from_afar_it_looks_from_near_and_at_times_into_parts(network):
     _, runs = network([30.0], seen=False)
-    tracker, picture = MeshTracker(), np.zeros((360, 640, 3), np.uint8)
+    tracker, picture = MeshTracker("anyone"), np.zeros((360, 640, 3), np.uint8)
     assert tracker.find(picture) is None
     # Whole at 480 pixels, whole at 640, and in six squares of 320: two rows, of 360 pixels, and three columns.
     assert runs == ["far", "near"] + ["far", "near"] + ["far"] * 6
