@@ -231,8 +231,8 @@ needs_models = pytest.mark.skipif(not blazeface.is_installed(), reason="the face
 def test_two_people_are_followed_by_the_face_mesh_also_where_one_lies_on_the_side(scene, turns):
     from au_jax.faces.face_mesh import MeshFace, MeshTracker
 
-    # Somebody else: mirrored, and of another colour.
-    other = np.rot90(scene[0][:, :, ::-1, ::-1], turns, axes=(1, 2))
+    # Somebody else: mirrored, and in a warmer light.
+    other = np.rot90((scene[0][:, :, ::-1] * np.array([1.0, 0.85, 0.6])).astype(np.uint8), turns, axes=(1, 2))
     away = range(6, 9)
     tracker, alone, numbers = PeopleTracker(landmarks="mesh"), MeshTracker(), {}
     for t in range(16):
