@@ -372,7 +372,8 @@ def _in_box(image: np.ndarray, box: Box) -> Track:
 def upright_score(image: UInt8[np.ndarray, "H W 3"]) -> float:
     """Score of the best face whose eyes are level within 45 degrees; 0 where there is none.
 
-    On synthetic scenes it is 28 in the median, and -1 of inverted faces. Faces that are seen in parts of a picture only do not count.
+    On synthetic scenes it is 28 in the median, and -1 of inverted faces. Faces that are seen in parts
+    of a picture only do not count.
 
     Raises:
       UserError: LiteRT or the models are not installed.
