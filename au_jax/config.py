@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from au_jax import options
 from au_jax.errors import ConfigError, DataError
+from au_jax.faces.person import is_persons
 from au_jax.labels import AU_NAMES, PAPER_AUS
 from au_jax.options import Block, Choices, Each, Interval, Where, option
 from au_jax.options import replace as replace
@@ -38,13 +39,6 @@ LEVEL = Where(lambda level: level.upper() in ("", *"ABCDE"), "A, B, C, D or E, o
 SUBJECTS, VIDEOS, FRAMES = Interval(0, 10_000), Interval(0, 1000), Interval(0, 1_000_000)
 # What NumPy and JAX both take as a seed.
 SEED = Interval(0, 2**32 - 1)
-
-
-def _is_person(text: str) -> bool:
-    # What finds faces is loaded by who finds them.
-    from au_jax.faces.person import is_persons
-
-    return is_persons(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +121,7 @@ class DataConfig(Block):
         "around the face, x,y,width,height in pixels. That person is followed, and frames with others alone have no labels. "
         "anyone: faces are not compared. For single recordings 'subject=left; subject/video=right'.",
         Where(
-            _is_person, "largest, left, right, anyone, a box x,y,width,height, or 'subject=left; subject/video=right'"
+            is_persons, "largest, left, right, anyone, a box x,y,width,height, or 'subject=left; subject/video=right'"
         ),
     )
     landmarks: str = option(

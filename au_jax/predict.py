@@ -142,8 +142,12 @@ def _score(
     )
     lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
     if counts["together"] > 1:
-        followed = "" if parse_faces(values.faces) != 1 else "; the largest at first is followed, all with --faces=all"
-        lines.insert(0, f"up to {counts['together']} faces in a frame{followed}")
+        line = f"up to {counts['together']} faces in a frame"
+        if parse_faces(values.faces) == 1:
+            line = (
+                f"up to {counts['together']} faces in a frame; the largest at first is followed, all with --faces=all"
+            )
+        lines.insert(0, line)
     if counts["people"] > 1:
         lines.insert(0, f"{counts['people']} people: see face_id; a person who comes back after a cut counts anew")
     return {

@@ -13,6 +13,7 @@
 #
 # Installs jaxtyping into a temporary folder. Ends with 0 while the behaviour is as described.
 set -euo pipefail
+unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX  # compiled files are written, beside their sources
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

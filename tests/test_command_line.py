@@ -148,5 +148,5 @@ def test_help_tells_and_succeeds():
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
     told = re.sub(r"\s+", " ", done.stdout)
-    assert "--video: Video file, folder of frames, or camera index; one person is scored" in told
-    assert "Of several people one is scored: the largest face" in told
+    assert "--video: Video file, folder of frames, or camera index." in told
+    assert "Of several people the largest is scored until that person leaves" in told

@@ -72,12 +72,12 @@ def test_log_file_tells_plan_epochs_and_costs_with_their_time(finished):
         assert any(re.search(pattern, line) for line in stamped), pattern
 
 
-def test_starting_again_changes_nothing(finished, config, capsys):
-    before = (finished / "results.json").read_bytes()
-    stamps = {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
-    run(config, finished)
-    assert (finished / "results.json").read_bytes() == before
-    assert stamps == {path: path.stat().st_mtime_ns for path in finished.rglob("scores/*.npz")}
+def test_starting_again_changes_nothing(copy, config, capsys):
+    before = (copy / "results.json").read_bytes()
+    stamps = {path: path.stat().st_mtime_ns for path in copy.rglob("scores/*.npz")}
+    run(config, copy)
+    assert (copy / "results.json").read_bytes() == before
+    assert stamps == {path: path.stat().st_mtime_ns for path in copy.rglob("scores/*.npz")}
     told = capsys.readouterr().out
     assert "done before: 6 of 6 (fold, system)" in told and "report.html shows the results" in told
 

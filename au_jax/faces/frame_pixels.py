@@ -35,11 +35,11 @@ class FrameConverter:
       rotate: degrees by which images are turned clockwise after all else, one of `QUARTERS`.
 
     Example:
-      >>> from au_jax.faces.decoding import decoded, opened
+      >>> from au_jax.faces.decoding import decoded, open_video
       >>> from au_jax.faces.video_writer import VideoWriter
       >>> with VideoWriter(folder / "sideways.mp4", 25, 64, 48) as video:
       ...     video.write(np.zeros((48, 64, 3), np.uint8))
-      >>> with opened(folder / "sideways.mp4") as (container, stream):
+      >>> with open_video(folder / "sideways.mp4") as (container, stream):
       ...     convert = FrameConverter(stream, rotate=90)
       ...     images = [convert(frame) for _, frame in decoded(container, stream)]
       >>> images[0].shape, convert.notes()

@@ -16,9 +16,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from au_jax.errors import UserError
-
-Box = tuple[float, float, float, float]
-"""x, y, width and height in pixels of the image."""
+from au_jax.faces.person import Box
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
 _MISSING = (

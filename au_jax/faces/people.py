@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.optimize import linear_sum_assignment
 
 from au_jax.errors import CommandError
 from au_jax.faces import tracking
@@ -71,6 +70,9 @@ def associate(
       >>> associate(np.array([[5.0]]), np.array([[0.7]]), np.array([3.0]))  # too far for looks that may be anybody's
       []
     """
+    # Needed with several people only, and slow to import.
+    from scipy.optimize import linear_sum_assignment
+
     least = np.array([asked_for(int(frames)) for frames in lost])[:, None]
     possible = ((distances <= 1) & (likenesses >= least)) | (likenesses >= ALIKE)
     costs = np.where(possible, 0.5 * np.minimum(distances, 2.0) + 1 - likenesses, _FORBIDDEN)
@@ -193,9 +195,10 @@ class PeopleTracker:
         renewed = [(lost[row], pool[column]) for row, column in pairs]
         boxes += [box for _, (box, _) in renewed]
         taken = {column for _, column in pairs}
+        found_again = {row for row, _ in pairs}
+        missed = [(row, track.lost) for row, track in enumerate(lost) if row not in found_again]
         # For a second the place of somebody who left is kept.
-        expected = sum(track.lost < _CLOSELY for row, track in enumerate(lost) if row not in dict(pairs))
-        missed = [(row, track.lost) for row, track in enumerate(lost) if row not in dict(pairs)]
+        expected = sum(frames < _CLOSELY for _, frames in missed)
         for column, (box, score) in sorted(enumerate(pool), key=lambda each: -each[1][0][2]):
             touches = any(
                 np.linalg.norm(_centre(box) - _centre(other)) < _BESIDE * (box[2] + other[2]) for other in boxes

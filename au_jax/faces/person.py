@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from au_jax.errors import ConfigError
 
 Box = tuple[float, float, float, float]
+"""x, y, width and height in pixels of the image."""
 
 WORDS: tuple[str, ...] = ("largest", "left", "right", "anyone")
 """Words for the person who is meant."""

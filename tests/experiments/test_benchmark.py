@@ -30,7 +30,7 @@ def test_every_part_is_measured_beside_pytorch_and_written(tmp_path, capsys, mon
     pytest.importorskip("torch")
     # Long enough for figures to be told from noise, which toy networks give nothing of.
     monkeypatch.setattr(benchmark, "TIMES", 2)
-    monkeypatch.setattr(benchmark, "PAUSE", 0.0)
+    monkeypatch.setattr(benchmark, "PAUSE_SECONDS", 0.0)
     benchmark.measure_all(_TINY, str(tmp_path / "benchmark"))
     parts = json.loads((tmp_path / "benchmark.json").read_text())["parts"]
     assert [part["name"] for part in parts] == [*_NETWORKS, *_OURS, *_FEEDING, *_WAITING]
