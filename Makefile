@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint audit docs video onnx reference clean
+.PHONY: demo test lint audit docs video mesh onnx reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m au_jax.main --config=configs/demo.py --workdir=runs/demo
@@ -33,6 +33,10 @@ audit: $(VENV)/installed-dev
 # PyAV, dlib and the landmark model, for videos and pictures of real people.
 video: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-video.txt
+
+# PyAV, and MediaPipe's face mesh (Apache-2.0) in the place of dlib: --config.data.landmarks=mesh.
+mesh: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-mesh.txt
 
 # What writes and runs detectors in ONNX files.
 onnx: $(VENV)/installed

@@ -124,6 +124,12 @@ class DataConfig(Block):
             is_persons, "largest, left, right, anyone, a box x,y,width,height, or 'subject=left; subject/video=right'"
         ),
     )
+    landmarks: str = option(
+        "dlib",
+        "Landmarks by which faces of recordings are registered, in `prepare` and, by what is trained on them, in `predict`: dlib "
+        "(its 68; the model is for non-commercial use) or mesh (MediaPipe's face mesh, under Apache-2.0; `make mesh`).",
+        Choices("dlib", "mesh"),
+    )
     skip_unusable: bool = option(
         False,
         "Leave out recordings that cannot be used (no video, no codes, damaged). By default they stop the preparation.",

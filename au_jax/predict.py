@@ -16,6 +16,7 @@ from absl import flags
 from au_jax import files
 from au_jax.command_line import run_command
 from au_jax.errors import CommandError, UserError
+from au_jax.faces.backends import BACKENDS
 from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
@@ -71,6 +72,12 @@ def main() -> None:
     flags.DEFINE_enum(
         "clock", CLOCKS[0], CLOCKS, "Where a video's times begin: as players and ELAN count, or at its first frame."
     )
+    flags.DEFINE_enum(
+        "landmarks",
+        None,
+        BACKENDS,
+        "By which landmarks faces are registered: those that the networks were trained with, unless others are named.",
+    )
     flags.DEFINE_integer("chunk", 0, "Frames scored at once; 0: 32, and 8 for a camera.", lower_bound=0)
     run_command(_predict)
 
@@ -88,7 +95,7 @@ def _predict() -> None:
     if values.videos is not None:
         _predict_many(told)
         return
-    detector = open_detector(values.run, values.folds, values.systems)
+    detector = open_detector(values.run, values.folds, values.systems, values.landmarks)
     facts = _score(detector, values.video, Path(values.out), values.overlay, values.plot)
     holds = "a row for each" if values.format in FORMATS else "their events"
     print(
@@ -116,7 +123,7 @@ def _score(
     """Writes what is wanted of a video; returns facts, and in "lines" what should be known of it."""
     values = flags.FLAGS
     notes = source_notes(video, values.fps)
-    doubts, tally = FaceDoubts(), Tally()
+    doubts, tally = FaceDoubts(detector.landmarks), Tally()
     writers: list[FrameWriter] = [doubts, tally]
     # Who wants a table does not wait for matplotlib.
     if overlay:
@@ -165,13 +172,15 @@ def _predict_many(told: Any) -> None:
     # A folder that is searched is refused before; of a list each video is looked at.
     for job in jobs:
         check_outputs({"--out": job.output(Path(values.out), suffix)}, {"--videos": job.source})
-    detector = open_detector(values.run, values.folds, values.systems)
+    detector = open_detector(values.run, values.folds, values.systems, values.landmarks)
     run = Path(values.run).resolve()
     settings = {
         "run": str(run),
         "config": files.checksum(detector.notes or files.read_json(RunDir(run).config_path)),
         "folds": list(values.folds),
         "systems": list(detector.systems),
+        # Named where it is another, so that what was scored before there was a choice is passed over.
+        **({"landmarks": detector.landmarks} if detector.landmarks != BACKENDS[0] else {}),
         "rules": dataclasses.asdict(_rules()),
         **{name: getattr(values, name) for name in ("format", "fps", "rotate", "clock")},
         # What was done before there was a choice is done still.
@@ -200,12 +209,13 @@ def _predict_many(told: Any) -> None:
         )
 
 
-def open_detector(run: str, folds: Sequence[str], systems: Sequence[str]) -> FaceScorer:
+def open_detector(run: str, folds: Sequence[str], systems: Sequence[str], landmarks: str | None = None) -> FaceScorer:
     """The networks that serve: those of a run, or of a file of `au-jax export --format=onnx`, which needs no JAX.
 
     Args:
       run: the folder, or the file.
       folds, systems: as the flags give them; of a run.
+      landmarks: by which faces are registered, of `BACKENDS`; None: as those that the networks were trained on.
 
     Raises:
       UserError: as `Detector.from_run` or `onnx_detector.load`.
@@ -220,12 +230,15 @@ def open_detector(run: str, folds: Sequence[str], systems: Sequence[str]) -> Fac
         from au_jax.inference.program_cache import keep_programs
 
         keep_programs()
-        return Detector.from_run(run, parse_folds(folds), systems)
-    from au_jax.inference import onnx_detector
+        detector: FaceScorer = Detector.from_run(run, parse_folds(folds), systems)
+    else:
+        from au_jax.inference import onnx_detector
 
-    if folds or systems:
-        raise CommandError(f"{run} has its folds and systems; choose them with au-jax export --folds and --systems")
-    return onnx_detector.load(run)
+        if folds or systems:
+            raise CommandError(f"{run} has its folds and systems; choose them with au-jax export --folds and --systems")
+        detector = onnx_detector.load(run)
+    detector.landmarks = landmarks or detector.landmarks
+    return detector
 
 
 def _is_file(run: str | Path) -> bool:
@@ -242,7 +255,7 @@ def cautions(run: str | Path, detector: FaceScorer | None = None) -> list[str]:
 
     Args:
       run: the --workdir of a training; AUs are looked at when it has results of all its folds. Or an ONNX file.
-      detector: of that file.
+      detector: of that file, or of the run.
 
     Raises:
       DataError: no run, or a damaged one.
@@ -253,12 +266,14 @@ def cautions(run: str | Path, detector: FaceScorer | None = None) -> list[str]:
     """
     synthetic = f"{run} was trained on synthetic faces; its AUs are not valid for real people"
     if _is_file(run):
-        trained_on = detector.notes.get("trained_on", "") if detector else ""
-        return [synthetic] if trained_on.startswith("synthfacs") else []
+        notes = detector.notes if detector else {}
+        if notes.get("trained_on", "").startswith("synthfacs"):
+            return [synthetic]
+        return _other_landmarks(run, detector, notes.get("landmarks", "dlib"))
     directory = RunDir(Path(run))
-    lines = []
-    if directory.config().data.source == "synthfacs":
-        lines.append(synthetic)
+    data = directory.config().data
+    # Rendered faces are registered by landmarks of their own, near to those of either.
+    lines = [synthetic] if data.source == "synthfacs" else _other_landmarks(run, detector, data.landmarks)
     if directory.results_path.exists():
         finished = load_run(run)
         if len(finished.folds) == finished.results["folds"]["all"] and finished.uncoded_aus:
@@ -268,6 +283,15 @@ def cautions(run: str | Path, detector: FaceScorer | None = None) -> list[str]:
                 f'leave them out: prepare and train with --config.data.aus="({known},)"'
             )
     return lines
+
+
+def _other_landmarks(run: str | Path, detector: FaceScorer | None, trained: str) -> list[str]:
+    if detector is None or detector.landmarks == trained:
+        return []
+    return [
+        f"{run} was trained on faces registered by landmarks {trained}, and these were by {detector.landmarks}: what its AUs are "
+        "worth on them was not measured; leave out --landmarks"
+    ]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,11 +17,13 @@ from PIL import Image
 pytest.importorskip("dlib")
 pytest.importorskip("av")
 
+from au_jax import files
+from au_jax.faces import blazeface
 from au_jax.faces.decoding import read_pictures
 from au_jax.faces.video_writer import VideoWriter
 from au_jax.inference.detector import Detector
 from au_jax.inference.streaming import predict
-from au_jax.predict import cautions
+from au_jax.predict import cautions, open_detector
 
 FRAMES = 37
 EMPTY = slice(20, 23)  # frames in which nobody is there
@@ -78,6 +81,32 @@ def test_several_people_are_reported_in_one_line(command, finished, clip, scene,
     assert caution == f"{finished} was trained on synthetic faces; its AUs are not valid for real people"
     assert len(out.read_text().splitlines()) == 9
     assert predict(Detector.from_run(finished, folds=[0]), clip, out)["together"] == 1
+
+
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+def test_everybody_has_a_number_with_the_face_mesh_too(command, finished, scene, tmp_path):
+    pair, out, away = tmp_path / "pair.mp4", tmp_path / "out.csv", range(6, 9)
+    with VideoWriter(pair, 25, 480, 240) as writer:
+        for row, picture in enumerate(scene[0][:16]):
+            # Somebody else, mirrored and of another colour, who is away for a moment.
+            other = np.full_like(picture, 90) if row in away else picture[:, ::-1, ::-1]
+            writer.write(np.concatenate([picture, other], 1), timestamp=row * 0.04)
+    done = command(
+        "au_jax.predict", f"--run={finished}", f"--video={pair}", f"--out={out}", "--folds=0", "--systems=anet",
+        "--faces=all", "--landmarks=mesh",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].startswith("2 people: see face_id")
+    with open(out) as stream:
+        rows = list(csv.DictReader(stream))
+    sides = {float(row["x_30"]) > 240: row["face_id"] for row in rows}
+    assert sorted(sides.values()) == ["0", "1"] and {row["success"] for row in rows} == {"1"}
+    expected = [(frame, side) for frame in range(1, 17) for side in (False, True) if not side or frame - 1 not in away]
+    found = sorted((int(row["frame"]), float(row["x_30"]) > 240) for row in rows)
+    assert found == expected and all(row["face_id"] == sides[float(row["x_30"]) > 240] for row in rows)
+    # dlib's landmarks are whole pixels.
+    assert any(float(row["x_30"]) % 1 > 0.01 for row in rows)
+    assert all(np.isfinite(float(row["AU12_anet"])) for row in rows)
 
 
 def test_the_table_goes_down_a_pipe_the_plot_into_a_fifo_and_the_overlay_where_its_link_leads(finished, clip, tmp_path):
@@ -169,3 +198,33 @@ def test_a_rate_for_a_file_with_times_is_refused_in_one_line(command, finished, 
     done = command("au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={tmp_path / 'o.csv'}", "--fps=30")
     assert done.returncode == 1 and "clip.mp4 has times of its own; leave out --fps" in done.stderr
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_other_landmarks_than_those_of_the_training_are_the_users_own_choice_and_told(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    config = files.read_json(run / "config.json")
+    config["data"].update(source="folder", landmarks="mesh")
+    files.write_json(run / "config.json", config)
+    given, other = (open_detector(str(run), ["0"], ["anet"], name) for name in (None, "dlib"))
+    assert (given.landmarks, other.landmarks) == ("mesh", "dlib")
+    assert cautions(run, given) == []
+    (line,) = cautions(run, other)
+    assert f"{run} was trained on faces registered by landmarks mesh, and these were by dlib" in line
+    # Rendered faces were registered by neither.
+    rendered = open_detector(str(finished), ["0"], ["anet"], "mesh")
+    assert rendered.landmarks == "mesh" and len(cautions(finished, rendered)) == 1
+
+
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+def test_a_table_is_made_with_the_face_mesh(command, finished, clip, table, tmp_path):
+    done = command(
+        "au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={tmp_path / 'out.csv'}", "--landmarks=mesh",
+        "--folds=0", "--systems=anet",
+    )  # fmt: skip
+    assert done.returncode == 0 and f"{FRAMES} frames, {FRAMES - 3} with a face" in done.stdout, done.stderr
+    with open(tmp_path / "out.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    x = np.array([float(row["x_30"] or "nan") for row in rows])
+    # The nose tip, near to where dlib sees it, and not on the same whole pixels.
+    assert np.nanmedian(np.abs(x - table.landmarks[:, 30, 0])) < 5 and np.nanmax(np.abs(x - x.round())) > 0.1

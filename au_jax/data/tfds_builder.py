@@ -27,6 +27,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
       aus: AUs of the labels, in order of their columns; the dataset keeps them in its metadata.
       recordings: folder of prepared recordings (`au_jax.data.recordings`); needed to build, not to read.
       ids: the recordings in order; needed to build, not to read.
+      landmarks: by which faces are registered; the dataset keeps it in its metadata. "": rendered faces, whose own are known.
       intensities: whether intensities are packed; a dataset that is there says itself whether it has them.
 
     Example:
@@ -39,6 +40,7 @@ class AuFacesConfig(tfds.core.BuilderConfig):
     aus: tuple[int, ...] = PAPER_AUS
     recordings: str = ""
     ids: tuple[RecordingId, ...] = ()
+    landmarks: str = ""
     intensities: bool = False
 
 
@@ -82,6 +84,8 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
         graded: dict[str, Any] = {}
         if config.intensities or self._holds_intensities():
             graded["intensities"] = tfds.features.Tensor(shape=(len(config.aus),), dtype=np.int8)
+        # Datasets of recordings that do not say it are of before there was a choice: dlib's.
+        by: dict[str, Any] = {"landmarks": config.landmarks} if config.landmarks else {}
         return tfds.core.DatasetInfo(
             builder=self,
             description="Registered faces with facial action units: +1 present, -1 absent, 0 missing. Intensities, where any "
@@ -99,7 +103,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
                     **graded,
                 }
             ),
-            metadata=tfds.core.MetadataDict(aus=list(config.aus)),
+            metadata=tfds.core.MetadataDict(aus=list(config.aus), **by),
             # The temporal models need a subject's frames in their order.
             disable_shuffling=True,
         )

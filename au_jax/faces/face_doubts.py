@@ -33,7 +33,8 @@ class FaceDoubts:
       ['no face was found in 3 frames, which are nearly black']
     """
 
-    def __init__(self):
+    def __init__(self, landmarks: str = "dlib"):
+        self._landmarks = landmarks
         self._frames = self._found = self._unsure = self._looks = self._dark = 0
         self._votes: Counter[int] = Counter()
         self._confidences: list[float] = []
@@ -54,7 +55,7 @@ class FaceDoubts:
         if self._looks < _LOOKS and self._unsure & (self._unsure - 1) == 0:
             self._looks += 1
             self._dark += bool(image[::4, ::4].mean() < DARK_LEVEL)
-            if (turn := better_turn(image)) is not None:
+            if (turn := better_turn(image, self._landmarks)) is not None:
                 self._votes[turn] += 1
 
     def lines(self) -> list[str]:

@@ -20,7 +20,8 @@ from au_jax.faces.person import Box
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
 _MISSING = (
-    "faces are found by dlib and its landmark model, of which {} is missing; make video, or pip install 'au_jax[video]'"
+    "faces are found by dlib and its landmark model, of which {} is missing; make video, or pip install 'au_jax[video]' (or take "
+    "another model: make mesh, and predict --landmarks=mesh, prepare --config.data.landmarks=mesh)"
 )
 _own = threading.local()
 _lock = threading.Lock()

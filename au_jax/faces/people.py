@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 from au_jax.errors import CommandError
 from au_jax.faces import tracking
 from au_jax.faces.absence import Absence
+from au_jax.faces.backends import make_tracker
 from au_jax.faces.decoding import VideoFrame
 from au_jax.faces.identity import ALIKE, CutDetector, asked_for
 from au_jax.faces.landmarks import Box
@@ -114,6 +115,7 @@ class PeopleTracker:
 
     Args:
       most: people who are followed at a time, the largest first; None: all.
+      landmarks: by which faces are found, of `backends.BACKENDS`.
 
     Attributes:
       people: how many there have been.
@@ -124,9 +126,10 @@ class PeopleTracker:
       ({}, 0)
     """
 
-    def __init__(self, most: int | None = None):
+    def __init__(self, most: int | None = None, landmarks: str = "dlib"):
         self.people = 0
-        self._most = most
+        self._most, self._landmarks = most, landmarks
+        self._finder = make_tracker(landmarks)  # of those whom nobody follows yet
         self._tracks: list[_Track] = []
         self._cuts = CutDetector()
         self._frame = 0
@@ -142,7 +145,7 @@ class PeopleTracker:
           more has left for good, and no number is given twice.
 
         Raises:
-          UserError: dlib or its landmark model is not installed.
+          UserError: what finds faces is not installed.
         """
         if self._cuts.look(image) and all(track.tracker.moved(image) for track in self._tracks if track.face):
             self._tracks = []
@@ -182,7 +185,7 @@ class PeopleTracker:
             return []
         likenesses, distances = np.zeros((len(lost), len(pool))), np.zeros((len(lost), len(pool)))
         for column, (box, score) in enumerate(pool):
-            look = tracking.look_of(image, tracking.landmarked(image, box, tracking.confidence_of(score)))
+            look = tracking.look_of(image, self._finder.face_in(image, box, score))
             for row, track in enumerate(lost):
                 likenesses[row, column] = track.tracker.likeness(look)
                 distances[row, column] = _distance(track, box)
@@ -209,7 +212,7 @@ class PeopleTracker:
                 continue
             if self._most is None or len(boxes) + expected < self._most:
                 self._make_room({track.person for track, _ in renewed})
-                track = _Track(self.people, FaceTracker(), None, box)
+                track = _Track(self.people, make_tracker(self._landmarks), None, box)
                 self.people += 1
                 self._tracks.append(track)
                 renewed.append((track, (box, score)))
@@ -230,14 +233,14 @@ class PeopleTracker:
             if track.lost < _CLOSELY:
                 x, y, side, tall = track.expected()
                 window = (x - side / 2, y - tall / 2, 2 * side, 2 * tall)
-                found += tracking.detect(image, window, _CLOSE / side, _WEAK)
+                found += self._finder.detect_faces(image, window, _CLOSE / side, _WEAK)
         if self._frame % _SEARCH_EVERY == 0 or not anybody:
             in_detail = self._frame % (_LARGE_EVERY if anybody else _SEARCH_EVERY) == 0
             scales = dict.fromkeys(
                 min(1.0, side / max(height, width)) for side in ((_SMALL, _LARGE) if in_detail else (_SMALL,))
             )
             for scale in scales:
-                found += tracking.detect(image, (0, 0, width, height), scale, _SURE)
+                found += self._finder.detect_faces(image, (0, 0, width, height), scale, _SURE)
         kept: list[tuple[Box, float]] = []
         for box, score in sorted(found, key=lambda each: -each[1]):
             if _is_free(box, [other for other, _ in kept]):
@@ -246,7 +249,7 @@ class PeopleTracker:
 
 
 def register_people(
-    pictures: Iterable[VideoFrame], size: int = TEMPLATE_SIZE, most: int | None = None
+    pictures: Iterable[VideoFrame], size: int = TEMPLATE_SIZE, most: int | None = None, landmarks: str = "dlib"
 ) -> Iterator[list[RegisteredFace]]:
     """Follows all people through a video and registers their faces in every frame; memory does not grow with its length.
 
@@ -254,20 +257,21 @@ def register_people(
       pictures: the video's frames, in order.
       size: side of the registered faces in pixels.
       most: people who are followed at a time, the largest first; None: all.
+      landmarks: by which faces are found, of `backends.BACKENDS`.
 
     Yields:
       Of every frame the faces, in order of persons. Those of people who are out of sight and may come back are not `shown`, and
       repeat their last image. Of a frame in which nobody is seen one is shown, that of the person who was seen last.
 
     Raises:
-      UserError: as `pictures` does; dlib or its landmark model is not installed.
+      UserError: as `pictures` does; what finds faces is not installed.
 
     Example:
       >>> (rows,) = register_people([VideoFrame(1, 0.0, None)], size=40)  # a frame that could not be read
       >>> [(row.person, row.face, row.alive, row.shown, row.reason) for row in rows]
       [(0, None, False, True, 'unreadable')]
     """
-    tracker, absence = PeopleTracker(most), Absence()
+    tracker, absence = PeopleTracker(most, landmarks), Absence(landmarks)
     blank = np.zeros((size, size, 3), np.uint8), TEMPLATE * np.float32(size / TEMPLATE_SIZE)
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     last = 0
@@ -292,13 +296,16 @@ def register_people(
         yield rows
 
 
-def register_faces(pictures: Iterable[VideoFrame], size: int, faces: str = LARGEST) -> Iterator[list[RegisteredFace]]:
+def register_faces(
+    pictures: Iterable[VideoFrame], size: int, faces: str = LARGEST, landmarks: str = "dlib"
+) -> Iterator[list[RegisteredFace]]:
     """The registered faces of every frame of a video, of one person or several.
 
     Args:
       pictures: the video's frames, in order.
       size: side of the registered faces in pixels.
       faces: of `parse_faces`.
+      landmarks: by which faces are found, of `backends.BACKENDS`.
 
     Yields:
       As `register_people`; of the largest face one a frame.
@@ -309,8 +316,8 @@ def register_faces(pictures: Iterable[VideoFrame], size: int, faces: str = LARGE
     """
     most = parse_faces(faces)
     if most == 1:
-        return ([row] for row in register_pictures(pictures, size))
-    return register_people(pictures, size, most)
+        return ([row] for row in register_pictures(pictures, size, make_tracker(landmarks)))
+    return register_people(pictures, size, most, landmarks)
 
 
 def parse_faces(text: str) -> int | None:

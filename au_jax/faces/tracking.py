@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -143,6 +144,7 @@ class FaceTracker:
       alone: nobody else is ever followed, cuts or no cuts.
 
     Attributes:
+      landmarks: by which it finds faces, of `backends.BACKENDS`.
       person: number of the person who is followed, from 0; -1 before the first.
       refused: whether the last frame showed a face that is somebody else's, and none that is the person's.
 
@@ -151,6 +153,8 @@ class FaceTracker:
       >>> tracker.find(np.zeros((120, 160, 3), np.uint8)) is None, tracker.person  # nobody has come yet
       (True, -1)
     """
+
+    landmarks: ClassVar[str] = "dlib"
 
     def __init__(self, person: str | Box = "largest", *, alone: bool = False):
         self.person = -1
@@ -216,6 +220,18 @@ class FaceTracker:
         """The face of the last frame was not this person's."""
         self._face = None
 
+    @staticmethod
+    def detect_faces(
+        image: UInt8[np.ndarray, "H W 3"], window: Box, scale: float, threshold: float
+    ) -> list[tuple[Box, float]]:
+        """All faces in a part of an image with the detector's scores, best first; see `landmarks.detect`."""
+        return detect(image, window, scale, threshold)
+
+    @staticmethod
+    def face_in(image: UInt8[np.ndarray, "H W 3"], box: Box, score: float) -> Face:
+        """The face in a box that `detect_faces` gave this score, with its landmarks."""
+        return landmarked(image, box, confidence_of(score))
+
     def _is_same(self, image: np.ndarray, face: Face, least: float) -> bool:
         """Whether a face is the person's; what a sure one looks like is kept. One that is not sure has the benefit of doubt."""
         if not self._compares or self._appearance is None:
@@ -256,7 +272,7 @@ class FaceTracker:
         height, width = image.shape[:2]
         sides = (_SMALL, _LARGE) if self._lost % _LARGE_EVERY == 0 else (_SMALL,)
         scales = dict.fromkeys(min(1.0, side / max(height, width)) for side in sides)
-        searches = (detect(image, (0, 0, width, height), scale, 0.0) for scale in scales)
+        searches = (self._seen(image, scale) for scale in scales)
         last = self._last
         if last is None:
             looks = list(searches)
@@ -292,8 +308,12 @@ class FaceTracker:
         face = self.begin(image, *found)
         return replace(face, seen=max(map(len, looks)))
 
+    def _seen(self, image: np.ndarray, scale: float) -> list[tuple[Box, float]]:
+        """Faces in the whole picture, drawn larger by a factor, with the detector's scores, best first."""
+        return self.detect_faces(image, (0, 0, image.shape[1], image.shape[0]), scale, 0.0)
+
     def _checked(self, image: np.ndarray, box: Box, score: float) -> Face:
-        face = landmarked(image, box, confidence_of(score))
+        face = self.face_in(image, box, score)
         self._look, self._unchecked = _look(image, face.box), 0
         return face
 
@@ -319,7 +339,8 @@ def register_pictures(
       >>> [(face.number, face.image.shape, face.face) for face in faces]
       [(1, (100, 100, 3), None)]
     """
-    tracker, absence = tracker or FaceTracker(), Absence()
+    tracker = tracker or FaceTracker()
+    absence = Absence(tracker.landmarks)
     image, landmarks = np.zeros((size, size, 3), np.uint8), TEMPLATE * np.float32(size / TEMPLATE_SIZE)
     person = -1
     for frame in pictures:
@@ -378,11 +399,22 @@ def landmarked(image: UInt8[np.ndarray, "H W 3"], box: Box, confidence: float) -
       (68, 2)
     """
     landmarks = find_landmarks(image, box)
+    return Face(box_around(landmarks), confidence, landmarks)
+
+
+def box_around(landmarks: Float32[np.ndarray, "68 2"]) -> Box:
+    """The box that dlib's detector would draw around landmarks.
+
+    Example:
+      >>> landmarks = np.array([[0, 50], [100, 50]], np.float32).repeat(34, axis=0)
+      >>> [round(value, 2) for value in box_around(landmarks)]  # 148.5 = 2.97 x 50
+      [-24.25, -30.25, 148.5, 148.5]
+    """
     centre = landmarks.mean(0)
     spread = float(np.sqrt(((landmarks - centre) ** 2).sum(1).mean()))
     x, y = centre + _BOX_OFFSET * spread
     width = _BOX_WIDTH * spread
-    return Face((float(x) - width / 2, float(y) - width / 2, width, width), confidence, landmarks)
+    return (float(x) - width / 2, float(y) - width / 2, width, width)
 
 
 def _look(image: np.ndarray, box: Box) -> np.ndarray:

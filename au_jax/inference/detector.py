@@ -50,6 +50,7 @@ class Detector(FaceScorer):
         self.config = config
         self.aus = tuple(config.data.aus)
         self.image_size = config.data.image_size
+        self.landmarks = config.data.landmarks
         self.systems = tuple(systems)
         known = set.intersection(*(set(fold) for fold in folds))
         # What a fold of an earlier version does not know, the mean over folds cannot have.

@@ -259,6 +259,7 @@ def make_manifest(detector: "Detector", run: str | Path, folds: Sequence[int] | 
             "trained_on": config.data.source + preset,
             "folds": list(folds) if folds else list(range(len(detector.folds))),
             "threshold": config.protocol.threshold,
+            "landmarks": config.data.landmarks,
             "jax": jax.__version__,
         },
     }
@@ -364,7 +365,7 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         "## Limits",
         "",
         "- One person at a time: give every person of a video a state of its own.",
-        "- Faces must be found by a frontal detector; far turned, small or covered faces are missed or scored badly.",
+        f"- {_FINDING[detector.landmarks]}; far turned, small or covered faces are missed or scored badly.",
         "- AUs say what the face does, not what a person feels. Do not use them to judge people.",
         "- People, cameras and lighting unlike those that it was trained on lower the scores; measure it on your own videos.",
         *(
@@ -378,10 +379,20 @@ def model_card(detector: "Detector", manifest: Mapping[str, Any], results: Mappi
         "",
         "The code of au_jax is under the Apache License 2.0. The weights follow from the training data: recordings of BP4D, GFT "
         "and DISFA are licensed for research, and their terms hold for networks trained on them; rendered faces have none. The "
-        "landmark model that registers faces (iBUG 300-W) is for non-commercial use.",
+        f"{_LICENCE[detector.landmarks]}.",
         "",
     ]
     return "\n".join(lines)
+
+
+_FINDING = {
+    "dlib": "Faces must be found by a frontal detector",
+    "mesh": "Faces must be registered by MediaPipe's face mesh (`config.data.landmarks=mesh`)",
+}
+_LICENCE = {
+    "dlib": "landmark model that registers faces (iBUG 300-W) is for non-commercial use",
+    "mesh": "models that register faces (MediaPipe's BlazeFace and face mesh) are under the Apache License 2.0",
+}
 
 
 def _further(outputs: Sequence[str], systems: Sequence[str]) -> str:

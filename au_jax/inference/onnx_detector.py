@@ -63,6 +63,8 @@ class OnnxDetector(FaceScorer):
         self.image_size = int(manifest["image_size"])
         self.delay = int(manifest["delay"])
         self.notes = dict(manifest["notes"])
+        # Files of before were of faces that dlib found.
+        self.landmarks = str(self.notes.get("landmarks", "dlib"))
         self._session = session
         self._state = {each.name: each for each in session.get_inputs() if each.name.startswith("state_")}
         names = [each.name for each in session.get_outputs()]

@@ -35,6 +35,7 @@ class FaceScorer(abc.ABC):
       outputs: what `score` gives: the systems and, where all folds know it, `labels.PROBABILITY` and `labels.INTENSITY`.
       image_size: side of the registered faces in pixels.
       delay: frames after a frame that its scores wait for.
+      landmarks: by which faces are registered, of `faces.backends.BACKENDS`: as those that the networks were trained on.
       notes: where the networks come from, of a detector in a file.
 
     Example:
@@ -52,6 +53,7 @@ class FaceScorer(abc.ABC):
     outputs: tuple[str, ...]
     image_size: int
     delay: int
+    landmarks: str = "dlib"
     notes: Mapping[str, Any] = MappingProxyType({})
 
     @abc.abstractmethod
@@ -129,7 +131,7 @@ class FaceScorer(abc.ABC):
         Yields:
           The table of some whole frames, and the same rows' registered faces.
         """
-        rows_of_frames = register_faces(frames, self.image_size, faces)
+        rows_of_frames = register_faces(frames, self.image_size, faces, self.landmarks)
         parts = prefetch(iter(lambda: list(itertools.islice(rows_of_frames, chunk)), []))
         people: dict[int, _PersonScores] = {}
         # Rows wait for frames of the same person that are still to come, and for the other rows of their frame.

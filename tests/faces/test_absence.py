@@ -8,7 +8,7 @@ from PIL import Image
 
 pytest.importorskip("dlib")
 
-from au_jax.faces import absence
+from au_jax.faces import absence, blazeface
 from au_jax.faces.absence import Absence, count_reasons, why_no_face
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.tracking import FaceTracker
@@ -35,6 +35,18 @@ def test_a_dark_an_empty_and_a_turned_picture_have_their_reasons(small, scene):
     assert why_no_face(np.ascontiguousarray(np.rot90(head))) == "turned"
 
 
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+def test_the_face_mesh_gives_the_same_reasons(scene):
+    head, grey = scene[0][0], np.full((360, 640, 3), 110, np.uint8)
+    assert why_no_face(head // 24, landmarks="mesh") == "too dark"
+    # Nobody is not a face that is seen weakly.
+    assert why_no_face(grey, landmarks="mesh") == "none"
+    assert why_no_face(np.ascontiguousarray(np.rot90(head)), landmarks="mesh") == "turned"
+    # Seen in parts of the picture only.
+    grey[60:90, 200:230] = np.asarray(Image.fromarray(head).resize((30, 30)))
+    assert why_no_face(grey, landmarks="mesh") == "too small"
+
+
 def test_a_frame_with_a_face_has_no_reason_and_one_without_a_picture_is_unreadable(small):
     reasons = Absence()
     assert reasons.reason(small, True, (0.0, 0.0, 9.0, 9.0)) == ""
@@ -44,7 +56,9 @@ def test_a_frame_with_a_face_has_no_reason_and_one_without_a_picture_is_unreadab
 
 def test_few_frames_are_looked_at_and_the_others_have_the_reason_of_the_one_before(monkeypatch):
     looked = []
-    monkeypatch.setattr(absence, "why_no_face", lambda image, near: looked.append(1) or f"look {len(looked)}")
+    monkeypatch.setattr(
+        absence, "why_no_face", lambda image, near, landmarks: looked.append(1) or f"look {len(looked)}"
+    )
     reasons, grey = Absence(), np.full((8, 8, 3), 90, np.uint8)
     told = [reasons.reason(grey, False) for _ in range(16)]
     assert [int(text.split()[1]) for text in told] == [1, 2, 2, 3, 3, 3, 3, *[4] * 8, 5]

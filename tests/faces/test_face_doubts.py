@@ -5,7 +5,9 @@ import pytest
 
 pytest.importorskip("dlib")
 
-from au_jax.faces.face_doubts import FaceDoubts, better_turn
+from au_jax.faces import blazeface
+from au_jax.faces.absence import better_turn
+from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.tracking import FaceTracker
 
 
@@ -58,8 +60,15 @@ def test_few_frames_are_looked_at_however_long_the_recording_is(monkeypatch):
     from au_jax.faces import face_doubts
 
     looked = []
-    monkeypatch.setattr(face_doubts, "better_turn", lambda image: looked.append(1))
+    monkeypatch.setattr(face_doubts, "better_turn", lambda image, landmarks: looked.append(1))
     doubts = FaceDoubts()
     for _ in range(5000):
         doubts.look(np.zeros((8, 8, 3), np.uint8), None)
     assert len(looked) == 12
+
+
+@pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+@pytest.mark.parametrize(("turns", "rotate"), [(0, None), (1, 90), (2, 180), (3, 270)])
+def test_the_face_mesh_tells_the_same_turns(scene, turns, rotate):
+    for picture in scene[0][::12]:
+        assert better_turn(np.ascontiguousarray(np.rot90(picture, turns)), "mesh") == rotate

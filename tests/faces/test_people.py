@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from au_jax.errors import CommandError
-from au_jax.faces import people, tracking
+from au_jax.faces import blazeface, people, tracking
 from au_jax.faces.people import PeopleTracker, associate, parse_faces, register_faces, register_people
 from au_jax.faces.tracking import FaceTracker, register_pictures
 
@@ -221,6 +221,41 @@ def test_who_has_been_away_longest_is_forgotten_when_there_are_too_many(monkeypa
     given, alive = film.track()
     assert switches(given) == 0 and max(map(len, alive)) == 1
     assert [rows[0][1] for rows in given.values()] == list(range(10))
+
+
+needs_models = pytest.mark.skipif(not blazeface.is_installed(), reason="the face mesh is not installed: make mesh")
+
+
+@needs_models
+@pytest.mark.parametrize("turns", [0, 1])
+def test_two_people_are_followed_by_the_face_mesh_also_where_one_lies_on_the_side(scene, turns):
+    from au_jax.faces.face_mesh import MeshFace, MeshTracker
+
+    # Somebody else: mirrored, and in a warmer light.
+    other = np.rot90((scene[0][:, :, ::-1] * np.array([1.0, 0.85, 0.6])).astype(np.uint8), turns, axes=(1, 2))
+    away = range(6, 9)
+    tracker, alone, numbers = PeopleTracker(landmarks="mesh"), MeshTracker(), {}
+    for t in range(16):
+        right = np.full_like(other[t], 90) if t in away else np.ascontiguousarray(other[t])
+        faces = {n: face for n, face in tracker.find(np.concatenate([scene[0][t], right], 1)).items() if face}
+        assert all(isinstance(face, MeshFace) for face in faces.values())
+        for number, face in faces.items():
+            numbers.setdefault(face.box[0] + face.box[2] / 2 > 240, []).append((t, number))
+        apart = [np.abs(face.landmarks - [240, 0] - single.landmarks).mean() for face in faces.values()
+                 if face.box[0] > 200 and (single := alone.find(right))] if t < 6 else []  # fmt: skip
+        assert all(pixels < 1.5 for pixels in apart) and len(apart) == (t < 6)
+    assert [t for t, _ in numbers[False]] == list(range(16))
+    assert [t for t, _ in numbers[True]] == [t for t in range(16) if t not in away]
+    assert sorted({number for _, number in rows} for rows in numbers.values()) == [{0}, {1}] and tracker.people == 2
+
+
+@needs_models
+def test_a_small_face_is_not_hidden_from_the_face_mesh_by_a_large_one(scene):
+    picture = np.full((480, 640, 3), 110, np.uint8)
+    picture[:, :480] = np.asarray(Image.fromarray(scene[0][0]).resize((480, 480)))
+    picture[30:90, 560:620] = np.asarray(Image.fromarray(scene[0][20]).resize((60, 60)))
+    faces = PeopleTracker(landmarks="mesh").find(picture)
+    assert sorted(face.box[0] > 480 for face in faces.values() if face) == [False, True]
 
 
 def follow(film, paths):

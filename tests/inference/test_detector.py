@@ -264,3 +264,27 @@ def test_the_detector_imports_without_tensorflow_and_scikit_learn():
         "assert not {'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_faces_are_registered_by_the_landmarks_that_the_run_was_trained_with(copied, monkeypatch):
+    from au_jax.faces import backends, people
+
+    asked = []
+
+    def make_tracker(landmarks):
+        asked.append(landmarks)
+        return backends.make_tracker()
+
+    monkeypatch.setattr(people, "make_tracker", make_tracker)
+    config = files.read_json(copied / "config.json")
+    # Runs of before there was a choice.
+    config["data"].pop("landmarks", None)
+    files.write_json(copied / "config.json", config)
+    unreadable = [VideoFrame(1, 0.0, None)]
+    for landmarks in ("dlib", "mesh"):
+        detector = Detector.from_run(copied, folds=[0], systems=["anet"])
+        assert detector.landmarks == landmarks
+        for faces in ("largest", "all"):
+            assert len(list(detector.stream(unreadable, faces=faces))) == 1
+        edit_config(copied, data__landmarks="mesh")
+    assert asked == ["dlib", "dlib", "mesh", "mesh"]

@@ -103,7 +103,8 @@ def test_file_is_a_zip_of_json_npz_and_program(written):
             "fold_01.npz",
         ]
         manifest = json.loads(archive.read("manifest.json"))
-    assert manifest["notes"]["trained_on"] == "synthfacs tiny" and manifest["systems"] == ["anet", "hybrid"]
+    assert manifest["notes"]["trained_on"] == "synthfacs tiny" and manifest["notes"]["landmarks"] == "dlib"
+    assert manifest["systems"] == ["anet", "hybrid"]
 
 
 def test_wrong_faces_and_files_are_refused_with_the_remedy(written, faces, tmp_path):

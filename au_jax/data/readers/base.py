@@ -99,6 +99,7 @@ class RawReader(abc.ABC):
         self._rotate = int(data.rotate)
         self.persons: str = data.person
         self._persons = parse_persons(data.person)
+        self._landmarks = data.landmarks
         self._size = int(data.image_size)
         self._survey: Survey | None = None
 
@@ -192,7 +193,8 @@ class RawReader(abc.ABC):
         codes = self.codes(recording)
         path = self._pictures(recording)
         frames = self._coded_frames(path, codes) if path.is_dir() else self.pictures(recording)
-        return coded_faces(frames, codes, self._size, path, self._persons.of(recording.subject, recording.video))
+        person = self._persons.of(recording.subject, recording.video)
+        return coded_faces(frames, codes, self._size, path, person, self._landmarks)
 
     def examine(self, recording: RecordingId) -> tuple[Codes, list[Problem]]:
         """The codes of a recording, and what is wrong with it as far as it shows without decoding."""
@@ -328,7 +330,12 @@ def parse_columns(text: str, aus: Sequence[int]) -> dict[int, str]:
 
 
 def coded_faces(
-    frames: Iterable["VideoFrame"], codes: Codes, size: int, place: Path, person: str | Box = "largest"
+    frames: Iterable["VideoFrame"],
+    codes: Codes,
+    size: int,
+    place: Path,
+    person: str | Box = "largest",
+    landmarks: str = "dlib",
 ) -> Iterator[Faces]:
     """Registers the frames from the first to the last coded one; decoding stops behind it.
 
@@ -340,6 +347,7 @@ def coded_faces(
       size: side of a registered face in pixels.
       place: video or folder, for messages.
       person: whom the codes mean, as `faces.person.parse_person` has it.
+      landmarks: by which faces are registered, of `faces.backends.BACKENDS`.
 
     Yields:
       Faces of up to 64 frames; the last has the problems met.
@@ -356,10 +364,11 @@ def coded_faces(
       ([2, 3], [[0], [0]])
     """
     from au_jax.faces.absence import OTHER, count_reasons
+    from au_jax.faces.backends import make_tracker
     from au_jax.faces.face_doubts import FaceDoubts
-    from au_jax.faces.tracking import FaceTracker, register_pictures
+    from au_jax.faces.tracking import register_pictures
 
-    doubts = FaceDoubts()
+    doubts = FaceDoubts(landmarks)
     reasons: Counter[str] = Counter()
     together = 0
     first, last = codes.frames[0], codes.frames[-1]
@@ -377,7 +386,7 @@ def coded_faces(
     numbers: list[int] = []
     undetected: list[int] = []
     chunk: list[RegisteredFace] = []
-    for face in register_pictures(coded(), size, FaceTracker(person, alone=True)):
+    for face in register_pictures(coded(), size, make_tracker(landmarks, person, alone=True)):
         if len(chunk) == _CHUNK:
             yield _with_labels(chunk, codes)
             chunk = []

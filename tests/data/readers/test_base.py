@@ -287,3 +287,21 @@ def test_another_person_is_another_dataset():
     assert not changed_fields({"level": ""}, {"person": "largest"}) and changed_fields({}, fields)["person"] == (
         "largest", "left",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("landmarks", ["dlib", "mesh"])
+def test_faces_are_registered_by_the_landmarks_of_the_config(raw, reader, stand_in, monkeypatch, landmarks):
+    from au_jax.faces import backends, tracking
+
+    register, asked = tracking.register_pictures, []
+
+    def watched(pictures, size, tracker):
+        asked.append(type(tracker).__name__)
+        return register(pictures, size, tracker)
+
+    monkeypatch.setattr(tracking, "register_pictures", watched)
+    write_picture(raw / "anna" / "clip" / "1.png", 90)
+    write_text(raw / "anna" / "clip.csv", "frame,AU12\n1,1\n")
+    clip = reader("folder", aus=(12,), landmarks=landmarks)
+    assert [len(faces.labels) for faces in clip.faces(clip.recordings()[0])] == [1]
+    assert asked == [type(backends.make_tracker(landmarks)).__name__]
