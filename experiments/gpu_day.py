@@ -2,11 +2,11 @@
 
     python -m experiments.gpu_day --out=runs/gpu_day [--seconds=480] [--scale=tiny]
 
-Rates of CNN and LSTM training beside PyTorch's, in float32 with and without TF32 and in bfloat16, with frames on the device and from
-the host, of several folds in one program, by cuDNN's LSTM; each with its share of the peak that a large matrix product reaches;
-and the stages of one fold at the paper's size, from which the time of ten folds is projected. Groups of parts are measured in
-processes of their own, one after the other, and PyTorch's in another than ours: they are not timed in turns. What is not finished in
-its group's time is skipped with a line. Writes gpu_day.md, which docs/results/speed.md takes in, and gpu_day.json.
+Rates of CNN and LSTM training beside PyTorch's, in float32 with and without TF32 and in bfloat16, with frames on the device and
+from the host, of several folds in one program, by cuDNN's LSTM; each with its share of the peak that a large matrix product
+reaches; and the stages of one fold at the paper's size, from which the time of ten folds is projected. Groups of parts are
+measured in processes of their own, one after the other, and PyTorch's in another than ours: they are not timed in turns. What is
+not finished in its group's time is skipped with a line. Writes gpu_day.md, which docs/results/speed.md takes in, and gpu_day.json.
 """
 
 import json
@@ -209,8 +209,8 @@ def projection(document: dict[str, Any]) -> str:
     minutes = seconds * gpu_fold.FOLDS / 60
     reached = "reached" if minutes < gpu_fold.GOAL_MINUTES else "missed"
     return (
-        f"A fold of ANet and hybrid takes {seconds:.0f} s, {gpu_fold.FOLDS} one after the other {minutes:.1f} minutes; the goal of "
-        f"{gpu_fold.GOAL_MINUTES:.0f} is {reached}. Reading the dataset, HOG+SVM, tables and figures are not in it."
+        f"A fold of ANet and hybrid takes {seconds:.0f} s, {gpu_fold.FOLDS} one after the other {minutes:.1f} minutes; the goal "
+        f"of {gpu_fold.GOAL_MINUTES:.0f} is {reached}. Reading the dataset, HOG+SVM, tables and figures are not in it."
     )
 
 

@@ -1,8 +1,8 @@
 """What `experiments.gpu_day` measures on a GPU: each part's work, by this project and by PyTorch.
 
-Needs neither TensorFlow nor a dataset: frames and features are drawn at random, of the paper's sizes. A rate is that of the median
-of some turns, each of many updates that are queued as in training; the share of the peak is taken from the rate of a large matrix
-product of the same precision on the same chip.
+Needs neither TensorFlow nor a dataset: frames and features are drawn at random, of the paper's sizes. A rate is that of the
+median of some turns, each of many updates that are queued as in training; the share of the peak is taken from the rate of a large
+matrix product of the same precision on the same chip.
 """
 
 import statistics
