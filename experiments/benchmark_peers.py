@@ -132,7 +132,8 @@ def markdown(document: Mapping[str, Any]) -> str:
 def benchmark_peers(run: str, video: str, mediapipe: str, before: str, turns: int, out: str) -> None:
     """Measures, prints the table and writes it to `out`.json and `out`.md if that is given."""
     here = Path(__file__).resolve().parents[1]
-    ours = [sys.executable, "-c", _OURS, run, video]
+    # Without -P, the folder of the command would come before the version that is meant.
+    ours = [sys.executable, "-P", "-c", _OURS, run, video]
     commands: dict[str, Sequence[str]] = {OURS: ours}
     environments = {OURS: {**os.environ, "PYTHONPATH": f"{here}:{os.environ.get('PYTHONPATH', '')}"}}
     if before:

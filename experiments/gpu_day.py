@@ -6,7 +6,7 @@ Rates of CNN and LSTM training beside PyTorch's, in float32 with and without TF3
 from the host, of several folds in one program, by cuDNN's LSTM; each with its share of the peak that a large matrix product
 reaches; and the stages of one fold at the paper's size, from which the time of ten folds is projected. Groups of parts are
 measured in processes of their own, one after the other, and PyTorch's in another than ours: they are not timed in turns. What is
-not finished in its group's time is skipped with a line. Writes gpu_day.json, and gpu_day.md, which docs/results/speed.md takes in.
+not finished in its group's time is skipped with a line. Writes gpu_day.json, and gpu_day.md for docs/results/speed.md.
 """
 
 import json
