@@ -28,6 +28,9 @@ FRAMES = 60
 SIDE = 200
 """Pixels of a person's picture; the picture of several holds two rows of five."""
 
+SHORT = 5.0
+"""Seconds below which a work is done twice."""
+
 _DRAWN = 24
 """Frames that are rendered of a person; films show them forward and backward, so that nobody jumps."""
 
@@ -179,7 +182,7 @@ WORKS: dict[str, Callable[[int, str, Path], Callable[[bool], None]]] = {
 
 
 def measure(work: Callable[[bool], None]) -> dict[str, float]:
-    """Seconds of the processor and MiB of peak memory that a work takes once all is loaded.
+    """Seconds of the processor, of the faster time of two where that is short, and MiB of peak memory, once all is loaded.
 
     Args:
       work: small or in full.
@@ -187,7 +190,12 @@ def measure(work: Callable[[bool], None]) -> dict[str, float]:
     work(True)
     before, began = _peak_mib(), time.process_time()
     work(False)
-    return {"seconds": time.process_time() - began, "mib": _peak_mib() - before}
+    middle = time.process_time()
+    seconds, mib = middle - began, _peak_mib() - before
+    if seconds < SHORT:
+        work(False)
+        seconds = min(seconds, time.process_time() - middle)
+    return {"seconds": seconds, "mib": mib}
 
 
 def _peak_mib() -> float:

@@ -108,7 +108,7 @@ def pixels(images: np.ndarray | torch.Tensor) -> torch.Tensor:
 @torch.inference_mode()
 def infer(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Logits of images in host memory, there again."""
-    return network(pixels(images)).cpu().numpy()
+    return network(pixels(images)).float().cpu().numpy()
 
 
 @torch.inference_mode()

@@ -27,12 +27,13 @@ def test_pictures_have_about_the_pixels_asked_for():
     assert picture.shape == (100, 100, 3)
 
 
-def test_only_the_whole_work_is_measured(monkeypatch):
-    clock, peak, done = iter([5.0, 7.5]), iter([100.0, 130.0]), []
-    monkeypatch.setattr(growth_work.time, "process_time", lambda: next(clock))
+@pytest.mark.parametrize(("times", "seconds", "works"), [((5, 11), 6, 2), ((5, 8, 10), 2, 3), ((5, 8, 12), 3, 3)])
+def test_only_the_whole_work_is_measured_twice_where_it_is_short(monkeypatch, times, seconds, works):
+    clock, peak, done = iter(times), iter([100.0, 130.0]), []
+    monkeypatch.setattr(growth_work.time, "process_time", lambda: float(next(clock)))
     monkeypatch.setattr(growth_work, "_peak_mib", lambda: next(peak))
-    assert growth_work.measure(done.append) == {"seconds": 2.5, "mib": 30.0}
-    assert done == [True, False]
+    assert growth_work.measure(done.append) == {"seconds": seconds, "mib": 30.0}
+    assert done == [True, False, False][:works]
 
 
 @pytest.mark.slow
