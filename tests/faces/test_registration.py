@@ -143,7 +143,8 @@ def _drawn_large(image, landmarks, size, factor=16):
 def test_a_face_of_any_size_is_averaged_over_the_area_of_its_pixels(scale, mean, largest):
     # Smooth noise, as faces are: neighbouring pixels are alike.
     noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-    image = np.asarray(Image.fromarray(noise).resize((int(80 * scale),) * 2, Image.Resampling.BICUBIC))
+    side = int(80 * scale)
+    image = np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC))
     landmarks = _turn(TEMPLATE.astype(np.float64) - 100, 0.1, 0.36 * scale, np.array([40 * scale, 40 * scale]))
     # The template of 72 pixels, `scale` pixels of the image for each.
     face, _ = register(image, landmarks, 72)
