@@ -29,6 +29,9 @@ from au_jax.report.style import Drawing
 LINEAR = 1.15
 """Exponent up to which growth is called linear: what is measured has noise."""
 
+FLAT = 0.1
+"""Exponent of memory below which it is called flat."""
+
 FLAT_MIB = 48.0
 """Memory below which its growth is not told: allocators keep as much."""
 
@@ -131,7 +134,8 @@ def markdown(document: dict[str, Any]) -> str:
             continue
         fitted, last = exponents(sizes, seconds)
         mib = _points(document, each, "mib")[1]
-        memory = "flat" if max(mib) < FLAT_MIB else f"{exponents(sizes, np.maximum(mib, 1.0).tolist())[0]:.2f}"
+        grown = exponents(sizes, np.maximum(mib, 1.0).tolist())[0]
+        memory = "flat" if max(mib) < FLAT_MIB or grown < FLAT else f"{grown:.2f}"
         told = each.why if max(fitted, last) > LINEAR else ""
         if max(fitted, last) > LINEAR and not each.why:
             told = "more than linear"

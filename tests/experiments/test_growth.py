@@ -29,6 +29,8 @@ def test_what_grows_faster_than_linearly_is_told():
     square = {str(size): {"seconds": size**2, "mib": 100.0 * size} for size in (1, 3, 10)}
     lines = growth.markdown({"frames": _LINEAR, "people": square}).splitlines()
     assert lines[2] == "| predict | frames of a video | 100 | 1,000 | 2.00 to 20.00 | 1.00 | 1.00 | 1 to 1 | flat |  |"
+    large = {size: {**point, "mib": 100.0} for size, point in _LINEAR.items()}
+    assert "| 100 to 100 | flat |" in growth.markdown({"frames": large})
     assert lines[3].endswith("| 1 | 10 | 1.00 to 100.00 | 2.00 | 2.00 | 100 to 1000 | 1.00 | more than linear |")
 
 
