@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -232,9 +232,8 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def main(arguments: Sequence[str] = ()) -> None:
+def main() -> None:
     """Runs the command line."""
-    del arguments
     out = flags.DEFINE_string("out", "runs/gpu_day", "Folder of the table.")
     seconds = flags.DEFINE_float("seconds", 480.0, "That all of it may take.", lower_bound=1.0)
     scale = flags.DEFINE_enum(

@@ -177,6 +177,8 @@ def draw(document: dict[str, Any]) -> Drawing:
     panels[0].minorticks_off()
     panels[0].set_ylabel("in units of the smallest")
     panels[1].set_ylabel("MiB beyond the start")
+    panels[1].set_yticks([1, 10, 100], ["1", "10", "100"])
+    panels[1].minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8.5)
     told = [
         f"{each.size} {exponents(*_points(document, each, 'seconds'))[0]:.2f}"
