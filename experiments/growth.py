@@ -3,7 +3,7 @@
     python -m experiments.growth --run=runs/demo [--out=runs/growth] [--only=people]
 
 One size after the other is raised by a decade: frames of a video, people in view, pixels of a picture, subjects, AUs. Seconds
-are of the processor, without starting and compiling; memory is the peak beyond what is taken before the work. Both grow as
+are of the processor, without starting and compiling; memory is the peak beyond that of a small first pass. Both grow as
 size ** exponent, by least squares of the logarithms; the last step's exponent tells what a fixed cost hides in the fit. Writes
 growth.md, .json, .png and .svg; films are kept in --out. It can be stopped and typed again: what is measured is read.
 """
