@@ -107,7 +107,7 @@ def cnn_parts(sizes: Sizes, torch_networks: Any) -> list[Part]:
     (_, out), variables = jax.jit(model.init_with_output)(jax.random.key(0), one)
     forward = parallel.make_forward(lambda params, batch: model.apply({"params": params}, _pixels(batch["image"]))[0])
     infer = partial(forward, jax.device_put(variables["params"]), {"image": batch["image"]})
-    work = sizes.batch * _cnn_work(variables["params"], out)
+    work = sizes.batch * cnn_work(variables["params"], out)
     torch_train = torch_infer = None
     if torch_networks:
         network = torch_networks.cnn(sizes.variant, sizes.crop)
@@ -205,7 +205,7 @@ def fusion_parts(sizes: Sizes) -> list[Part]:
             np.asarray(fused)  # as each frame's score is wanted before the next frame is there
 
     weights = sum(leaf.size for leaf in jax.tree.leaves((projection, lstm_params, fusion_params)) if leaf.ndim == 2)
-    chain_work = sizes.streamed * (_cnn_work(cnn_params["params"], out) + 2.0 * weights)
+    chain_work = sizes.streamed * (cnn_work(cnn_params["params"], out) + 2.0 * weights)
     fusion_work = 6.0 * sizes.fused * sum(leaf.size for leaf in jax.tree.leaves(fusion_params) if leaf.ndim == 2)
     return [
         Part("fusion training", "frames/s", sizes.fused, fusion_work, "product", train),
@@ -304,6 +304,6 @@ def _pixels(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) - 128.0
 
 
-def _cnn_work(params: Any, out: dict[str, jax.Array]) -> float:
+def cnn_work(params: Any, out: dict[str, jax.Array]) -> float:
     """Operations of a frame: a kernel is used once per output pixel (once if fully connected), two each time."""
     return 2.0 * sum(layer["kernel"].size * np.prod(out[name].shape[1:-1]) for name, layer in params.items())

@@ -61,18 +61,24 @@ class LSTM(nn.Module):
         return torch.tanh(self.readout(self.drop(hidden))), state
 
 
-def cnn_step(network: nn.Module) -> Callable[[np.ndarray, np.ndarray], None]:
-    """An SGD update with momentum and weight decay: (images [B, c, c, 3] uint8, labels [B, 12] int8) in host memory."""
+def cnn_step(network: nn.Module, wait: bool = True) -> Callable[[np.ndarray | torch.Tensor, np.ndarray], None]:
+    """An SGD update with momentum and weight decay: (images [B, c, c, 3] uint8, labels [B, 12] int8 in host memory).
+
+    Args:
+      network: as `cnn` makes it.
+      wait: for the update's end; without, updates are queued.
+    """
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
 
-    def step(images: np.ndarray, labels: np.ndarray) -> None:
+    def step(images: np.ndarray | torch.Tensor, labels: np.ndarray) -> None:
         logits = network(pixels(images))
         target = (torch.from_numpy(labels).to(device()) > 0).float()
         loss = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(images)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        synchronize()
+        if wait:
+            synchronize()
 
     return step
 
@@ -94,15 +100,15 @@ def lstm_step(network: nn.Module) -> Callable[[np.ndarray, np.ndarray], None]:
     return step
 
 
-def pixels(images: np.ndarray) -> torch.Tensor:
-    """Images [B, c, c, 3] uint8 as [B, 3, c, c] float32 on the device."""
-    return torch.from_numpy(images).to(device()).permute(0, 3, 1, 2).float() - 128.0
+def pixels(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Images [B, c, c, 3] uint8, in host memory or on the device, as [B, 3, c, c] float32 on the device."""
+    return torch.as_tensor(images).to(device()).permute(0, 3, 1, 2).float() - 128.0
 
 
 @torch.inference_mode()
 def infer(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Logits of images in host memory, there again."""
-    return network(pixels(images)).cpu().numpy()
+    return network(pixels(images)).float().cpu().numpy()
 
 
 @torch.inference_mode()

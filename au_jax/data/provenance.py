@@ -21,7 +21,7 @@ from au_jax.config import DataConfig
 if TYPE_CHECKING:
     from au_jax.data.readers.layout import OnDisk
 
-FACES_VERSION = 3
+FACES_VERSION = 4
 """Of decoding, tracking and registration in `au_jax.faces`: raise it when they make other pixels or landmarks."""
 
 CODES_VERSION = 1

@@ -223,7 +223,9 @@ def read_picture(path: str | Path, bits: int = 16) -> UInt8[np.ndarray, "H W 3"]
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(path, f"{image.width} x {image.height}")
             image.load()
-            return _rgb(ImageOps.exif_transpose(image), bits)
+            # In place: otherwise a picture that stands upright is copied.
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image, bits)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(path, "very many") from error
     except (FileNotFoundError, PermissionError) as error:
@@ -249,4 +251,4 @@ def _rgb(image: Image.Image, bits: int) -> np.ndarray:
     if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))

@@ -124,3 +124,43 @@ def test_any_picture_gives_a_face_of_the_size_asked_for_with_its_landmarks_insid
     face, moved = register(image, landmarks, size)
     assert face.shape == (size, size, 3) and face.dtype == np.uint8
     np.testing.assert_allclose(moved, TEMPLATE * (size / 200), atol=1e-3)
+
+
+def _drawn_large(image, landmarks, size, factor=16):
+    """The face as it is when every output pixel is the mean of 256 places of the image."""
+    matrix = np.vstack([similarity(landmarks, TEMPLATE * (size / 200)), [0, 0, 1]])
+    back = np.linalg.inv(matrix)[:2]
+    linear = back[:, :2] / factor
+    shift = back[:, 2] + 0.5 - back[:, :2] @ [0.5, 0.5]
+    coefficients = (*linear[0], shift[0], *linear[1], shift[1])
+    large = Image.fromarray(image).transform(
+        (size * factor,) * 2, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+    )
+    return np.asarray(large.reduce(factor)).astype(float)
+
+
+@pytest.mark.parametrize(("scale", "mean", "largest"), [(1.2, 1.0, 10), (3.9, 0.2, 3), (4.4, 0.5, 4), (9.0, 0.5, 4)])
+def test_a_face_of_any_size_is_averaged_over_the_area_of_its_pixels(scale, mean, largest):
+    # Smooth noise, as faces are: neighbouring pixels are alike.
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    side = int(80 * scale)
+    image = np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC))
+    landmarks = _turn(TEMPLATE.astype(np.float64) - 100, 0.1, 0.36 * scale, np.array([40 * scale, 40 * scale]))
+    # The template of 72 pixels, `scale` pixels of the image for each.
+    face, _ = register(image, landmarks, 72)
+    difference = np.abs(face - _drawn_large(image, landmarks, 72))
+    assert difference.mean() < mean and difference[4:-4, 4:-4].max() < largest
+
+
+def test_what_lies_around_a_face_changes_nothing():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    landmarks = _turn(TEMPLATE.astype(np.float64), 0.2, 0.5, np.array([150.0, 120.0]))
+    alone, _ = register(image[80:350, 90:340], landmarks - [90, 80], 72)
+    within, _ = register(image, landmarks, 72)
+    np.testing.assert_array_equal(within, alone)
+
+
+def test_a_face_outside_the_picture_is_black():
+    face, _ = register(np.full((100, 100, 3), 200, np.uint8), TEMPLATE + 1000, 60)
+    assert not face.any()
