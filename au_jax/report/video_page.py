@@ -158,7 +158,9 @@ class PageWriter:
                     shutil.copyfileobj(coded, stream)
                 source = beside
             link = os.path.relpath(source.absolute(), self._path.absolute().parent)
-            self.words = f"The video ({megabytes}; {how}) is too large for this page, which shows {link}: keep the two as they lie."
+            self.words = (
+                f"The video ({megabytes}; {how}) is too large for this page, which shows {link}: keep both as they lie."
+            )
         offset = -self._first if self._anew else self._players_clock(whole)
         bytes_ = base64.b64encode(source.read_bytes()).decode() if size and not link else ""
         width, height = self._size or (640, 360)
@@ -260,8 +262,9 @@ def _measures(detections: Detections) -> list[tuple[str, Any]]:
 
 
 def _thousandths(values: np.ndarray) -> str:
-    whole = np.clip(np.round(np.nan_to_num(values.astype(np.float64)) * 1000), -32767, 32767)
-    return _packed(np.where(np.isfinite(values), whole, _NONE), "<i2")
+    known = np.isfinite(values)
+    whole = np.clip(np.round(np.where(known, values, 0).astype(np.float64) * 1000), -32767, 32767)
+    return _packed(np.where(known, whole, _NONE), "<i2")
 
 
 def _packed(values: np.ndarray, kind: str) -> str:
