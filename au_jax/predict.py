@@ -141,6 +141,7 @@ def _score(
     notes = source_notes(video, values.fps)
     doubts, tally = FaceDoubts(detector.landmarks), Tally()
     writers: list[FrameWriter] = [doubts, tally]
+    shown = None
     # Who wants a table does not wait for matplotlib.
     if overlay:
         from au_jax.report.overlay import OverlayWriter
@@ -154,13 +155,16 @@ def _score(
     if page:
         from au_jax.report.video_page import PageWriter
 
-        writers.append(PageWriter(page, video, _rules(), int(values.rotate), told_of_run))
+        shown = PageWriter(page, video, _rules(), int(values.rotate), told_of_run)
+        writers.append(shown)
     chunk = values.chunk or (8 if is_camera(video) else LIVE_CHUNK)
     rotate, fps = int(values.rotate), values.fps
     counts = predict(
         detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock, values.faces
     )
     lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
+    if shown is not None and values.videos is None:
+        lines.append(f"{page}: {shown.words}")
     if counts["together"] > 1:
         line = f"up to {counts['together']} faces in a frame"
         if parse_faces(values.faces) == 1:
