@@ -287,11 +287,15 @@
     axis.setAttribute("aria-valuenow", frame + 1);
     axis.setAttribute("aria-valuetext", where.textContent);
     const now = times[frame] + 1e-4;
-    for (const line of find("events").children) {
-      line.classList.toggle("now", Number(line.dataset.from) <= now && now < Number(line.dataset.to));
+    for (const event of listed) {
+      const lit = event.from <= now && now < event.to;
+      if (lit !== event.lit) event.line.classList.toggle("now", (event.lit = lit));
     }
   }
 
+  // A browser lays out so many rows in no time.
+  const MOST = 500;
+  let listed = [];
   const SVG = "http://www.w3.org/2000/svg";
 
   function drawBoxes() {
@@ -329,10 +333,11 @@
   function listEvents() {
     const body = find("events");
     body.replaceChildren();
+    listed = [];
     const events = data.people.length ? data.people[person].events.filter((event) => chosen < 0 || event[0] === chosen) : [];
-    for (const [au, from, to, probability] of events) {
+    for (const [au, from, to, probability] of events.slice(0, MOST)) {
       const line = body.insertRow();
-      [line.dataset.from, line.dataset.to] = [from, to];
+      listed.push({ line, from, to, lit: false });
       const head = document.createElement("th");
       head.scope = "row";
       const jump = document.createElement("button");
@@ -345,8 +350,9 @@
     }
     const what = chosen < 0 ? "all AUs" : `AU ${data.aus[chosen]}`;
     const whose = data.people.length > 1 ? `, face ${data.people[person].id}` : "";
+    const part = events.length > MOST ? ` (the first ${MOST} are listed)` : "";
     find("events-words").textContent =
-      `${events.length} event${events.length === 1 ? "" : "s"} of ${what}${whose}; N and P jump to the next and the one before. ${data.rules}`;
+      `${events.length} event${events.length === 1 ? "" : "s"} of ${what}${whose}${part}; N and P jump to the next and the one before. ${data.rules}`;
   }
 
   // Moving ---------------------------------------------------------------------------------------------------------------------
