@@ -267,7 +267,7 @@
     const row = who ? who.row[frame] : -1;
     const name = data.people.length > 1 ? `face ${data.people[person].id}, ` : "";
     const sure = row < 0 ? "no face" : `confidence ${(who.confidence[row] / 100).toFixed(2)}`;
-    where.textContent = `${name}frame ${numbers[frame]}, ${clock(times[frame])} s, `;
+    where.textContent = `${name}frame ${numbers[frame]}, ${clock(times[frame])}${end >= 60 ? "" : " s"}, `;
     const told = document.createElement("span");
     told.textContent = sure;
     told.classList.toggle("unsure", row < 0 || who.confidence[row] < 100 * data.sure);
