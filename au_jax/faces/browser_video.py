@@ -34,6 +34,7 @@ def why_not_played(path: str | Path) -> str:
       DataError: as `decoding.probe`.
 
     Example:
+      >>> import numpy as np
       >>> from au_jax.faces.video_writer import VideoWriter
       >>> with VideoWriter(folder / "played.mp4", 25, 64, 48) as video:
       ...     video.write(np.zeros((48, 64, 3), np.uint8))
