@@ -45,6 +45,8 @@ def tell(text: str) -> None:
     _LOG.info(text)
     if not _Settings.quiet:
         tqdm.write(text)
+        # Of a command that runs for hours, a log file shows where it is.
+        sys.stdout.flush()
 
 
 def note(text: str) -> None:

@@ -21,7 +21,7 @@ from au_jax.faces.decoding import CLOCKS, FOLDER_FPS, is_camera, source_notes
 from au_jax.faces.face_doubts import FaceDoubts
 from au_jax.faces.frame_pixels import QUARTERS
 from au_jax.faces.people import LARGEST, parse_faces
-from au_jax.inference.batch import SUMMARY, Job, Tally, find_videos, run_all, summary_lines
+from au_jax.inference.batch import ACCOUNT, INDEX, SUMMARY, Job, Tally, check_apart, find_videos, run_all, summary_lines
 from au_jax.inference.event_writers import EVENT_FORMATS, EVENT_SUFFIXES, EventRules
 from au_jax.inference.scoring import LIVE_CHUNK, FaceScorer
 from au_jax.inference.streaming import FrameWriter, predict
@@ -57,6 +57,11 @@ def main() -> None:
     flags.DEFINE_float("min_length", rules.min_length, "Events: seconds; shorter events are left out.")
     flags.DEFINE_string("overlay", None, "MP4 file to write: the video with landmarks and AU bars.")
     flags.DEFINE_string("plot", None, "PNG file to write: the AUs over time.")
+    flags.DEFINE_string(
+        "page",
+        None,
+        "HTML file to write: the video beside the AUs over time, in step with the player; opens in any browser.",
+    )
     flags.DEFINE_list("folds", [], "Folds whose networks serve; all of the run's by default.")
     flags.DEFINE_list("systems", [], "anet, hybrid or both; those that the run has by default.")
     flags.DEFINE_float(
@@ -87,7 +92,11 @@ def _predict() -> None:
     if (values.video is None) == (values.videos is None):
         raise CommandError("flag --video or --videos must be given, and not both: name one video, or many")
     parse_faces(values.faces)
-    outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot}
+    outputs = {"--out": values.out, "--overlay": values.overlay, "--plot": values.plot, "--page": values.page}
+    if values.page and values.videos is None:
+        from au_jax.report.video_page import video_beside
+
+        outputs["--page, whose video goes to"] = str(video_beside(values.page))
     inputs = {"--video": values.video, "--videos": values.videos, "--run": _read(values.run)}
     check_outputs(outputs, inputs, folders=values.videos is not None)
     # The table may be what is piped on.
@@ -96,14 +105,15 @@ def _predict() -> None:
         _predict_many(told)
         return
     detector = open_detector(values.run, values.folds, values.systems, values.landmarks)
-    facts = _score(detector, values.video, Path(values.out), values.overlay, values.plot)
+    told_of_run = cautions(values.run, detector)
+    facts = _score(detector, values.video, Path(values.out), values.overlay, values.plot, values.page, told_of_run)
     holds = "a row for each" if values.format in FORMATS else "their events"
     print(
         f"{facts['frames']} frames, {facts['faces']} with a face, {facts['frames'] / facts['work']:.1f} frames/s; "
         f"{values.out} has {holds}",
         file=told,
     )
-    for line in [*facts["lines"], *_uncalibrated(detector), *cautions(values.run, detector)]:
+    for line in [*facts["lines"], *_uncalibrated(detector), *told_of_run]:
         print(line, file=told)
 
 
@@ -118,13 +128,20 @@ def _uncalibrated(detector: FaceScorer) -> list[str]:
 
 
 def _score(
-    detector: FaceScorer, video: str, out: Path, overlay: str | Path | None, plot: str | Path | None
+    detector: FaceScorer,
+    video: str,
+    out: Path,
+    overlay: str | Path | None,
+    plot: str | Path | None,
+    page: str | Path | None,
+    told_of_run: Sequence[str],
 ) -> dict[str, Any]:
     """Writes what is wanted of a video; returns facts, and in "lines" what should be known of it."""
     values = flags.FLAGS
     notes = source_notes(video, values.fps)
     doubts, tally = FaceDoubts(detector.landmarks), Tally()
     writers: list[FrameWriter] = [doubts, tally]
+    shown = None
     # Who wants a table does not wait for matplotlib.
     if overlay:
         from au_jax.report.overlay import OverlayWriter
@@ -135,12 +152,19 @@ def _score(
         from au_jax.report.timeline import TimelineWriter
 
         writers.append(TimelineWriter(plot, title=Path(video).name))
+    if page:
+        from au_jax.report.video_page import PageWriter
+
+        shown = PageWriter(page, video, _rules(), int(values.rotate), told_of_run)
+        writers.append(shown)
     chunk = values.chunk or (8 if is_camera(video) else LIVE_CHUNK)
     rotate, fps = int(values.rotate), values.fps
     counts = predict(
         detector, video, out, values.format, fps, chunk, writers, _rules(), rotate, values.clock, values.faces
     )
     lines = [f"{video}: {line}" for line in [*notes, *doubts.lines()]]
+    if shown is not None and values.videos is None:
+        lines.append(f"{page}: {shown.words}")
     if counts["together"] > 1:
         line = f"up to {counts['together']} faces in a frame"
         if parse_faces(values.faces) == 1:
@@ -168,10 +192,13 @@ def _predict_many(told: Any) -> None:
     values = flags.FLAGS
     jobs = find_videos(values.videos)
     suffix = EVENT_SUFFIXES.get(values.format, ".csv")
-    folders = {suffix: values.out, ".mp4": values.overlay, ".png": values.plot}
+    folders = {suffix: values.out, ".mp4": values.overlay, ".png": values.plot, ".html": values.page}
+
+    def outputs(job: Job) -> list[Path]:
+        return [job.output(Path(folder), ending) for ending, folder in folders.items() if folder]
+
     # A folder that is searched is refused before; of a list each video is looked at.
-    for job in jobs:
-        check_outputs({"--out": job.output(Path(values.out), suffix)}, {"--videos": job.source})
+    check_apart(jobs, [*map(outputs, jobs)] + [[Path(values.out) / name for name in (ACCOUNT, SUMMARY)]])
     detector = open_detector(values.run, values.folds, values.systems, values.landmarks)
     run = Path(values.run).resolve()
     settings = {
@@ -187,21 +214,29 @@ def _predict_many(told: Any) -> None:
         **({} if parse_faces(values.faces) == 1 else {"faces": values.faces}),
     }
 
-    def outputs(job: Job) -> list[Path]:
-        return [job.output(Path(folder), ending) for ending, folder in folders.items() if folder]
-
     def score(job: Job) -> dict[str, Any]:
         for output in outputs(job):
             output.parent.mkdir(parents=True, exist_ok=True)
-        overlay, plot = (
-            job.output(Path(folder), ending) if folder else None for ending, folder in list(folders.items())[1:]
+        table, overlay, plot, page = (
+            job.output(Path(folder), ending) if folder else None for ending, folder in folders.items()
         )
-        facts = _score(detector, str(job.source), job.output(Path(values.out), suffix), overlay, plot)
+        assert table is not None
+        facts = _score(detector, str(job.source), table, overlay, plot, page, told_of_run)
         lines = [line.removeprefix(f"{job.source}: ") for line in facts.pop("lines")]
         return {**facts, "work": round(facts["work"], 1), "notes": "; ".join(lines)}
 
-    rows = run_all(jobs, Path(values.out), settings, outputs, score)
-    for line in [*summary_lines(rows), *_uncalibrated(detector), *cautions(values.run, detector)]:
+    told_of_run = cautions(values.run, detector)
+    pages = {job.name: job.output(Path(values.page), ".html") for job in jobs} if values.page else {}
+
+    def list_pages(rows: list[dict[str, Any]]) -> None:
+        if pages:
+            from au_jax.report.video_page import write_index
+
+            finished = {row["video"]: pages[row["video"]] for row in rows if row["state"] != "failed"}
+            write_index(Path(values.page) / INDEX, rows, finished)
+
+    rows = run_all(jobs, Path(values.out), settings, outputs, score, list_pages)
+    for line in [*summary_lines(rows), *_uncalibrated(detector), *told_of_run]:
         print(line, file=told)
     if failed := sum(row["state"] == "failed" for row in rows):
         raise UserError(

@@ -19,7 +19,7 @@ from au_jax import synthfacs
 from au_jax.faces.video_writer import VideoWriter
 
 IMAGES = Path(__file__).parent / "images"
-HEIGHT, WIDTH, FRAMES = 360, 640, 60
+HEIGHT, WIDTH, FRAMES = 360, 480, 60
 
 
 def main(run: str) -> None:
@@ -45,12 +45,13 @@ def main(run: str) -> None:
 
 
 def _film(path: Path) -> None:
-    """A synthetic person in a video of 640 x 360."""
+    """A synthetic person in a video of 480 x 360."""
     preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
     writer = VideoWriter(path, 25.0, WIDTH, HEIGHT)
     for chunk in synthfacs.render_video(preset, 7, "F020", "T1", view="scene", size=HEIGHT):
         for frame in chunk.frames:
-            writer.write(np.pad(frame, ((0, 0), (0, WIDTH - HEIGHT), (0, 0)), constant_values=60))
+            sides = (WIDTH - HEIGHT) // 2
+            writer.write(np.pad(frame, ((0, 0), (sides, sides), (0, 0)), constant_values=60))
     writer.close()
 
 

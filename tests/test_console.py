@@ -29,6 +29,14 @@ def test_lines_are_printed_and_kept_with_their_time_while_the_file_is_open(tmp_p
     assert [line.split(" ", 2)[2] for line in lines] == ["INFO a line", "INFO for the file only", "WARNING a library's"]
 
 
+def test_a_line_is_in_a_file_as_soon_as_it_is_said(tmp_path, monkeypatch):
+    """Python keeps lines back that go into a file: of many videos none was to be seen before the last."""
+    with open(tmp_path / "log.txt", "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        console.tell("1 of 2: a.mp4")
+        assert (tmp_path / "log.txt").read_text() == "1 of 2: a.mp4\n"
+
+
 def test_the_error_that_ends_a_block_is_kept_and_a_file_is_gone_on_with(tmp_path):
     for message in ("first", "second"):
         with pytest.raises(ValueError, match=message), console.to_file(tmp_path / "run.log"):

@@ -1,9 +1,11 @@
 """AUs of new videos with a finished run: the command line."""
 
+import base64
 import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,10 +48,11 @@ def table(finished, clip):
     return Detector.from_run(finished).detect(clip)
 
 
-def test_the_command_writes_table_overlay_and_plot(command, finished, clip, table, tmp_path):
-    out, overlay, plot = (tmp_path / name for name in ("out.csv", "out.mp4", "out.png"))
+def test_the_command_writes_table_overlay_plot_and_page(command, finished, clip, table, tmp_path):
+    out, overlay, plot, page = (tmp_path / name for name in ("out.csv", "out.mp4", "out.png", "out.html"))
     done = command(
-        "au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={out}", f"--overlay={overlay}", f"--plot={plot}"
+        "au_jax.predict", f"--run={finished}", f"--video={clip}", f"--out={out}", f"--overlay={overlay}", f"--plot={plot}",
+        f"--page={page}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"{FRAMES} frames, {FRAMES - 3} with a face" in done.stdout
@@ -57,14 +60,32 @@ def test_the_command_writes_table_overlay_and_plot(command, finished, clip, tabl
         rows = list(csv.DictReader(stream))
     assert [int(row["frame"]) for row in rows] == list(range(1, FRAMES + 1))
     assert [row["success"] for row in rows] == ["1" if found else "0" for found in table.success]
-    written = np.array([float(row["AU12_hybrid"] or "nan") for row in rows])
+    written = np.array([float(row["AU12_hybrid"]) for row in rows])
     np.testing.assert_allclose(written, table.scores["hybrid"][:, 6], atol=1e-4)
     drawn, plain = list(read_pictures(overlay)), list(read_pictures(clip))
     assert len(drawn) == FRAMES
     np.testing.assert_allclose([p.timestamp for p in drawn], [p.timestamp for p in plain], atol=1e-3)
-    difference = np.abs(drawn[0].image.astype(int) - plain[0].image).mean()
-    assert difference > 3
+    # The picture with box and landmarks, and the bars beside it.
+    picture, strip = drawn[0].image[:, :240].astype(int), drawn[0].image[:, 240:]
+    assert strip.shape == (240, 96, 3) and strip.std() > 20
+    assert 0.5 < np.abs(picture - plain[0].image).mean() < 12
     assert Image.open(plot).size[0] > 1000
+    held = re.search(r'id="bytes"[^>]*>(.*?)</script>', text := page.read_text(), re.S)
+    assert held is not None and base64.b64decode(held[1]) == clip.read_bytes()
+    assert f"{FRAMES} frames in " in text and "not valid for real people" in text
+    assert f"{page}: This page holds the video" in done.stdout
+
+
+def test_a_page_never_costs_a_recording(command, finished, clip, tmp_path):
+    """Neither the page nor the video that may lie beside it."""
+    shutil.copy(clip, mine := tmp_path / "a_video.mp4")
+    before = mine.read_bytes()
+    for page in (mine, tmp_path / "a.html"):
+        done = command(
+            "au_jax.predict", f"--run={finished}", f"--video={mine}", f"--out={tmp_path / 'o.csv'}", f"--page={page}"
+        )
+        assert done.returncode == 1 and "would overwrite --video" in done.stderr and "Traceback" not in done.stderr
+    assert mine.read_bytes() == before and not (tmp_path / "o.csv").exists()
 
 
 def test_several_people_are_reported_in_one_line(command, finished, clip, scene, tmp_path):
@@ -165,7 +186,15 @@ def test_many_videos_are_scored_by_one_command_which_goes_on_where_it_stopped(co
     with VideoWriter(clips / "head.mp4", 25, 240, 240) as video:
         for picture in scene[0][:5]:
             video.write(np.ascontiguousarray(picture[::-1, ::-1]))
-    options = [f"--run={finished}", f"--videos={clips}", f"--out={out}", "--folds=0", "--systems=anet"]
+    pages = tmp_path / "pages"
+    options = [
+        f"--run={finished}",
+        f"--videos={clips}",
+        f"--out={out}",
+        f"--page={pages}",
+        "--folds=0",
+        "--systems=anet",
+    ]
     done = command("au_jax.predict", *options)
     assert done.returncode == 1 and "error: 1 of 3 videos failed" in done.stderr
     lines = done.stdout.splitlines()
@@ -178,8 +207,24 @@ def test_many_videos_are_scored_by_one_command_which_goes_on_where_it_stopped(co
     with open(out / "summary.csv") as stream:
         rows = {row["video"]: row for row in csv.DictReader(stream)}
     assert rows["anna/001"]["frames"] == "5" and 0 <= float(rows["anna/001"]["AU12"]) <= 100
+    listed = (pages / "index.html").read_text()
+    assert re.findall('<a href="([^"]*)">', listed) == ["anna/001.html", "head.html"] and "not a video" in listed
+    assert "it is a folder of frames" in (pages / "anna" / "001.html").read_text()
     again = command("au_jax.predict", *options)
     assert "done before" in again.stdout and again.stdout.count("of 3:") == 1  # the broken one alone
+    assert (pages / "index.html").read_text() == listed.replace("<td>done</td>", "<td>done before</td>")
+
+
+def test_no_video_of_a_list_is_overwritten_by_what_is_made_of_it(command, finished, clip, tmp_path):
+    shutil.copy(clip, mine := tmp_path / "clip.mp4")
+    (tmp_path / "list.txt").write_text("clip.mp4")
+    before = mine.read_bytes()
+    done = command(
+        "au_jax.predict", f"--run={finished}", f"--videos={tmp_path / 'list.txt'}", f"--out={tmp_path / 'tables'}",
+        f"--overlay={tmp_path}",
+    )  # fmt: skip
+    assert done.returncode == 1 and "would overwrite" in done.stderr and "Traceback" not in done.stderr
+    assert mine.read_bytes() == before and not (tmp_path / "tables").exists()
 
 
 def test_the_tables_of_many_videos_do_not_lie_among_them(command, finished, tmp_path):

@@ -27,7 +27,11 @@ ACCOUNT = "predicted.json"
 SUMMARY = "summary.csv"
 """The table of all videos in the output folder."""
 
+INDEX = "index.html"
+"""The page of the folder of pages that leads to each of them."""
+
 _LISTS = (".txt", ".lst")
+_RESERVED = tuple(Path(name).stem for name in (ACCOUNT, SUMMARY, INDEX))
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,59 @@ def find_videos(where: str) -> list[Job]:
     if not sources:
         raise CommandError(f"--videos={where} names no video; give a folder of videos, a list of paths, or paths")
     plain = [_plain(source, root) for source in sources]
-    taken = [plain.count(name) for name in plain]
+    # Some names are those of what is written about all videos.
+    taken = [plain.count(name) + (name.lower() in _RESERVED) for name in plain]
     names = [
-        name if count == 1 else f"{name}_{source.suffix.lstrip('.')}"
+        name if count == 1 else f"{name}_{source.suffix.lstrip('.') or 'frames'}"
         for name, count, source in zip(plain, taken, sources, strict=True)
     ]
     for name in names:
         if names.count(name) > 1:
             raise CommandError(f"--videos={where}: two videos would be called {name}; rename one")
     return [Job(source, name) for source, name in zip(sources, names, strict=True)]
+
+
+def check_apart(jobs: Sequence[Job], outputs: Iterable[Iterable[Path]]) -> None:
+    """Refuses outputs that are one of the videos or lie among a video's frames; called before any work.
+
+    Args:
+      jobs: all videos.
+      outputs: all that is to be written, in groups.
+
+    Raises:
+      CommandError: names the output and the video.
+
+    Example:
+      >>> import tempfile
+      >>> clip = Path(tempfile.mkdtemp()) / "clip.mp4"
+      >>> clip.touch()
+      >>> check_apart([Job(clip, "clip")], [[clip.with_suffix(".csv")]])
+      >>> check_apart([Job(clip, "clip")], [[clip]])  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      au_jax.errors.CommandError: .../clip.mp4 would overwrite .../clip.mp4 of --videos; choose another folder
+    """
+    known = {key: job.source for job in jobs if (key := _identity(job.source)) is not None}
+    folders: dict[Path, list[Path]] = {}
+    for output in (output for group in outputs for output in group):
+        own = known.get(_identity(output) or (0, 0))
+        if own is not None:
+            raise CommandError(f"{output} would overwrite {own} of --videos; choose another folder")
+        if output.parent not in folders:
+            real = Path(os.path.realpath(output.parent))
+            above = (known.get(_identity(place) or (0, 0)) for place in (real, *real.parents))
+            folders[output.parent] = [source for source in above if source is not None]
+        if folders[output.parent]:
+            raise CommandError(
+                f"{output} lies in {folders[output.parent][0]}, which --videos reads; choose another folder"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _below(folder: Path) -> list[Path]:
@@ -188,6 +236,7 @@ def run_all(
     settings: Mapping[str, Any],
     outputs: Callable[[Job], Iterable[Path]],
     score: Callable[[Job], dict[str, Any]],
+    also: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
 ) -> list[dict[str, Any]]:
     """Scores the videos one after the other, and keeps account; what is done already is passed over.
 
@@ -197,6 +246,7 @@ def run_all(
       settings: all that decides a result but the video, as JSON.
       outputs: the files of a job.
       score: makes them, and returns facts for the summary.
+      also: takes the rows so far whenever the summary is written.
 
     Returns:
       A row for each job: video, state ("done", "done before" or "failed"), its facts, and why it failed.
@@ -257,7 +307,9 @@ def run_all(
             known[job.name] = {"made_from": fingerprint, "facts": facts}
         files.write_json(path, {"format": 1, "videos": known})
         write_summary(folder / SUMMARY, rows.values())
+        also(list(rows.values()))
     write_summary(folder / SUMMARY, rows.values())
+    also(list(rows.values()))
     return list(rows.values())
 
 

@@ -1,6 +1,6 @@
 """The columns of OpenFace's and py-feat's tables that are not AU scores: head pose, and empty ones for what is not measured.
 
-Their own readers then find what they ask for (py-feat's `read_openface` and `read_feat`). An empty cell is an unknown value.
+Their own readers then find what they ask for (py-feat's `read_openface` and `read_feat`). NaN is an unknown value.
 """
 
 from collections.abc import Mapping

@@ -120,7 +120,7 @@ def predict(
                     # Only now: a video that cannot be read must not cost an older table.
                     text = io.TextIOWrapper(stack.enter_context(files.opened(table, live=True)), "utf-8", newline="")
                     stack.callback(text.detach)
-                    csv = CsvWriter(text, form)
+                    csv = CsvWriter(text, form, _source(video))
                 if csv is not None:
                     csv.write(detections)
                 for writer in writers:
@@ -137,6 +137,14 @@ def predict(
             events.close()
     seconds = time.monotonic() - start
     return {"frames": count, "faces": with_face, "together": together, "people": len(people), "seconds": seconds}
+
+
+def _source(video: str) -> str | dict[int, Path]:
+    """What py-feat's column "input" names: it opens the pictures again."""
+    if is_camera(video):
+        return video
+    path = Path(video).absolute()
+    return frame_files(path) if path.is_dir() else str(path)
 
 
 def _events_writer(video: str, table: Path, form: str, rules: EventRules) -> EventsWriter:

@@ -1,9 +1,10 @@
 """The table of a video's AUs, and its columns as users of OpenFace and py-feat know them."""
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import TextIOBase
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -103,18 +104,25 @@ class Detections:
             reasons=None if self.reasons is None else np.where(absent, self.reasons[rows], ""),
         )
 
-    def columns(self, form: str = "openface") -> dict[str, np.ndarray]:
+    def columns(self, form: str = "openface", source: str | Mapping[int, Path] = "") -> dict[str, np.ndarray]:
         """The table as named columns of length T, ready for `pandas.DataFrame`.
 
         Args:
           form: one of `FORMATS`.
+          source: the video's path, or of a folder of frames number -> file: py-feat's column "input".
 
         Raises:
           CommandError: no such form.
         """
         if form not in FORMATS:
             raise CommandError(f"unknown table format {form!r}; choose one of {', '.join(FORMATS)}")
-        return FORMATS[form](self)
+        columns = FORMATS[form](self)
+        if form == "fex":
+            named = [
+                source if isinstance(source, str) else str(source.get(frame, "")) for frame in self.frames.tolist()
+            ]
+            columns["input"] = np.array(named, np.str_)
+        return columns
 
 
 def concatenate(parts: Iterable[Detections]) -> Detections:
@@ -145,11 +153,15 @@ def concatenate(parts: Iterable[Detections]) -> Detections:
 
 
 class CsvWriter:
-    """Writes parts of a table to an open text file, as they come; NaN becomes an empty cell.
+    """Writes parts of a table to an open text file, as they come.
+
+    An unknown value is written as NaN: pandas, polars, R and MATLAB then read a column as numbers that has none at its beginning,
+    or none at all. polars takes a column that begins with a hundred empty cells for text.
 
     Args:
       stream: open for writing text.
       form: one of `FORMATS`.
+      source: as `Detections.columns` takes it.
 
     Example:
       >>> import io
@@ -159,17 +171,17 @@ class CsvWriter:
       >>> absent = np.array([False])
       >>> writer.write(Detections((12,), np.array([1]), np.zeros(1), absent, np.zeros(1), none[:, :4, 0], none, scores))
       >>> [line.split(",")[:2] for line in stream.getvalue().splitlines()]
-      [['frame', 'FaceRectX'], ['0', '']]
+      [['frame', 'FaceRectX'], ['0', 'NaN']]
     """
 
-    def __init__(self, stream: TextIOBase, form: str):
-        self._stream, self._form = stream, form
+    def __init__(self, stream: TextIOBase, form: str, source: str | Mapping[int, Path] = ""):
+        self._stream, self._form, self._source = stream, form, source
         self._writer = csv.writer(stream, lineterminator="\n")
         self._begun = False
 
     def write(self, detections: Detections) -> None:
         """Appends the rows of some frames, the header before the first ones."""
-        columns = detections.columns(self._form)
+        columns = detections.columns(self._form, self._source)
         if not self._begun:
             self._writer.writerow(columns)
             self._begun = True
@@ -180,7 +192,7 @@ class CsvWriter:
 def _cells(values: np.ndarray) -> list[str]:
     if values.dtype.kind == "f":
         digits = 6 if values.dtype == np.float64 else 4
-        return ["" if np.isnan(value) else f"{value:.{digits}f}" for value in values.tolist()]
+        return ["NaN" if np.isnan(value) else f"{value:.{digits}f}" for value in values.tolist()]
     return [str(value) for value in values.tolist()]
 
 
@@ -231,7 +243,7 @@ def _fex(detections: Detections) -> dict[str, np.ndarray]:
 
 
 def _columns(name: str, detections: Detections, rows: np.ndarray | None) -> dict[str, np.ndarray]:
-    """A column of each AU; NaN, an empty cell, where `rows` are not known."""
+    """A column of each AU; NaN where `rows` are not known."""
     aus, count = detections.aus, len(detections)
     known = np.full((count, len(aus)), np.nan, np.float32) if rows is None else rows
     return {name.format(au): column for au, column in zip(aus, known.T, strict=True)}

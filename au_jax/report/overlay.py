@@ -1,4 +1,7 @@
-"""What was detected in a frame, drawn onto it: one face, its landmarks, and a bar for every AU and system; or several faces."""
+"""What was detected in a frame: landmarks on the face, and beside it, never over it, a bar for every AU and system.
+
+Of one person the bars stand in a strip at the right of the picture, of several the AUs stand beside each face.
+"""
 
 import functools
 import itertools
@@ -23,7 +26,7 @@ from au_jax.systems import display
 _PANEL, _MARGIN, _NUMBER = 160, 7, 22  # widths of the panel, its margin, and the AU numbers
 _ROW, _TEXT, _THICK, _THIN, _LEGEND = 25, 11, 6, 3, 15  # heights
 _FITTING = 12
-_OPACITY = 0.9
+_GROUND = (246, 246, 246)
 
 
 def draw_overlay(
@@ -31,8 +34,9 @@ def draw_overlay(
     face: Face | None,
     scores: Mapping[str, Shaped[np.ndarray, "..."]],
     aus: Sequence[int],
+    name: str = "",
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws a face's landmarks and box, and at the right a bar for every AU and system.
+    """Draws a face's landmarks and box, and in a strip at the right of the picture a bar for every AU and system.
 
     A bar is tanh(score) long, to the right of the middle and filled where the AU is present (score > 0), to the left and
     hollow where it is absent. The last system has the thick bar, and its AUs are in bold. Where there is no face, the
@@ -41,11 +45,12 @@ def draw_overlay(
     Args:
       image: [H, W, 3] uint8 RGB, a video frame; it is not changed.
       face: the face in it, None where none was detected.
-      scores: a system's name -> its scores, [A]; empty: no panel.
+      scores: a system's name -> its scores, [A]; empty: no strip.
       aus: [A] AU numbers of the scores.
+      name: whose face it is, written below the bars.
 
     Returns:
-      [H, W, 3] uint8 RGB.
+      [H, W + strip, 3] uint8 RGB; the strip is as wide for every picture of the same size.
 
     Raises:
       ValueError: `image` or scores of another shape.
@@ -53,33 +58,40 @@ def draw_overlay(
     Example:
       >>> frame = np.zeros((360, 640, 3), np.uint8)
       >>> drawn = draw_overlay(frame, None, {"hybrid": np.ones(2, np.float32)}, aus=(6, 12))
-      >>> drawn.shape, bool((drawn[:300, 500:] > 200).any())
-      ((360, 640, 3), True)
+      >>> drawn.shape, bool((drawn[60:, :640] == 0).all())
+      ((360, 800, 3), True)
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"draw_overlay needs a [H, W, 3] uint8 image, found {image.shape} {image.dtype}")
-    for name, values in scores.items():
+    for system, values in scores.items():
         if np.shape(values) != (len(aus),):
-            raise ValueError(f"draw_overlay needs [{len(aus)}] scores, found {np.shape(values)} of {name}")
+            raise ValueError(f"draw_overlay needs [{len(aus)}] scores, found {np.shape(values)} of {system}")
     height, width = image.shape[:2]
     unit = min(height / 360, width / 400)
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     if face is not None:
         _draw_face(draw, face, unit)
-    if scores:
-        # More AUs have lower rows.
-        panel_unit = min(height / (360 + max(len(aus) - _FITTING, 0) * _ROW), width / 400)
-        panel = _panel(width, height, panel_unit, tuple(scores), len(aus))
-        left = width - panel.width
-        canvas.paste(panel, (left, 0), panel.getchannel("A"))
-        _draw_bars(draw, left, panel_unit, scores if face is not None else {}, aus)
     if face is None:
         font, place, pad = _font(round(22 * unit), True), (10 * unit, 8 * unit), 5 * unit
         box = draw.textbbox(place, "no face", font=font)
         draw.rectangle((box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad), fill=style.BLACK)
         draw.text(place, "no face", fill="white", font=font)
-    return np.array(canvas)
+    if not scores:
+        return np.array(canvas)
+    # More AUs have lower rows.
+    panel_unit = min(height / (360 + max(len(aus) - _FITTING, 0) * _ROW), width / 400)
+    panel = _panel(height, panel_unit, tuple(scores), len(aus))
+    whole = Image.new("RGB", (width + panel.width, height))
+    whole.paste(canvas, (0, 0))
+    whole.paste(panel, (width, 0))
+    draw = ImageDraw.Draw(whole)
+    _draw_bars(draw, width, panel_unit, scores if face is not None else {}, aus)
+    if name and face is not None:
+        below = (_MARGIN + len(aus) * _ROW + len(scores) * _LEGEND) * panel_unit
+        font = _font(round(_TEXT * panel_unit), True)
+        draw.text((width + (_MARGIN + _NUMBER) * panel_unit, below), name, fill=style.BLACK, font=font)
+    return np.array(whole)
 
 
 def draw_people(
@@ -89,8 +101,8 @@ def draw_people(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draws several faces, each with its number and the AUs that are present beside it.
 
-    What is written stands at the right of the face where there is room, else at the left, and never on another face if that
-    can be helped.
+    What is written stands at the right of the face where there is room, else on another side, and never on a face: where there is
+    no room for the AUs, the number stands alone; where there is none for that either, nothing does.
 
     Args:
       image: [H, W, 3] uint8 RGB, a video frame; it is not changed.
@@ -110,7 +122,8 @@ def draw_people(
     unit = min(height / 360, width / 400)
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
-    boxes = [face.box for _, face, _ in people]
+    # Faces with their borders, and then what was written beside others.
+    taken = [(x - 2, y - 2, wide + 4, tall + 4) for x, y, wide, tall in (face.box for _, face, _ in people)]
     for _, face, _ in people:
         _draw_face(draw, face, unit)
     for number, face, scores in people:
@@ -119,29 +132,47 @@ def draw_people(
             f"face {number}",
             *(" ".join(f"AU {au}" for au in present[at : at + 2]) for at in range(0, len(present), 2)),
         ]
-        _write_beside(draw, face.box, [box for box in boxes if box is not face.box], lines, (width, height), unit)
+        written = _write_beside(draw, face.box, taken, lines, (width, height), unit)
+        if written is not None:
+            taken.append(written)
     return np.array(canvas)
 
 
 def _write_beside(
-    draw: ImageDraw.ImageDraw, box: Box, others: Sequence[Box], lines: Sequence[str], size: tuple[int, int], unit: float
-) -> None:
+    draw: ImageDraw.ImageDraw, box: Box, taken: Sequence[Box], lines: Sequence[str], size: tuple[int, int], unit: float
+) -> Box | None:
+    """Writes where nothing is taken, and returns the place; None where there is none."""
     font, bold, pad = _font(round(_TEXT * unit), False), _font(round(_TEXT * unit), True), 3 * unit
     row = (_TEXT + 4) * unit
-    wide = max(draw.textlength(line, font=bold) for line in lines) + 2 * pad
-    tall = row * len(lines) + pad
-    x, y, width, height = box
-    places = [(x + width + pad, y), (x - wide - pad, y), (x, y + height + pad), (x, y - tall - pad)]
+    for written in (lines, lines[:1]):
+        wide = math.ceil(max(draw.textlength(line, font=bold) for line in written) + 2 * pad)
+        tall = math.ceil(row * len(written) + pad)
+        place = _free_place(box, taken, (wide, tall), size, math.ceil(pad))
+        if place is not None:
+            left, top = place
+            draw.rectangle((left, top, left + wide - 1, top + tall - 1), fill=style.BLACK)
+            for number, line in enumerate(written):
+                at = (left + pad, top + pad / 2 + number * row)
+                draw.text(at, line, fill="white", font=font if number else bold)
+            return float(left), float(top), float(wide), float(tall)
+    return None
 
-    def cost(place: tuple[float, float]) -> float:
-        """Area of the text that lies outside the picture or on another face."""
-        inside = _shared(place, (wide, tall), (0.0, 0.0), (float(size[0]), float(size[1])))
-        return wide * tall - inside + sum(_shared(place, (wide, tall), other[:2], other[2:]) for other in others)
 
-    left, top = min(places, key=cost)
-    draw.rectangle((left, top, left + wide, top + tall), fill=style.BLACK)
-    for number, line in enumerate(lines):
-        draw.text((left + pad, top + pad / 2 + number * row), line, fill="white", font=font if number else bold)
+def _free_place(
+    box: Box, taken: Sequence[Box], needed: tuple[int, int], size: tuple[int, int], pad: int
+) -> tuple[int, int] | None:
+    """Left and top of a place beside a face, where nothing is taken: the first, at the right, left, below, above."""
+    x, y, width, height = (round(value) for value in box)
+    wide, tall = needed
+    ups = [y + round(part * (height - tall)) for part in (0, 0.25, 0.5, 0.75, 1, -0.5, 1.5)]
+    asides = [x + round(part * (width - wide)) for part in (0, 0.5, 1, -0.5, 1.5)]
+    places = [(x + width + pad, up) for up in ups] + [(x - wide - pad, up) for up in ups]
+    places += [(aside, y + height + pad) for aside in asides] + [(aside, y - tall - pad) for aside in asides]
+    for left, top in places:
+        inside = 0 <= left <= size[0] - wide and 0 <= top <= size[1] - tall
+        if inside and not any(_shared((left, top), (wide, tall), other[:2], other[2:]) for other in taken):
+            return left, top
+    return None
 
 
 def _shared(a: tuple[float, float], a_size: tuple[float, float], b: Sequence[float], b_size: Sequence[float]) -> float:
@@ -189,14 +220,10 @@ def _draw_bars(
 
 
 @functools.lru_cache(maxsize=8)
-def _panel(width: int, height: int, unit: float, names: tuple[str, ...], rows: int) -> Image.Image:
-    """[RGBA] What is the same in every frame: a pale ground and the legend."""
+def _panel(height: int, unit: float, names: tuple[str, ...], rows: int) -> Image.Image:
+    """What of the strip is the same in every frame: a pale ground and the legend."""
     legend = (_MARGIN + rows * _ROW) * unit
-    size = (
-        min(width, round(_PANEL * unit)),
-        min(height, math.ceil(legend + (len(names) * _LEGEND + _MARGIN / 2) * unit)),
-    )
-    panel = Image.new("RGBA", size, (255, 255, 255, round(255 * _OPACITY)))
+    panel = Image.new("RGB", (max(1, round(_PANEL * unit)), height), _GROUND)
     draw = ImageDraw.Draw(panel)
     looks = style.system_series(names)
     for row, name in enumerate(names):
@@ -222,7 +249,7 @@ class OverlayWriter:
     Args:
       path: MP4 file to write; it is made with the first frame.
       fps: frames per second; None: as the timestamps of the first frames say.
-      several: whether the AUs stand beside each face, with its number, from the first frame on.
+      several: whether the AUs stand beside each face, with its number; else in a strip at the right.
 
     Raises:
       UserError: as `VideoWriter`.
@@ -237,28 +264,28 @@ class OverlayWriter:
         self._path, self._fps = path, fps
         self._video: VideoWriter | None = None
         self._size = (0, 0)
-        # From the second person on everybody's AUs stand beside the face.
         self._several = several
 
     def write(self, detections: Detections, faces: list[RegisteredFace]) -> None:
         """Draws the next frames, of which all rows are there; those that could not be read are left out."""
-        self._several = self._several or any(row.person > 0 for row in faces)
         last = list(detections.scores.values())[-1]
         for _, group in itertools.groupby(enumerate(faces), key=lambda each: each[1].number):
             rows = list(group)
             index, row = rows[0]
             if row.picture is None:
                 continue
-            if self._video is None:
-                height, width = row.picture.shape[:2]
-                self._size = (width, height)
-                self._video = VideoWriter(self._path, self._fps or _frame_rate(detections.timestamps), width, height)
             if self._several and row.face is not None:
                 people = [(each.person, each.face, last[at]) for at, each in rows if each.face is not None]
                 image = draw_people(row.picture, people, detections.aus)
             else:
                 scores = {} if self._several else {name: part[index] for name, part in detections.scores.items()}
-                image = draw_overlay(row.picture, row.face, scores, detections.aus)
+                # A second person is followed after the first has left.
+                name = f"face {row.person}" if row.person else ""
+                image = draw_overlay(row.picture, row.face, scores, detections.aus, name)
+            if self._video is None:
+                height, width = image.shape[:2]
+                self._size = (width, height)
+                self._video = VideoWriter(self._path, self._fps or _frame_rate(detections.timestamps), width, height)
             # Frames of a folder may differ in size, those of a video may not.
             if image.shape[1::-1] != self._size:
                 image = np.asarray(Image.fromarray(image).resize(self._size))

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from au_jax.errors import CommandError, DataError, UserError
-from au_jax.inference.batch import ACCOUNT, SUMMARY, Job, find_videos, run_all, summary_lines
+from au_jax.inference.batch import ACCOUNT, SUMMARY, Job, check_apart, find_videos, run_all, summary_lines
 
 
 @pytest.fixture
@@ -53,6 +53,28 @@ def test_nothing_to_do_and_lists_that_cannot_be_read_are_refused(clips, tmp_path
 def test_videos_that_differ_in_their_suffix_get_two_names(clips):
     (clips / "top.mp4").write_bytes(b"another")
     assert names(find_videos(str(clips)))[-2:] == ["top_avi", "top_mp4"]
+
+
+def test_a_video_may_be_called_as_what_is_written_about_all(tmp_path):
+    """Its table would be overwritten by the summary, its page by the list of pages."""
+    for name in ("summary.mp4", "Index.mov", "a/summary.mp4", "predicted/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(names(find_videos(str(tmp_path)))) == ["Index_mov", "a/summary", "predicted_frames", "summary_mp4"]
+
+
+def test_no_output_of_any_video_is_a_video_or_lies_among_frames(clips, tmp_path):
+    jobs = find_videos(f"{clips}/anna/T1.mp4,{clips}/ben/walk,{clips}/top.avi")
+    assert check_apart(jobs, [[tmp_path / "out" / "T1.mp4"], [clips / "anna" / "T1.csv"]]) is None
+    with pytest.raises(CommandError, match=r"T1\.mp4 would overwrite .*anna/T1\.mp4 of --videos"):
+        check_apart(jobs, [[tmp_path / "fine.csv", clips / "anna" / "T1.mp4"]])
+    link = tmp_path / "link.png"
+    link.symlink_to(clips / "top.avi")
+    with pytest.raises(CommandError, match=r"link\.png would overwrite .*top\.avi"):
+        check_apart(jobs, [[link]])
+    for inside in ("walk.csv", "below/walk.csv"):
+        with pytest.raises(CommandError, match=r"walk\.csv lies in .*ben/walk, which --videos reads"):
+            check_apart(jobs, [[clips / "ben" / "walk" / inside]])
 
 
 class Runs:
@@ -105,6 +127,16 @@ def test_an_interrupted_command_goes_on_where_it_stopped(clips, runs):
     runs.stops = set()
     runs(find_videos(str(clips)))
     assert runs.seen == ["anna/T10", "ben/walk", "top"]
+
+
+def test_what_else_lists_the_videos_is_told_after_each(clips, runs):
+    runs.stops = {"anna/T10"}
+    listed = []
+    with pytest.raises(KeyboardInterrupt):
+        run_all(
+            find_videos(str(clips)), runs.folder, {}, lambda job: [], runs.score, lambda rows: listed.append(len(rows))
+        )
+    assert listed == [1, 2]
 
 
 def test_changed_videos_settings_and_lost_tables_are_done_again(clips, runs):

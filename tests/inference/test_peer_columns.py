@@ -1,5 +1,6 @@
 """OpenFace's and py-feat's columns: what their own readers ask for is there, with their units and signs."""
 
+import csv
 import io
 import sys
 import types
@@ -68,9 +69,9 @@ def test_openfaces_columns_are_in_its_order(detections):
         assert listed == sorted(listed) and {f"AU{au:02d}{ending}" for au in aus} <= set(listed)
 
 
-def written(detections, form, path):
+def written(detections, form, path, source="clip.mp4"):
     stream = io.StringIO()
-    CsvWriter(stream, form).write(detections)
+    CsvWriter(stream, form, source).write(detections)
     path.write_text(stream.getvalue())
     return str(path)
 
@@ -101,6 +102,7 @@ def test_py_feat_reads_openface_tables(feat, detections, tmp_path):
     assert fex.aus["AU23_c"].tolist() == [1, 1, 1, 0]
     assert fex.aus.baseline().shape == fex.aus.shape
     assert all(kind.kind in "fi" for kind in fex.aus.dtypes)
+    assert fex.isc("AU23_c").shape == (1, 1)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -113,13 +115,72 @@ def test_py_feat_reads_its_own_tables(feat, detections, tmp_path):
     assert fex.faceboxes.shape[0] == ROWS and fex.landmarks.shape == (ROWS, 136)
     np.testing.assert_allclose(fex.poses["Yaw"][:3], np.radians([0, 30, -20]), atol=1e-3)
     assert fex.aus.baseline().shape == fex.aus.shape
+    assert fex.inputs.tolist() == ["clip.mp4"] * ROWS
+    assert list(fex.isc("timestamp").columns) == ["clip.mp4"]
 
 
-def test_pyarrow_types_every_column_as_numbers(detections, tmp_path):
-    csv = pytest.importorskip("pyarrow.csv")
-    for form in ("openface", "fex"):
-        table = csv.read_csv(written(detections, form, tmp_path / f"{form}.csv"))
-        kinds = {field.name: str(field.type) for field in table.schema}
-        # A column without any value has no type; the clock of py-feat is a time of day.
-        assert {kind for name, kind in kinds.items() if name != "approx_time"} <= {"int64", "double", "null"}
-        assert kinds["AU12_hybrid" if form == "openface" else "AU12"] == "double"
+@pytest.mark.filterwarnings("ignore")
+def test_py_feat_plots_its_own_tables(feat, detections, tmp_path):
+    plot = pytest.importorskip("matplotlib.pyplot")
+    from feat.utils.io import read_feat
+
+    fex = read_feat(written(detections, "fex", tmp_path / "clip.csv"))
+    # The picture itself would be decoded by FFmpeg's own libraries.
+    figures = fex.plot_detections(poses=True, plot_original_image=False)
+    assert len(figures) == ROWS
+    plot.close("all")
+
+
+def late(count, first):
+    """A clip whose first frames show no face; `first` is the first that does."""
+    success = np.arange(count) >= first
+    landmarks = np.where(success[:, None, None], turned(10), np.nan).astype(np.float32)
+    scores = np.where(success[:, None], np.sin(np.arange(count) / 5)[:, None] + np.zeros(12), np.nan).astype(np.float32)
+    boxes = np.where(success[:, None], np.float32([10, 20, 80, 90]), np.nan).astype(np.float32)
+    return Detections(
+        PAPER_AUS, np.arange(1, count + 1), np.arange(count) / 25, success, success.astype(np.float32), boxes, landmarks,
+        {"hybrid": scores}, np.abs(scores) / 2,
+    )  # fmt: skip
+
+
+TEXTS = {"openface": set(), "fex": {"approx_time", "input"}}
+"""Columns that are not numbers; the clock of py-feat is a time of day."""
+
+
+@pytest.mark.parametrize("form", ["openface", "fex"])
+@pytest.mark.parametrize("first", [0, 150, 200])
+def test_no_cell_is_empty_however_late_the_first_face_comes(form, first, tmp_path):
+    with open(written(late(200, first), form, tmp_path / "clip.csv")) as stream:
+        header, *rows = csv.reader(stream)
+    for name, column in zip(header, zip(*rows, strict=True), strict=True):
+        if name not in TEXTS[form]:
+            assert all(cell == "NaN" or np.isfinite(float(cell)) for cell in column), name
+
+
+@pytest.mark.parametrize("form", ["openface", "fex"])
+@pytest.mark.parametrize("first", [0, 150, 200])
+def test_pyarrow_types_columns_as_numbers(form, first, tmp_path):
+    arrow = pytest.importorskip("pyarrow.csv")
+    table = arrow.read_csv(written(late(200, first), form, tmp_path / "clip.csv"))
+    kinds = {field.name: str(field.type) for field in table.schema}
+    # A column without any value has no type.
+    assert {kind for name, kind in kinds.items() if name not in TEXTS[form]} <= {"int64", "double", "null"}
+    score = "AU12_hybrid" if form == "openface" else "AU12"
+    assert kinds[score] == ("double" if first < 200 else "null")
+
+
+@pytest.mark.parametrize("form", ["openface", "fex"])
+@pytest.mark.parametrize("first", [0, 150, 200])
+def test_polars_types_every_column_as_numbers(form, first, tmp_path):
+    polars = pytest.importorskip("polars")
+    schema = polars.read_csv(written(late(200, first), form, tmp_path / "clip.csv")).schema
+    assert {name for name, kind in schema.items() if not kind.is_numeric()} == TEXTS[form]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exploface_finds_events_in_openface_tables(tmp_path):
+    exploface = pytest.importorskip("exploface")
+    path = written(late(200, 50), "openface", tmp_path / "clip.csv")
+    assert exploface.get_info(path)["duration"] == pytest.approx(199 / 25)
+    found = exploface.get_detections(exploface.get_feature_time_series(path))
+    assert set(found["feature"]) == {f"AU{au:02d}" for au in PAPER_AUS} and found["start"].min() >= 50 / 25

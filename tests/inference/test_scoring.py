@@ -14,6 +14,7 @@ from au_jax.inference import scoring
 from au_jax.inference.scoring import FaceScorer
 from au_jax.inference.writers import concatenate
 
+from ..faces import crowd
 from ..faces.drawn import Film, Person, line
 
 
@@ -136,3 +137,52 @@ def test_memory_is_flat_over_twenty_thousand_frames_of_three_people(monkeypatch)
         resident[int(part.frames[-1]) // 1000] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
     assert people == {0, 1, 2} and 50_000 < rows < 54_500
     assert resident[20] - resident[4] < 5, resident  # MB
+
+
+def rows_where(table, path):
+    """Frame -> the row whose face is where a person of a crowd is."""
+    found = {}
+    for row in np.flatnonzero(table.success):
+        frame, box = int(table.frames[row]), table.boxes[row]
+        if (place := path(frame - 1)) is not None:
+            away = float(np.linalg.norm(box[:2] + box[2:] / 2 - crowd.centre(place)))
+            if away < min(60.0, found.get(frame, (60.0, 0))[0]):
+                found[frame] = away, row
+    return {frame: row for frame, (_, row) in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", ["easy", "hard"])
+def test_each_of_three_people_gets_the_decisions_that_the_person_gets_alone(finished, scene, tmp_path):
+    """As much as two encodings of one film agree. Frames in which one stands before another are not of both."""
+    pytest.importorskip("dlib")
+    from au_jax.faces.decoding import read_video
+    from au_jax.faces.video_writer import VideoWriter
+    from au_jax.inference.detector import Detector
+
+    detector, frames = Detector.from_run(finished, folds=[0]), 80
+    heads, paths = crowd.heads(frames), getattr(crowd, scene)(frames)
+
+    def scored(pictures):
+        numbered = (VideoFrame(number, number / 25, picture) for number, picture in enumerate(pictures, 1))
+        return concatenate(part for part, _ in detector.stream(numbered, faces="all"))
+
+    together, shares = scored(crowd.film(heads, paths)), []
+    for person, path in enumerate(paths):
+        film = list(crowd.film(heads, paths, person))
+        with VideoWriter(tmp_path / "coded.mp4", 25, crowd.WIDTH, crowd.HEIGHT) as writer:
+            for picture in film:
+                writer.write(picture)
+        tables = together, scored(film), scored(frame.image for frame in read_video(tmp_path / "coded.mp4"))
+        rows = [rows_where(table, path) for table in tables]
+
+        def apart(frame, path=path):
+            others = [place for other in paths if other is not path and (place := other(frame - 1)) is not None]
+            return all(np.linalg.norm(np.subtract(place, path(frame - 1))) > 90 for place in others)
+
+        both = [frame for frame in rows[1] if frame in rows[0] and frame in rows[2] and apart(frame)]
+        assert len(both) > 0.4 * len(rows[1])
+        decided = [table.present[[row[frame] for frame in both]] for table, row in zip(tables, rows, strict=True)]
+        shares.append([float((part == decided[1]).mean()) for part in (decided[0], decided[2])])
+    for with_others, coded_anew in shares:
+        assert with_others > 0.95 and with_others > coded_anew - 0.02, shares

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,18 +79,26 @@ def test_frames_of_a_folder_keep_the_numbers_of_their_files_in_both_formats(form
 def test_a_table_written_in_parts_is_read_back_whole(form):
     parts = [detections(1, lost=(2,)), detections(4)]
     stream = io.StringIO()
-    writer = CsvWriter(stream, form)
+    writer = CsvWriter(stream, form, "clips/anna, 1.mp4")
     for part in parts:
         writer.write(part)
     rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
-    expected = concatenate(parts).columns(form)
+    expected = concatenate(parts).columns(form, "clips/anna, 1.mp4")
     assert len(rows) == 6 and list(rows[0]) == list(expected)
     for name, column in expected.items():
-        if name == "approx_time":
+        if name in ("approx_time", "input"):
             assert [row[name] for row in rows] == column.tolist()
             continue
-        read = np.array([float(row[name] or "nan") for row in rows])
+        read = np.array([float(row[name]) for row in rows])
         np.testing.assert_allclose(read, column, atol=6e-5, err_msg=name)
+
+
+def test_py_feats_input_is_the_video_or_the_frames_own_file():
+    table = dataclasses.replace(detections(), named=True)
+    assert table.columns("fex", "a.mp4")["input"].tolist() == ["a.mp4"] * 3
+    files = {number: Path(f"frames/{number}.png") for number in table.frames.tolist()}
+    assert table.columns("fex", files)["input"].tolist() == [f"frames/{number}.png" for number in table.frames]
+    assert "input" not in table.columns("openface", "a.mp4") and table.columns("fex")["input"].tolist() == [""] * 3
 
 
 def test_columns_are_those_of_the_detections_aus():

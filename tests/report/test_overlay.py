@@ -43,9 +43,9 @@ def test_bar_is_as_long_as_tanh_of_the_score_and_stays_in_the_picture(height, wi
     lengths = {}
     for score in (-9.0, -0.5, 0.5, 1.0, 9.0):
         image = draw_overlay(picture, face, {"hybrid": _one(12, score)}, PAPER_AUS)
-        assert image.shape == picture.shape and image.dtype == np.uint8
+        assert image.shape == (height, width + round(160 * unit), 3) and image.dtype == np.uint8
         columns = _columns(image[: round(250 * unit)], style.BLUE)
-        assert columns.max() < width
+        assert width < columns.min() and columns.max() < image.shape[1]
         lengths[score] = len(columns)
     full = lengths[9.0]
     assert 60 * unit < full < 80 * unit and abs(lengths[-9.0] - full) <= 1
@@ -82,7 +82,7 @@ def test_every_au_has_its_row_and_the_last_system_the_thick_bar():
 def test_label_of_a_present_au_is_bold_black():
     picture, face = _picture(), _face(360, 640)
     present, absent = (
-        draw_overlay(picture, face, {"hybrid": _one(1, value)}, PAPER_AUS)[:14, 490:] for value in (1.0, -1.0)
+        draw_overlay(picture, face, {"hybrid": _one(1, value)}, PAPER_AUS)[:14, 650:] for value in (1.0, -1.0)
     )
     assert _has(present, style.BLACK).any() and not _has(absent, style.BLACK).any()
 
@@ -126,7 +126,8 @@ def test_pictures_of_any_size_are_drawn_on():
     face = Face((-50.0, -9.0, 300.0, 300.0), 0.5, np.float32(np.arange(136).reshape(68, 2) * 9 - 300))
     for height, width in ((1, 1), (20, 30), (40, 900), (900, 40)):
         scores = {name: np.linspace(-3, 3, 12) for name in ("a", "b", "c", "anet", "hybrid")}
-        assert draw_overlay(_picture(height, width), face, scores, PAPER_AUS).shape == (height, width, 3)
+        image = draw_overlay(_picture(height, width), face, scores, PAPER_AUS)
+        assert image.shape[0] == height and width < image.shape[1] <= 1.4 * width + 1
 
 
 def test_wrong_shapes_are_refused():
@@ -149,6 +150,63 @@ def test_any_aus_have_their_rows_within_the_frame(aus):
         tops.append(rows.min())
         assert rows.size and rows.max() < 345
     assert tops == sorted(set(tops))
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (500.0, 40.0), (540.0, 250.0), (300.0, 150.0)])
+def test_nothing_but_box_and_landmarks_is_drawn_on_the_picture(place):
+    """A face at the right stood behind the bars before."""
+    picture = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
+    face = Face((*place, 100.0, 100.0), 0.9, np.full((68, 2), 50, np.float32) + np.float32(place))
+    scores = {"anet": np.full(12, 3.0), "hybrid": np.full(12, 3.0)}
+    drawn = draw_overlay(picture, face, scores, PAPER_AUS)[:, :640]
+    changed = (drawn != picture).any(-1)
+    x, y = (int(value) for value in place)
+    assert changed[y + 6 : y + 94, x + 6 : x + 94].mean() < 0.02  # the landmarks, all in one place
+    changed[max(y - 2, 0) : y + 106, max(x - 2, 0) : x + 106] = False
+    assert not changed.any()
+    # With a name, and without a face, the picture's size is the same.
+    assert draw_overlay(picture, face, scores, PAPER_AUS, "face 1").shape == (360, 800, 3)
+    assert draw_overlay(picture, None, scores, PAPER_AUS).shape == (360, 800, 3)
+
+
+def test_the_name_stands_in_the_strip():
+    picture, face, scores = _picture(), _face(360, 640), {"hybrid": np.full(12, np.nan)}
+    with_name, without = (draw_overlay(picture, face, scores, PAPER_AUS, name) for name in ("face 3", ""))
+    rows, columns = np.nonzero((with_name != without).any(-1))
+    assert columns.min() > 640 and 310 < rows.min() and rows.max() < 345
+
+
+def test_what_is_written_of_two_people_does_not_overlap():
+    spots = (60.0, 280.0), (300.0, 140.0), (480.0, 140.0)
+    people = [
+        (
+            number,
+            Face((*spot, 90.0, 90.0), 0.9, np.full((68, 2), -99, np.float32)),
+            np.where(np.arange(12) < 8, 1.0, -1.0),
+        )
+        for number, spot in enumerate(spots)
+    ]
+    alone = [_has(draw_people(_picture(), [one], PAPER_AUS), "white").sum() for one in people]
+    assert _has(draw_people(_picture(), people, PAPER_AUS), "white").sum() == sum(alone)
+
+
+def test_in_a_crowd_nothing_is_written_on_any_face():
+    random = np.random.default_rng(3)
+    numbers = 0
+    for count in (2, 4, 8, 16):
+        for _ in range(6):
+            sizes = random.uniform(30, 220, count)
+            boxes = [(*random.uniform((0, 0), (640 - size, 360 - size)), size, size) for size in sizes]
+            people = [
+                (number, Face(tuple(map(float, box)), 0.9, np.full((68, 2), -99, np.float32)), np.ones(12))
+                for number, box in enumerate(boxes)
+            ]
+            image = draw_people(_picture(), people, PAPER_AUS)
+            written = _has(image, "white")
+            numbers += int(written.any())
+            for x, y, width, height in ((round(v) for v in box) for box in boxes):
+                assert not written[max(y, 0) : y + height, max(x, 0) : x + width].any(), (count, boxes)
+    assert numbers > 15  # of 24 pictures
 
 
 @pytest.mark.parametrize("place", [(20.0, 60.0), (540.0, 60.0), (300.0, 5.0), (280.0, 250.0)])
