@@ -254,12 +254,12 @@ class Network:
 
     def __init__(self, name: str):
         try:
-            from ai_edge_litert.interpreter import Interpreter
+            interpreter = importlib.import_module("ai_edge_litert.interpreter")
         except ImportError as error:
             raise UserError(_MISSING.format("ai-edge-litert")) from error
         path = _path(name)
         # A face takes a millisecond: more threads would cost more than they save.
-        self._interpreter: Any = Interpreter(str(path), num_threads=1)
+        self._interpreter: Any = interpreter.Interpreter(str(path), num_threads=1)
         self._interpreter.allocate_tensors()
         (self._input,) = self._interpreter.get_input_details()
         self._outputs = [each["index"] for each in self._interpreter.get_output_details()]
