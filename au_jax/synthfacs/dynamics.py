@@ -184,11 +184,12 @@ def _calibrated(
     wanted = np.asarray(rates)
     thresholds = -ndtri(wanted)
     faintness, error = seen
+    chance = np.random.Generator(np.random.Philox(key=[20170530, 2]))
+    errors = _coder_errors(chance, length, fps, (len(latent), len(AUS))).swapaxes(0, 1) if error else 0.0
     for _ in range(7):
         shown = _follow(_targets(latent, thresholds, LEVELS[level], strength), fps, opening)
         if error:
-            chance = np.random.Generator(np.random.Philox(key=[20170530, 2]))
-            shown = np.stack([coded(chance, faint(each, LEVELS[level], faintness), error, fps) for each in shown])
+            shown = faint(shown, LEVELS[level], faintness) * np.exp(error * errors)
         got = (shown >= LEVELS[level]).mean((0, 1))
         thresholds = thresholds - (ndtri(wanted) - ndtri(np.clip(got, 1e-4, 1 - 1e-4)))
     return thresholds
@@ -299,10 +300,13 @@ def coded(rng: np.random.Generator, intensities: np.ndarray, error: float, fps: 
     """
     if error == 0.0:
         return intensities
-    length, aus = intensities.shape
-    lasting, passing = rng.standard_normal(aus), drift(rng, length, 1.0, fps, (aus,))
-    seen = intensities * np.exp(error * np.sqrt(0.5) * (lasting + passing))
-    return np.clip(seen, 0.0, 5.0).astype(intensities.dtype)
+    errors = _coder_errors(rng, len(intensities), fps, intensities.shape[1:])
+    return np.clip(intensities * np.exp(error * errors), 0.0, 5.0).astype(intensities.dtype)
+
+
+def _coder_errors(rng: np.random.Generator, length: int, fps: float, shape: tuple[int, ...]) -> np.ndarray:
+    """[T, *shape] standard normal: half of the variance stays, the other half comes and goes in a second."""
+    return np.sqrt(0.5) * (rng.standard_normal(shape) + drift(rng, length, 1.0, fps, shape))
 
 
 def missing_frames(rng: np.random.Generator, length: int, share: float) -> np.ndarray:

@@ -56,3 +56,33 @@ def test_every_preset_draws_the_aus_that_synthfacs_names():
         dataclasses.replace(synthfacs.get_preset("tiny"), frames_per_video=6), 0, "S001", "T1"
     )
     assert chunk.labels.shape[1] == chunk.intensities.shape[1] == len(synthfacs.AUS)
+
+
+def test_a_filmed_preset_goes_through_detector_tracker_and_registration(scene, monkeypatch):
+    pictures, labels = scene
+    pictures = np.concatenate([pictures[:6], np.zeros_like(pictures[:2]), pictures[6:8]])
+    labels = labels[:10]
+    strengths = np.where(labels > 0, 1.5, 0.0).astype(np.float32)
+    asked = {}
+
+    def film(preset, seed, subject, video, view, size):
+        asked.update(view=view, size=size)
+        nothing = np.zeros((10, 49, 2), np.float32)
+        numbers, found = np.arange(1, 11, dtype=np.int32), np.ones(10, bool)
+        yield synthfacs.VideoChunk(pictures, labels, nothing, found, strengths, numbers)
+
+    monkeypatch.setattr(synthfacs, "render_video", film)
+    monkeypatch.setattr(synthfacs, "video_codes", lambda *place: (strengths, labels))
+    filmed = dataclasses.replace(synthfacs.get_preset("tiny"), filmed=True)
+    monkeypatch.setitem(synthfacs.PRESETS, "tiny", filmed)
+    source = reader(aus=(12, 1), image_size=80)
+    faces = list(source.faces(RecordingId("S001", "T1")))[-1]
+    assert asked == {"view": "scene", "size": 256}
+    assert faces.images.shape == (10, 80, 80, 3) and faces.frame_numbers.tolist() == list(range(1, 11))
+    # Two pictures are black: what is lost on the way has no label and no letter.
+    assert faces.face_detected.tolist() == [True] * 6 + [False] * 2 + [True] * 2
+    expected = np.where(faces.face_detected[:, None], labels[:, [6, 0]], 0)
+    np.testing.assert_array_equal(faces.labels, expected)
+    letters = np.where(expected == 0, -1, np.where(expected > 0, 1, 0))
+    np.testing.assert_array_equal(faces.intensities, letters)
+    assert "faces" in source.origin(RecordingId("S001", "T1")) and "faces" not in reader(preset="demo").origin(None)
