@@ -189,7 +189,7 @@ def _calibrated(
     for _ in range(7):
         shown = _follow(_targets(latent, thresholds, LEVELS[level], strength), fps, opening)
         if error:
-            shown = faint(shown, LEVELS[level], faintness) * np.exp(error * errors)
+            shown = misjudged(faint(shown, LEVELS[level], faintness), LEVELS[level], error * errors)
         got = (shown >= LEVELS[level]).mean((0, 1))
         thresholds = thresholds - (ndtri(wanted) - ndtri(np.clip(got, 1e-4, 1 - 1e-4)))
     return thresholds
@@ -275,33 +275,55 @@ def faint(intensities: np.ndarray, level: float, power: float) -> np.ndarray:
     return np.where(intensities > level, level + (5.0 - level) * way**power, intensities)
 
 
-def coded(rng: np.random.Generator, intensities: np.ndarray, error: float, fps: float) -> np.ndarray:
+def coded(rng: np.random.Generator, intensities: np.ndarray, level: float, error: float, fps: float) -> np.ndarray:
     """Draws what a coder sees of one video's intensities.
 
-    The error multiplies: coders differ where an AU is faint, at its onset and its offset, and not on a face that shows
-    nothing or shows it clearly. Half of its variance stays for the whole video, the other half comes and goes in seconds.
+    Coders differ in when an AU begins and ends, by `error` times a quarter of a second, and in how strong a faint AU is, by
+    a factor whose logarithm has the standard deviation `error` up to the level, and none from two letters above it. They
+    agree on a face that shows nothing, and on one that shows an AU clearly. Half of the variance of the factor stays for the
+    whole video, the rest comes and goes in seconds.
 
     Args:
       rng: the coder's own chance.
       intensities: [T, A] float, 0..5.
-      error: standard deviation of the logarithm.
+      level: from which an AU counts as present, 1 (A) to 5 (E).
+      error: 0 sees what is there.
       fps: frames a second.
 
     Returns:
       [T, A] float of the same kind, 0..5.
 
     Example:
-      >>> intensities = np.array([[0.0] * 11 + [2.0]] * 500)
-      >>> seen = coded(np.random.default_rng(0), intensities, error=0.2, fps=25.0)
-      >>> float(seen[:, 0].max()), bool(0.05 < np.log(seen[:, 11] / 2.0).std() < 0.25)
-      (0.0, True)
-      >>> coded(np.random.default_rng(0), intensities, error=0.0, fps=25.0) is intensities
+      >>> intensities = np.array([[0.0] * 10 + [1.2, 4.0]] * 500)
+      >>> seen = coded(np.random.default_rng(0), intensities, level=1.0, error=0.2, fps=25.0)
+      >>> float(seen[:, 0].max()), bool(seen[:, 10].std() > 0.05), float(seen[:, 11].min())
+      (0.0, True, 4.0)
+      >>> coded(np.random.default_rng(0), intensities, level=1.0, error=0.0, fps=25.0) is intensities
       True
     """
     if error == 0.0:
         return intensities
-    errors = _coder_errors(rng, len(intensities), fps, intensities.shape[1:])
-    return np.clip(intensities * np.exp(error * errors), 0.0, 5.0).astype(intensities.dtype)
+    length, aus = intensities.shape
+    factors = _coder_errors(rng, length, fps, (aus,))
+    lags = _CODER_SECONDS * error * fps * drift(rng, length, 2.0, fps, (aus,))
+    times = np.clip(np.arange(length)[:, None] - lags, 0, length - 1)
+    frames = np.arange(length)
+    late = np.stack([np.interp(times[:, k], frames, intensities[:, k]) for k in range(aus)], axis=1)
+    return misjudged(late, level, error * factors).astype(intensities.dtype)
+
+
+_CODER_SECONDS = 0.25
+
+
+def misjudged(intensities: np.ndarray, level: float, errors: np.ndarray) -> np.ndarray:
+    """Multiplies intensities by the exponential of errors, in full up to a level and not at all from two letters above it.
+
+    Example:
+      >>> misjudged(np.array([0.0, 1.0, 2.0, 3.0]), 1.0, np.log([2.0, 2.0, 4.0, 9.0])).tolist()
+      [0.0, 2.0, 4.0, 3.0]
+    """
+    share = np.clip((level + 2.0 - intensities) / 2.0, 0.0, 1.0)
+    return np.clip(intensities * np.exp(share * errors), 0.0, 5.0)
 
 
 def _coder_errors(rng: np.random.Generator, length: int, fps: float, shape: tuple[int, ...]) -> np.ndarray:

@@ -44,7 +44,9 @@ class Preset:
     talking: float = 0.15  # share of the time in which the jaw moves (no AU of the twelve)
     blinks: float = 0.25  # blinks a second
     faintness: float = 1.0  # above 1, intensities crowd just over `level`; labels stay as they are
-    coder_error: float = 0.0  # log standard deviation of the intensity that a coder sees; labels are the coder's
+    coder_error: float = (
+        0.0  # how far coders differ on faint AUs and in their timing (`dynamics.coded`); labels are a coder's
+    )
     resting: float = 0.0  # half-normal scale of what a face shows of each AU at rest, in units of intensity; not coded
     uncoded: float = 0.0  # the same, coming and going
     mixing: float = 0.0  # standard deviation of the share of an AU's movement that a person gives to each AU nearby

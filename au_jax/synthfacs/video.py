@@ -244,7 +244,7 @@ def video_codes(
     person, take = _places(preset, subject, video)
     intensities, missing = video_intensities(preset, seed, subject, video)
     chance = _generator(preset, seed, person, take, 7, coder)
-    seen = dynamics.coded(chance, intensities, preset.coder_error, preset.fps)
+    seen = dynamics.coded(chance, intensities, dynamics.LEVELS[preset.level], preset.coder_error, preset.fps)
     return seen, dynamics.to_labels(seen, preset.level, missing)
 
 

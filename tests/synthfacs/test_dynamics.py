@@ -97,14 +97,23 @@ def test_faint_intensities_keep_their_order_and_what_is_present():
 
 
 def test_coders_differ_on_faint_aus_and_nowhere_else():
-    rng, error = np.random.default_rng(0), 0.2
-    truth = rng.uniform(0.0, 5.0, (4000, 12)) * (rng.random((4000, 12)) < 0.5)
-    one, two = (dynamics.coded(np.random.default_rng(seed), truth, error, 25.0) for seed in (1, 2))
-    differ = (one >= 1.0) != (two >= 1.0)
-    assert differ.any() and not differ[truth == 0].any()
-    # Where they differ the two errors lie on both sides of the way to A, and neither is beyond five deviations.
-    assert np.abs(np.log(truth[differ])).max() < 5 * error
-    assert not (one[truth == 0]).any() and one.max() <= 5.0
+    # Every AU stays as it is for the whole video: nothing can be early or late.
+    truth = np.tile([0.0, 0.0, 0.3, 0.6, 0.9, 1.0, 1.1, 1.4, 2.0, 3.0, 4.0, 5.0], (4000, 1))
+    one, two = (dynamics.coded(np.random.default_rng(seed), truth, 1.0, 0.2, 25.0) for seed in (1, 2))
+    differ = ((one >= 1.0) != (two >= 1.0)).mean(0)
+    assert (differ[[0, 1, 2, 9, 10, 11]] == 0).all() and differ[[4, 5, 6]].max() > 0.1
+    np.testing.assert_array_equal(one[:, 9:], truth[:, 9:])
+    assert not one[:, :2].any()
+
+
+def test_coders_differ_in_when_an_au_begins_and_ends():
+    truth = np.zeros((500, 12))
+    truth[200:300] = 5.0
+    seen = dynamics.coded(np.random.default_rng(0), truth, 1.0, 0.8, 25.0) >= 1.0
+    onsets = seen.argmax(0)
+    # A deviation of 0.8 * 0.25 s * 25 frames = 5 frames.
+    assert len(set(onsets)) > 4 and np.abs(onsets - 200).max() < 25
+    assert not seen[:150].any() and seen[230:270].all()
 
 
 def test_a_coders_error_leaves_the_base_rates_and_lowers_the_agreement():
