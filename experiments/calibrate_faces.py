@@ -47,7 +47,7 @@ PUBLISHED: dict[str, tuple[float, float]] = {"bp4d": (32.5, 55.7), "gft": (24.2,
 """Average F1-frame of HOG+SVM in the paper: three folds, ten folds."""
 
 # People, videos, frames of the calibration's recordings: as many people as the real sets, few frames of each.
-_SIZES = {"bp4d": (41, 2, 30), "gft": (50, 1, 60)}
+_SIZES = {"bp4d": (41, 2, 20), "gft": (50, 1, 40)}
 
 
 def harder(preset: presets.Preset, hardness: float) -> presets.Preset:
@@ -170,7 +170,7 @@ def calibration_config(dataset: str, out: Path, hardness: float) -> Config:
     config.data.subjects, config.data.videos, config.data.frames = _SIZES[dataset]
     config.data.render_seed = SEED
     config.data.directory = str(out / f"{dataset}_{hardness:g}_data")
-    # Of a person's 240 frames (200 on GFT) every fourth is used at that scale; here there are 60, and all are used.
+    # Of a person's 240 frames (200 on GFT) every fourth is used at that scale; here there are 40, and all are used.
     config.hog_svm.frame_step = 1
     config.protocol.threshold = "zero"
     return typed(config)
