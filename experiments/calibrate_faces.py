@@ -168,13 +168,20 @@ def fit_codes(dataset: str, faintness: Sequence[float], errors: Sequence[float],
 def calibration_config(dataset: str, out: Path, hardness: float) -> Config:
     """The run of HOG+SVM on a preset of a hardness: the scale "small", fewer frames, thresholds at 0 as in the paper."""
     config = scales.get_config(f"{dataset}-3fold-small")
-    config.systems = ("hog_svm",)
-    config.data.subjects, config.data.videos, config.data.frames = _SIZES[dataset]
-    config.data.render_seed = SEED
-    config.data.directory = str(out / f"{dataset}_{hardness:g}_data")
-    # Of a person's 240 frames (200 on GFT) every fourth is used at that scale; here all 16 are.
-    config.hog_svm.frame_step = 1
-    config.protocol.threshold = "zero"
+    subjects, videos, frames = _SIZES[dataset]
+    config.update_from_flattened_dict(
+        {
+            "systems": ("hog_svm",),
+            "data.subjects": subjects,
+            "data.videos": videos,
+            "data.frames": frames,
+            "data.render_seed": SEED,
+            "data.directory": str(out / f"{dataset}_{hardness:g}_data"),
+            # Of a person's 240 frames (200 on GFT) every fourth is used at that scale; here all 16 are.
+            "hog_svm.frame_step": 1,
+            "protocol.threshold": "zero",
+        }
+    )
     return typed(config)
 
 
