@@ -185,11 +185,12 @@ def _calibrated(
     thresholds = -ndtri(wanted)
     faintness, error = seen
     chance = np.random.Generator(np.random.Philox(key=[20170530, 2]))
-    errors = _coder_errors(chance, length, fps, (len(latent), len(AUS))).swapaxes(0, 1) if error else 0.0
+    shape = (len(latent), len(AUS))
+    errors = error * _coder_errors(chance, length, fps, shape).swapaxes(0, 1) if error else None
     for _ in range(7):
         shown = _follow(_targets(latent, thresholds, LEVELS[level], strength), fps, opening)
-        if error:
-            shown = misjudged(faint(shown, LEVELS[level], faintness), LEVELS[level], error * errors)
+        if errors is not None:
+            shown = misjudged(faint(shown, LEVELS[level], faintness), LEVELS[level], errors)
         got = (shown >= LEVELS[level]).mean((0, 1))
         thresholds = thresholds - (ndtri(wanted) - ndtri(np.clip(got, 1e-4, 1 - 1e-4)))
     return thresholds
