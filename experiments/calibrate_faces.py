@@ -2,18 +2,21 @@
 
     python -m experiments.calibrate_faces --dataset=bp4d --stage=codes
     python -m experiments.calibrate_faces --dataset=bp4d --stage=pictures --out=runs/calibration --hardness=0,1,2
+    python -m experiments.calibrate_faces --dataset=bp4d --stage=checks --out=runs/calibration --hardness=1
 
-`codes` fits the field `faintness` and `coder_error` on intensities and labels, without a picture. `pictures` draws the people of
-one render seed for every hardness asked for, scores them with HOG+SVM alone, and shows the table; it can be stopped and
-typed again. No network is ever trained here. The numbers are then written into `au_jax.synthfacs.presets` by hand.
+`codes` fits `faintness` and `coder_error` on intensities and labels, without a picture. `pictures` draws the people of one render
+seed for every hardness asked for, scores them with HOG+SVM alone, and shows the table; it can be stopped and typed again.
+`checks` looks at what the protocol asks for afterwards. No network is ever trained here. The numbers are then written into
+`au_jax.synthfacs.presets` by hand.
 """
 
 import contextlib
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from absl import flags
@@ -26,8 +29,11 @@ from au_jax.errors import CommandError
 from au_jax.evaluation import metrics
 from au_jax.evaluation.comparison import average_in_results
 from au_jax.evaluation.tables import aligned, fold_auc, read_scores, subject_counts
+from au_jax.explain import feature_space
+from au_jax.report.embedding_figure import accuracies
+from au_jax.report.face_samples import FaceSample, extract_descriptor, sample_faces
 from au_jax.run import run
-from au_jax.run_dir import RunDir
+from au_jax.run_dir import RunDir, TrainedFold
 from au_jax.synthfacs import AUS, presets, subject_names, video_codes, video_names
 from experiments import scales
 
@@ -245,6 +251,63 @@ def lost_share(dataset: str, out: Path, hardness: float) -> float:
     return float(1 - found.mean())
 
 
+def person_share(features: np.ndarray, subject: np.ndarray) -> float:
+    """Share of the variance of features that is between people: of all components together.
+
+    Args:
+      features: [N, D]; subject: [N] int, of 0 to the number of people.
+
+    Example:
+      >>> person_share(np.array([[0.0], [2.0], [10.0], [12.0]]), np.array([0, 0, 1, 1])).__round__(3)
+      0.962
+    """
+    means = np.stack([features[subject == index].mean(0, dtype=np.float64) for index in range(subject.max() + 1)])
+    total = np.square(features - features.mean(0, dtype=np.float64)).sum()
+    return float(np.square(means[subject] - features.mean(0, dtype=np.float64)).sum() / total)
+
+
+def check(dataset: str, out: Path, hardness: float) -> dict[str, Any]:
+    """What the protocol looks at afterwards, on the faces that were scored: figs. 3 and 4 without a network, and the codes.
+
+    Returns:
+      neighbours ("subject", "au12": accuracy and chance), person_share (of HOG's variance), order (shares of resamplings that
+      have HOG below Gabor, Gabor below shape), divergence (log10(1e6 S) of each), and what `codes_of` returns.
+    """
+    config = calibration_config(dataset, out, hardness)
+    faces = load_dataset(config.data)
+    sample = sample_faces(faces, faces.subjects, people=0, per_person=config.data.frames)
+    features = {name: _descriptor(name, sample) for name in ("HOG", "Gabor", "Shape")}
+    components = feature_space.reduced(features["HOG"])
+    by_target = accuracies(components, sample, sample.labels[:, AUS.index(12)])
+    matrices = {
+        name: feature_space.js_matrix(feature_space.distributions(sample.subject_means(rows)))
+        for name, rows in features.items()
+    }
+    order = feature_space.order_shares(feature_space.bootstrap_divergences(matrices, 1000, SEED))
+    readings = {
+        name: feature_space.readings(matrix.sum(1), features[name].shape[1]) for name, matrix in matrices.items()
+    }
+    preset = harder(presets.get_preset(f"{dataset}_like"), hardness)
+    codes = codes_of(dataclasses.replace(preset, frames_per_video=min(preset.frames_per_video, 900)), SEED, videos=4)
+    return {
+        "neighbours": {name: [each.value, each.chance] for name, each in by_target.items()},
+        "person_share": person_share(components, sample.subject),
+        "order": order,
+        "divergence": {
+            name: {key: float(np.mean(each)) for key, each in row.items()} for name, row in readings.items()
+        },
+        "kappa": codes["kappa"],
+        "letters": codes["letters"].round(3).tolist(),
+        "rates": (codes["rates"] - np.array(preset.rates)).round(3).tolist(),
+        "events": (codes["events"] / np.array(preset.event_seconds)).round(2).tolist(),
+    }
+
+
+def _descriptor(name: str, sample: FaceSample) -> np.ndarray:
+    """Of all frames; none of these three asks for a network."""
+    return extract_descriptor(name, sample, cast(TrainedFold, None))
+
+
 def nearest(scores: dict[float, dict[str, float]], dataset: str) -> float:
     """The hardness whose F1-frame is nearest to the middle of the published figures; of equals the smallest.
 
@@ -272,7 +335,7 @@ def table(scores: dict[float, dict[str, float]], dataset: str) -> str:
 def main() -> None:
     """Runs the command line."""
     dataset = flags.DEFINE_enum("dataset", "bp4d", list(scales.DATASETS), "Whose stand-in is calibrated.")
-    stage = flags.DEFINE_enum("stage", "codes", ["codes", "pictures"], "What is fitted.")
+    stage = flags.DEFINE_enum("stage", "codes", ["codes", "pictures", "checks"], "What is fitted, or looked at.")
     out = flags.DEFINE_string("out", "runs/calibration", "Folder of runs and faces (pictures).")
     hardness = flags.DEFINE_list("hardness", [f"{value:g}" for value in HARDNESS], "What is tried (pictures).")
     faintness = flags.DEFINE_list("faintness", ["1", "1.2", "1.4"], "What is tried (codes).")
@@ -281,6 +344,10 @@ def main() -> None:
     def calibrate() -> None:
         if stage.value == "codes":
             print(fit_codes(dataset.value, [float(x) for x in faintness.value], [float(x) for x in errors.value]))
+            return
+        if stage.value == "checks":
+            for value in map(float, hardness.value):
+                print(json.dumps(check(dataset.value, Path(out.value), value), indent=1), flush=True)
             return
         scores: dict[float, dict[str, float]] = {}
         for value in map(float, hardness.value):

@@ -72,3 +72,13 @@ def test_what_was_scored_is_read_and_the_nearest_to_the_middle_is_named(tmp_path
     text = calibrate_faces.table(scores, "bp4d")
     assert "nearest to 44.1: 1, inside 32.5 to 55.7" in text
     assert "outside" in calibrate_faces.table({0.0: found | {"f1": 70.0}}, "bp4d")
+
+
+def test_the_persons_share_is_that_of_an_analysis_of_variance():
+    rng = np.random.default_rng(0)
+    people, frames = 30, 40
+    subject = np.repeat(np.arange(people), frames)
+    # Between people a deviation of 3, within of 1: 9 parts of 10.
+    rows = np.repeat(3.0 * rng.standard_normal((people, 50)), frames, 0) + rng.standard_normal((people * frames, 50))
+    assert abs(calibrate_faces.person_share(rows, subject) - 0.9) < 0.02
+    assert calibrate_faces.person_share(rng.standard_normal((1200, 50)), subject) < 0.05
