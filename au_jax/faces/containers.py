@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from au_jax.cores import usable_cores
 from au_jax.errors import DataError, UserError
 from au_jax.faces.frame_folder import MAX_PIXELS
 from au_jax.faces.frame_pixels import pixel_aspect, stretched
@@ -61,6 +62,8 @@ def open_video(path: str | Path) -> Iterator[tuple[Any, Any]]:
         context.options = {"max_pixels": str(MAX_PIXELS)}
         # Threads over frames would report a damaged frame late, as if it were another, or not at all.
         stream.thread_type = "SLICE"
+        # Alone, a thread of FFmpeg 8's VP8 decoder shows a damaged frame as if it were whole; two or more report it.
+        context.thread_count = max(2, usable_cores())
         yield container, stream
 
 

@@ -1,5 +1,6 @@
 """Videos, frame folders and cameras: numbers, times, rotation, damage, memory."""
 
+import os
 import struct
 import weakref
 import zlib
@@ -114,8 +115,20 @@ def test_probe_tells_what_the_header_says(tmp_path):
     assert facts == decoding.VideoFacts(frames=25, width=W, height=H, fps=25.0, seconds=1.0, rotation=0)
 
 
+@pytest.fixture
+def one_core():
+    """The process may use one core only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.mark.parametrize("codec, name", [("mjpeg", "d.avi"), ("libvpx", "d.webm"), ("libvpx-vp9", "d.webm")])
-def test_damaged_frames_keep_their_numbers_and_times(tmp_path, codec, name):
+@pytest.mark.parametrize("cores", ["all", "one"])
+def test_damaged_frames_keep_their_numbers_and_times(tmp_path, request, codec, name, cores):
+    if cores == "one":
+        request.getfixturevalue("one_core")
     path = _encode(tmp_path / name, range(0, 1000, 40), codec, pixels="yuvj420p" if codec == "mjpeg" else "yuv420p")
     _damage(path, (11, 12, 20))
     pictures = list(decoding.read_video(path))
