@@ -99,7 +99,13 @@ class SynthfacsReader:
         Raises:
           UserError: the preset is filmed, and dlib or its landmark model is not installed.
         """
-        return self._filmed(recording) if self._preset.filmed else self._drawn(recording)
+        if not self._preset.filmed:
+            return self._drawn(recording)
+        from au_jax.faces.landmarks import check_installed
+
+        # Drawing is compiled for many seconds before the first picture asks for dlib.
+        check_installed()
+        return self._filmed(recording)
 
     def _drawn(self, recording: RecordingId) -> Iterator[Faces]:
         for chunk in self._chunks(recording, "registered", self._size):

@@ -1,6 +1,8 @@
 """synthfacs as a source: which AUs and sizes it can be asked for, and that labels are columns of what it renders."""
 
 import dataclasses
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from au_jax import synthfacs
 from au_jax.config import get_config
 from au_jax.data.readers import make_reader
 from au_jax.data.recordings import RecordingId
-from au_jax.errors import ConfigError
+from au_jax.errors import ConfigError, UserError
 
 
 def reader(**fields):
@@ -86,3 +88,15 @@ def test_a_filmed_preset_goes_through_detector_tracker_and_registration(scene, m
     letters = np.where(expected == 0, -1, np.where(expected > 0, 1, 0))
     np.testing.assert_array_equal(faces.intensities, letters)
     assert "faces" in source.origin(RecordingId("S001", "T1")) and "faces" not in reader(preset="demo").origin(None)
+
+
+def test_a_filmed_preset_without_dlib_is_refused_before_anything_is_drawn(monkeypatch):
+    filmed = dataclasses.replace(synthfacs.get_preset("tiny"), filmed=True)
+    monkeypatch.setitem(synthfacs.PRESETS, "tiny", filmed)
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.setattr(synthfacs, "render_video", lambda *place: pytest.fail("a scene was drawn"))
+    from au_jax.faces import landmarks
+
+    monkeypatch.setattr(landmarks, "_own", threading.local())
+    with pytest.raises(UserError, match="dlib is missing; make video, or pip install"):
+        reader().faces(RecordingId("S001", "T1"))
