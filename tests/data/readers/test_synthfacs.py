@@ -87,7 +87,8 @@ def test_a_filmed_preset_goes_through_detector_tracker_and_registration(scene, m
     np.testing.assert_array_equal(faces.labels, expected)
     letters = np.where(expected == 0, -1, np.where(expected > 0, 1, 0))
     np.testing.assert_array_equal(faces.intensities, letters)
-    assert "faces" in source.origin(RecordingId("S001", "T1")) and "faces" not in reader(preset="demo").origin(None)
+    clip = RecordingId("S001", "T1")
+    assert "faces" in source.origin(clip) and "faces" not in reader(preset="demo").origin(clip)
 
 
 def test_a_filmed_preset_without_dlib_is_refused_before_anything_is_drawn(monkeypatch):
