@@ -148,7 +148,7 @@ PRESETS: dict[str, Preset] = {
         dataclasses.replace(_DEMO, name="long", subjects=48, frames_per_video=1875),
         # The same without an opening at rest, which tells a person's level by itself.
         dataclasses.replace(_DEMO, name="long_no_rest", subjects=48, frames_per_video=1875, rest_seconds=(0.0, 0.0)),
-        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md.
+        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md, which ended with a hardness of 0.
         dataclasses.replace(CLEAR, age=(0.0, 0.2), skin=(1.2, 2.8), filmed=True, faintness=1.5, coder_error=0.8),
         dataclasses.replace(_CLEAR_GROUP, age=(0.0, 0.2), skin=(1.0, 4.0), filmed=True, faintness=2.0, coder_error=0.5),
     )

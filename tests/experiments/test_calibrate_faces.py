@@ -33,6 +33,13 @@ def test_hardness_multiplies_what_the_protocol_names_and_nothing_else():
     assert (hard.resting, hard.uncoded, hard.mixing, hard.amplitude_spread, hard.light) == (2.0, 1.2, 0.5, 0.55, 2.0)
 
 
+@pytest.mark.parametrize("name", ["bp4d_like", "gft_like"])
+def test_the_frozen_presets_are_what_the_calibration_draws_at_their_hardness(name):
+    frozen = presets.get_preset(name)
+    assert calibrate_faces.harder(frozen, frozen.resting) == frozen
+    assert frozen.resting in calibrate_faces.HARDNESS and frozen.filmed
+
+
 def test_letters_are_counted_from_the_level_on():
     intensities = np.array([[0.9, 1.0], [1.9, 2.0], [3.5, 4.9], [5.0, 0.0]])
     np.testing.assert_allclose(calibrate_faces.letter_shares(intensities, 1.0), np.array([2, 1, 1, 1, 1]) / 6)
