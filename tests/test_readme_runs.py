@@ -63,7 +63,8 @@ if pathlib.Path(sys.argv[0]).name == "au-jax":
 module = words[1] if words[:1] == ["-m"] else ""
 more = {{
     "experiments.reproduce": ["--protocols=3fold,cross", "--scale=smoke"],
-    "au_jax.figures": ["--iterations=20"] if "fig5" in words else [],
+    # The run that stands for the demo has two test people a fold, and divergence needs three.
+    "au_jax.figures": {{"fig4": ["--run=runs/start"], "fig5": ["--iterations=20"]}}.get(words[2] if words[2:] else "", []),
 }}.get(module, [])
 if module in ("au_jax.main", "au_jax.prepare"):
     from experiments import scales
