@@ -46,7 +46,7 @@ def main(run: str) -> None:
 
 def _film(path: Path) -> None:
     """A synthetic person in a video of 480 x 360."""
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
+    preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=FRAMES, length_spread=0.0)
     writer = VideoWriter(path, 25.0, WIDTH, HEIGHT)
     for chunk in synthfacs.render_video(preset, 7, "F020", "T1", view="scene", size=HEIGHT):
         for frame in chunk.frames:

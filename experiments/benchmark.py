@@ -126,7 +126,7 @@ def rendered_faces(folder: str, count: int, crop: int, total: int) -> "FaceSet":
 
     tf.config.set_visible_devices([], "GPU")
     data = get_config().data
-    data.preset, data.subjects, data.videos, data.frames = "bp4d_like", 1, 1, count
+    data.preset, data.subjects, data.videos, data.frames = "tiny", 1, 1, count
     data.image_size, data.directory = crop * 200 // 176, folder
     dataset = FaceDataset(prepare(data))
     dataset.load(dataset.subjects)

@@ -52,7 +52,7 @@ class Reproduction:
       scale: of `scales.SCALES`.
       raw: dataset -> folder of its recordings; empty: synthetic faces.
       protocols: of `scales.PROTOCOLS`.
-      seeds: seeds of folds, weights and sampling; tables show the first, `spread.md` all.
+      seeds: seeds of folds, weights and sampling, and of synthetic people; tables show the first, `spread.md` all.
       vgg_face: the file of VGG-Face for fig3; None: fig3 leaves that panel out.
     """
 
@@ -75,6 +75,9 @@ class Reproduction:
             other = "gft" if dataset == "bp4d" else "bp4d"
             changes |= {"data.source": dataset, "data.raw": self.raw[dataset]}
             changes |= {"transfer.source": other, "transfer.raw": self.raw[other]}
+        else:
+            # Other people with every seed: what differs between seeds is then not weights alone.
+            changes |= {"data.render_seed": seed, "transfer.render_seed": seed}
         # Which of the two stands in for the other is said by --synthetic.
         return changes | {"data.stands_for": "" if self.raw else dataset}
 

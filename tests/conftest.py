@@ -297,7 +297,7 @@ def scene(shared):
     path = shared / "scene.npz"
     with _locked(path):
         if not path.exists():
-            preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=37, length_spread=0.0)
+            preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=37, length_spread=0.0)
             chunks = list(synthfacs.render_video(preset, 4, "F002", "T1", view="scene", size=240))
             pictures, labels = (
                 np.concatenate([getattr(part, name) for part in chunks]) for name in ("frames", "labels")

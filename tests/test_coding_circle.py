@@ -27,7 +27,7 @@ def film(number, path):
     """A person's video, and the codes of its frames [T, 12] int8."""
     from au_jax.faces.video_writer import VideoWriter
 
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
+    preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=FRAMES, length_spread=0.0)
     chunks = list(synthfacs.render_video(preset, 5, f"F{number:03}", "T1", view="scene", size=SIZE))
     path.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(path, FPS, SIZE, SIZE) as writer:

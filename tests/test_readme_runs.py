@@ -117,7 +117,7 @@ def blocks(page):
 
 def filmed(number, video):
     """A person's recording: images [T, SIZE, SIZE, 3] uint8, and codes [T, 12] in {0, 1, 9}."""
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=FRAMES, length_spread=0.0)
+    preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=FRAMES, length_spread=0.0)
     chunks = list(synthfacs.render_video(preset, 5, f"F{number:03}", video, view="scene", size=SIZE))
     labels = np.concatenate([chunk.labels for chunk in chunks])
     return np.concatenate([chunk.frames for chunk in chunks]), np.where(labels == 0, 9, labels > 0)

@@ -87,6 +87,20 @@ def find_landmarks(image: UInt8[np.ndarray, "H W 3"], box: Box) -> Float32[np.nd
     return np.array([(point.x, point.y) for point in parts], np.float32)
 
 
+def check_installed() -> None:
+    """Loads detector and landmark model, for whoever has long work before the first face.
+
+    Raises:
+      UserError: dlib or the landmark model is not installed.
+
+    Example:
+      >>> check_installed()
+    """
+    _detector()
+    with _lock:
+        _predictor()
+
+
 def _detector() -> Any:
     # One for every thread: a detector keeps the image it works on, and two threads would see each other's faces.
     if not hasattr(_own, "detector"):

@@ -11,6 +11,7 @@ if _typing.TYPE_CHECKING:
     from au_jax.synthfacs.video import draw_faces as draw_faces
     from au_jax.synthfacs.video import render_video as render_video
     from au_jax.synthfacs.video import subject_names as subject_names
+    from au_jax.synthfacs.video import video_codes as video_codes
     from au_jax.synthfacs.video import video_intensities as video_intensities
     from au_jax.synthfacs.video import video_length as video_length
     from au_jax.synthfacs.video import video_names as video_names
@@ -25,6 +26,7 @@ __all__ = [
     "get_preset",
     "render_video",
     "subject_names",
+    "video_codes",
     "video_intensities",
     "video_length",
     "video_names",

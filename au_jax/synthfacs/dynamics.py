@@ -15,6 +15,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtri
 
 from au_jax.labels import ABSENT, MISSING, PRESENT
+from au_jax.synthfacs.motion import drift
 from au_jax.synthfacs.presets import AUS, Preset
 
 LEVELS: dict[str, float] = {"A": 1.0, "B": 2.0, "C": 3.0, "D": 4.0, "E": 5.0}
@@ -160,9 +161,10 @@ def _calibrated(
     frames: int,
     rest: tuple[float, float],
     effects: tuple[float, float, float],
+    seen: tuple[float, float],
 ) -> np.ndarray:
-    """[A] thresholds at which the share of present frames is the wanted one, in spite of ramps and the opening at
-    rest."""
+    """[A] thresholds at which the share of frames coded as present is the wanted one, in spite of ramps, the opening at
+    rest and the coder's error."""
     people, videos = 120, 3
     preset = Preset(
         "calibration", people, 1, frames, 8, fps=fps, level=level, rates=rates, event_seconds=event_seconds, rest_seconds=rest,
@@ -181,10 +183,15 @@ def _calibrated(
     latent, strength, opening = np.stack(latent), np.stack(strength)[:, None], np.asarray(opening)
     wanted = np.asarray(rates)
     thresholds = -ndtri(wanted)
+    faintness, error = seen
+    chance = np.random.Generator(np.random.Philox(key=[20170530, 2]))
+    shape = (len(latent), len(AUS))
+    errors = error * _coder_errors(chance, length, fps, shape).swapaxes(0, 1) if error else None
     for _ in range(7):
-        got = (_follow(_targets(latent, thresholds, LEVELS[level], strength), fps, opening) >= LEVELS[level]).mean(
-            (0, 1)
-        )
+        shown = _follow(_targets(latent, thresholds, LEVELS[level], strength), fps, opening)
+        if errors is not None:
+            shown = misjudged(faint(shown, LEVELS[level], faintness), LEVELS[level], errors)
+        got = (shown >= LEVELS[level]).mean((0, 1))
         thresholds = thresholds - (ndtri(wanted) - ndtri(np.clip(got, 1e-4, 1 - 1e-4)))
     return thresholds
 
@@ -206,6 +213,7 @@ def thresholds_for(preset: Preset) -> np.ndarray:
         preset.frames_per_video,
         preset.rest_seconds,
         (preset.subject_effect, preset.video_effect, preset.amplitude_spread),
+        (preset.faintness, preset.coder_error),
     )
 
 
@@ -244,7 +252,84 @@ def simulate(
     latent = _latents(rng, length, preset, person_shift, video_shift)
     opening = _opening(rng, preset)
     target = _targets(latent, thresholds_for(preset), LEVELS[preset.level], person_strength)
-    return _follow(target[None], preset.fps, np.array([opening]))[0].astype(np.float32)
+    shown = _follow(target[None], preset.fps, np.array([opening]))[0]
+    return faint(shown, LEVELS[preset.level], preset.faintness).astype(np.float32)
+
+
+def faint(intensities: np.ndarray, level: float, power: float) -> np.ndarray:
+    """Crowds the intensities above a level just over it: their share of the way from there to E, to a power.
+
+    What lies below the level, and with it what is present, stays.
+
+    Args:
+      intensities: [..., A] float, 0..5.
+      level: 1 (A) to 5 (E).
+      power: 1 changes nothing.
+
+    Example:
+      >>> faint(np.array([0.5, 1.0, 3.0, 5.0]), level=1.0, power=2.0).tolist()  # half of the way becomes a quarter
+      [0.5, 1.0, 2.0, 5.0]
+    """
+    if power == 1.0:
+        return intensities
+    way = np.maximum((intensities - level) / (5.0 - level), 0.0)
+    return np.where(intensities > level, level + (5.0 - level) * way**power, intensities)
+
+
+def coded(rng: np.random.Generator, intensities: np.ndarray, level: float, error: float, fps: float) -> np.ndarray:
+    """Draws what a coder sees of one video's intensities.
+
+    Coders differ in when an AU begins and ends, by `error` times a quarter of a second, and in how strong a faint AU is, by
+    a factor whose logarithm has the standard deviation `error` up to the level, and none from two letters above it. They
+    agree on a face that shows nothing, and on one that shows an AU clearly. Half of the variance of the factor stays for the
+    whole video, the rest comes and goes in seconds.
+
+    Args:
+      rng: the coder's own chance.
+      intensities: [T, A] float, 0..5.
+      level: from which an AU counts as present, 1 (A) to 5 (E).
+      error: 0 sees what is there.
+      fps: frames a second.
+
+    Returns:
+      [T, A] float of the same kind, 0..5.
+
+    Example:
+      >>> intensities = np.array([[0.0] * 10 + [1.2, 4.0]] * 500)
+      >>> seen = coded(np.random.default_rng(0), intensities, level=1.0, error=0.2, fps=25.0)
+      >>> float(seen[:, 0].max()), bool(seen[:, 10].std() > 0.05), float(seen[:, 11].min())
+      (0.0, True, 4.0)
+      >>> coded(np.random.default_rng(0), intensities, level=1.0, error=0.0, fps=25.0) is intensities
+      True
+    """
+    if error == 0.0:
+        return intensities
+    length, aus = intensities.shape
+    factors = _coder_errors(rng, length, fps, (aus,))
+    lags = _CODER_SECONDS * error * fps * drift(rng, length, 2.0, fps, (aus,))
+    times = np.clip(np.arange(length)[:, None] - lags, 0, length - 1)
+    frames = np.arange(length)
+    late = np.stack([np.interp(times[:, k], frames, intensities[:, k]) for k in range(aus)], axis=1)
+    return misjudged(late, level, error * factors).astype(intensities.dtype)
+
+
+_CODER_SECONDS = 0.25
+
+
+def misjudged(intensities: np.ndarray, level: float, errors: np.ndarray) -> np.ndarray:
+    """Multiplies intensities by the exponential of errors, in full up to a level and not at all from two letters above it.
+
+    Example:
+      >>> misjudged(np.array([0.0, 1.0, 2.0, 3.0]), 1.0, np.log([2.0, 2.0, 4.0, 9.0])).tolist()
+      [0.0, 2.0, 4.0, 3.0]
+    """
+    share = np.clip((level + 2.0 - intensities) / 2.0, 0.0, 1.0)
+    return np.clip(intensities * np.exp(share * errors), 0.0, 5.0)
+
+
+def _coder_errors(rng: np.random.Generator, length: int, fps: float, shape: tuple[int, ...]) -> np.ndarray:
+    """[T, *shape] standard normal: half of the variance stays, the other half comes and goes in a second."""
+    return np.sqrt(0.5) * (rng.standard_normal(shape) + drift(rng, length, 1.0, fps, shape))
 
 
 def missing_frames(rng: np.random.Generator, length: int, share: float) -> np.ndarray:

@@ -74,13 +74,21 @@ def _bounded(rng: np.random.Generator, size: tuple[int, ...] | int | None = None
     return 2.0 * np.tanh(rng.standard_normal(size) / 2.0)
 
 
-def draw_identity(rng: np.random.Generator, spread: float = 1.0, woman: bool | None = None) -> Identity:
+def draw_identity(
+    rng: np.random.Generator,
+    spread: float = 1.0,
+    woman: bool | None = None,
+    ages: tuple[float, float] = (0.0, 1.0),
+    skins: tuple[float, float] = (0.9, 1.1),
+) -> Identity:
     """Draws a person.
 
     Args:
       rng: source of chance.
       spread: 0 gives everybody the mean shape at rest, 1 as people differ.
       woman: narrower jaw, fuller lips, longer hair, no beard; drawn when None.
+      ages: youngest and oldest, 0 young to 1 old.
+      skins: parameters of the beta distribution of melanin.
 
     Example:
       >>> person = draw_identity(np.random.default_rng(0), spread=0.0, woman=True)
@@ -89,8 +97,8 @@ def draw_identity(rng: np.random.Generator, spread: float = 1.0, woman: bool | N
     """
     coin = rng.random() < 0.5
     woman = coin if woman is None else woman
-    age = rng.beta(1.4, 2.2)
-    melanin = rng.beta(0.9, 1.1)
+    age = ages[0] + (ages[1] - ages[0]) * rng.beta(1.4, 2.2)
+    melanin = rng.beta(*skins)
     shape = _bounded(rng, (len(IDENTITY_DRIVERS), 1)) + 0.22 * _bounded(rng, (len(IDENTITY_DRIVERS), 2))
     names = list(IDENTITY_DRIVERS)
     shape[names.index("jaw_width")] += -0.6 if woman else 0.5

@@ -1,6 +1,7 @@
 """Presets of synthfacs: how many people, how long, how large, and how hard."""
 
 import dataclasses
+from typing import Any
 
 AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 """The AUs that synthfacs can draw, in the order of its labels and intensities: those of the paper."""
@@ -42,10 +43,19 @@ class Preset:
     missing: float = 0.05  # share of frames without labels, in bursts of 4 to 50
     talking: float = 0.15  # share of the time in which the jaw moves (no AU of the twelve)
     blinks: float = 0.25  # blinks a second
+    faintness: float = 1.0  # above 1, intensities crowd just over `level`; labels stay as they are
+    coder_error: float = (
+        0.0  # how far coders differ on faint AUs and in their timing (`dynamics.coded`); labels are a coder's
+    )
+    resting: float = 0.0  # half-normal scale of what a face shows of each AU at rest, in units of intensity; not coded
+    uncoded: float = 0.0  # the same, coming and going
+    mixing: float = 0.0  # standard deviation of the share of an AU's movement that a person gives to each AU nearby
 
     # How it looks
     au_gain: float = 1.0  # factor on every AU's movement and wrinkles
     identity_spread: float = 1.0  # 0: everybody has the mean face at rest; 1: as people differ
+    age: tuple[float, float] = (0.0, 1.0)  # youngest and oldest; 0 is 18 years, 1 about 70
+    skin: tuple[float, float] = (0.9, 1.1)  # parameters of the beta distribution of melanin, 0 light to 1 dark
     pose: float = 1.0  # factor on head rotation and shift
     light: float = 1.0  # factor on how far light direction, contrast and colour vary between videos and frames
     tracker_error: float = 0.012  # landmark error, share of the inter-ocular distance
@@ -54,6 +64,26 @@ class Preset:
     noise: float = 0.02  # sensor noise, standard deviation at mid grey (1 = white), independent between frames
     blur: float = 0.5  # Gaussian blur of a frame, in pixels of a 200-px registered face, independent between frames
     camera: str = "lab"  # "lab" (even light, neutral colours) or "group" (warm, low contrast, soft)
+    filmed: bool = (
+        False  # drawn as scenes, which a detector, a tracker and registration make faces of; else on the template
+    )
+
+
+_LATER = ("faintness", "coder_error", "resting", "uncoded", "mixing", "age", "skin", "filmed")
+"""Fields that came when datasets had been made without them; their defaults change nothing."""
+
+
+def preset_facts(preset: Preset) -> dict[str, Any]:
+    """The fields that decide what a preset draws: all but those of later versions that have no effect.
+
+    Example:
+      >>> plain = Preset("mine", subjects=2, videos_per_subject=1, frames_per_video=50, size=72)
+      >>> "resting" in preset_facts(plain), preset_facts(dataclasses.replace(plain, resting=0.5))["resting"]
+      (False, 0.5)
+    """
+    neutral = {field.name: field.default for field in dataclasses.fields(Preset) if field.name in _LATER}
+    facts = dataclasses.asdict(preset)
+    return {name: value for name, value in facts.items() if name not in neutral or value != neutral[name]}
 
 
 # Many people in clips of five seconds, at a quarter of the usual rate: neighbouring frames say little new, people
@@ -76,6 +106,39 @@ _DEMO = Preset(
     blur=1.5,
 )
 
+CLEAR = Preset(
+    "bp4d_like",
+    subjects=41,
+    videos_per_subject=8,
+    frames_per_video=450,
+    size=200,
+    subject_prefix="FM",
+    length_spread=0.5,
+)
+"""BP4D's people, lengths and base rates with clear faces, as `bp4d_like` was before it was made hard: for pictures that are
+to show something, and for tests of trackers and file formats."""
+
+_CLEAR_GROUP = Preset(
+    "gft_like",
+    subjects=50,
+    videos_per_subject=1,
+    frames_per_video=5000,
+    size=200,
+    fps=30.0,
+    level="B",
+    subject_prefix="G",
+    length_spread=0.05,
+    rates=tuple(rate / 2 for rate in BP4D_RATES),
+    talking=0.4,
+    pose=1.7,
+    light=1.3,
+    tracker_error=0.017,
+    occlusion_rate=0.3,
+    noise=0.026,
+    blur=1.5,
+    camera="group",
+)
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -85,35 +148,9 @@ PRESETS: dict[str, Preset] = {
         dataclasses.replace(_DEMO, name="long", subjects=48, frames_per_video=1875),
         # The same without an opening at rest, which tells a person's level by itself.
         dataclasses.replace(_DEMO, name="long_no_rest", subjects=48, frames_per_video=1875, rest_seconds=(0.0, 0.0)),
-        Preset(
-            "bp4d_like",
-            subjects=41,
-            videos_per_subject=8,
-            frames_per_video=450,
-            size=200,
-            subject_prefix="FM",
-            length_spread=0.5,
-        ),
-        Preset(
-            "gft_like",
-            subjects=50,
-            videos_per_subject=1,
-            frames_per_video=5000,
-            size=200,
-            fps=30.0,
-            level="B",
-            subject_prefix="G",
-            length_spread=0.05,
-            rates=tuple(rate / 2 for rate in BP4D_RATES),
-            talking=0.4,
-            pose=1.7,
-            light=1.3,
-            tracker_error=0.017,
-            occlusion_rate=0.3,
-            noise=0.026,
-            blur=1.5,
-            camera="group",
-        ),
+        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md, which ended with a hardness of 0.
+        dataclasses.replace(CLEAR, age=(0.0, 0.2), skin=(1.2, 2.8), filmed=True, faintness=1.5, coder_error=0.8),
+        dataclasses.replace(_CLEAR_GROUP, age=(0.0, 0.2), skin=(1.0, 4.0), filmed=True, faintness=2.0, coder_error=0.5),
     )
 }
 """The presets by name."""

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float32, Int8, Int32, UInt8
 
 from au_jax.cores import usable_cores
 from au_jax.faces.registration import TEMPLATE, TEMPLATE_SIZE
-from au_jax.labels import listed
-from au_jax.synthfacs import dynamics, scene
+from au_jax.labels import MISSING, listed
+from au_jax.synthfacs import dynamics, habits, scene
 from au_jax.synthfacs.identity import Identity, draw_identity, expression_drive
 from au_jax.synthfacs.motion import covered, draw_motion, still_motion
 from au_jax.synthfacs.presets import AUS, Preset
@@ -34,7 +34,7 @@ class VideoChunk:
       labels: [T, A] int8 in {-1, 0, +1}; 0 where not coded or not found.
       landmarks: [T, 49, 2] float32, x then y, pixels of `frames`, with the tracker's error.
       found: [T] bool, False where the tracker lost the face.
-      intensities: [T, A] float32, 0..5.
+      intensities: [T, A] float32, 0..5, as the coder sees them.
       frame_numbers: [T] int32, from 1.
 
     Example:
@@ -123,7 +123,8 @@ def subject_identity(preset: Preset, seed: int, subject: str) -> Identity:
     """Returns the person behind a subject's name."""
     person = _index(subject_names(preset), subject, f"preset {preset.name!r} has no subject")
     woman = subject.startswith("F") if preset.subject_prefix == "FM" else None
-    return draw_identity(_generator(preset, seed, person, 0, 0), preset.identity_spread, woman)
+    chance = _generator(preset, seed, person, 0, 0)
+    return draw_identity(chance, preset.identity_spread, woman, preset.age, preset.skin)
 
 
 @functools.lru_cache(maxsize=4)
@@ -216,6 +217,37 @@ def video_intensities(
     return intensities, dynamics.missing_frames(_generator(preset, seed, person, take, 3), length, preset.missing)
 
 
+def video_codes(
+    preset: Preset, seed: int, subject: str, video: str, coder: int = 0
+) -> tuple[Float32[np.ndarray, "T A"], Int8[np.ndarray, "T A"]]:
+    """Draws how a coder grades a video, without drawing the face.
+
+    Args:
+      preset: what to draw.
+      seed: which world of people.
+      subject: name from `subject_names`.
+      video: name from `video_names`.
+      coder: 0 is the coder whose labels `render_video` gives; others differ from it by `preset.coder_error`.
+
+    Returns:
+      [T, A] float32 intensities as coded, 0..5, and [T, A] int8 labels in {-1, 0, +1}, 0 where nothing is coded.
+
+    Raises:
+      ValueError: the preset has no such subject or video.
+
+    Example:
+      >>> from au_jax.synthfacs import get_preset
+      >>> intensities, labels = video_codes(get_preset("tiny"), 0, "S001", "T1")
+      >>> intensities.shape, bool(((labels > 0) <= (intensities >= 1.0)).all())
+      ((21, 12), True)
+    """
+    person, take = _places(preset, subject, video)
+    intensities, missing = video_intensities(preset, seed, subject, video)
+    chance = _generator(preset, seed, person, take, 7, coder)
+    seen = dynamics.coded(chance, intensities, dynamics.LEVELS[preset.level], preset.coder_error, preset.fps)
+    return seen, dynamics.to_labels(seen, preset.level, missing)
+
+
 def render_video(
     preset: Preset,
     seed: int,
@@ -255,9 +287,12 @@ def render_video(
     identity = subject_identity(preset, seed, subject)
     plan = _plan(size, view)
 
-    intensities, missing = video_intensities(preset, seed, subject, video)
+    intensities, _ = video_intensities(preset, seed, subject, video)
+    seen, codes = video_codes(preset, seed, subject, video)
+    habit = _generator(preset, seed, person, 8), _generator(preset, seed, person, take, 8)
+    shown = habits.shown(*habit, intensities, preset)
     motion = draw_motion(_generator(preset, seed, person, take, 4), length, preset)
-    drive = expression_drive(identity, intensities, preset.au_gain, motion.jaw)
+    drive = expression_drive(identity, shown, preset.au_gain, motion.jaw)
     tracks = scene.track(identity, drive, motion)
 
     hidden = covered(tracks.landmarks, motion.occluder).mean(1)
@@ -266,7 +301,7 @@ def render_video(
     tracked = tracks.landmarks + error + _tracker_bias(preset, seed, person)
     to_picture = _to_picture(tracked, plan)
     landmarks = scene.applied(to_picture, tracked).astype(np.float32)
-    labels = dynamics.to_labels(intensities, preset.level, missing | ~found)
+    labels = np.where(found[:, None], codes, MISSING).astype(np.int8)
 
     world = _generator(preset, seed, person, take, 5)
     still = scene.still_inputs(
@@ -285,7 +320,7 @@ def render_video(
             labels=labels[first:last],
             landmarks=landmarks[first:last],
             found=found[first:last],
-            intensities=intensities[first:last],
+            intensities=seen[first:last],
             frame_numbers=np.arange(first + 1, last + 1, dtype=np.int32),
         )
 

@@ -16,7 +16,7 @@ Path = Callable[[int], tuple[float, float] | None]
 
 def heads(frames: int, people: tuple[str, ...] = PEOPLE) -> list[np.ndarray]:
     """[T, 240, 240, 3] of each person."""
-    preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=frames, length_spread=0.0)
+    preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=frames, length_spread=0.0)
     made = []
     for name in people:
         chunks = list(synthfacs.render_video(preset, 4, name, "T1", view="scene", size=SIDE))

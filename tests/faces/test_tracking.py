@@ -12,7 +12,8 @@ from PIL import Image
 from au_jax.errors import UserError
 from au_jax.faces import landmarks, tracking
 from au_jax.faces.tracking import FaceTracker, inner_landmarks
-from au_jax.synthfacs import get_preset, render_video, subject_names
+from au_jax.synthfacs import render_video, subject_names
+from au_jax.synthfacs.presets import CLEAR
 
 pytest.importorskip("dlib")
 if importlib.util.find_spec("face_recognition_models") is None:
@@ -94,7 +95,7 @@ def test_inner_landmarks_leave_out_jaw_and_inner_mouth_corners():
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A moving face, [T, 256, 256, 3], its true landmarks [T, 49, 2] and whether it is to be seen [T]."""
-    preset = dataclasses.replace(get_preset("bp4d_like"), frames_per_video=60, length_spread=0.0, tracker_error=0.0)
+    preset = dataclasses.replace(CLEAR, frames_per_video=60, length_spread=0.0, tracker_error=0.0)
     chunks = list(render_video(preset, 11, subject_names(preset)[3], "T1", "scene", 256))
     return tuple(np.concatenate([getattr(c, name) for c in chunks]) for name in ("frames", "landmarks", "found"))
 
@@ -272,7 +273,7 @@ def test_confidence_says_how_often_the_landmarks_are_right():
     rows = []
     for number, change in enumerate(HARD.values()):
         preset = dataclasses.replace(
-            get_preset("bp4d_like"), subjects=400, subject_prefix="S", videos_per_subject=1, frames_per_video=10,
+            CLEAR, subjects=400, subject_prefix="S", videos_per_subject=1, frames_per_video=10,
             length_spread=0.0, tracker_error=0.0, rest_seconds=(0.0, 0.01), **change,
         )  # fmt: skip
         for subject in subject_names(preset)[100 + 12 * number : 112 + 12 * number]:

@@ -7,7 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from au_jax.synthfacs import get_preset, render_video, subject_names
+from au_jax.synthfacs import render_video, subject_names
+from au_jax.synthfacs.presets import CLEAR
 
 IBUG = [*range(17, 60), 61, 62, 63, 65, 66, 67]
 
@@ -26,7 +27,7 @@ def _predictor():
 def test_dlib_finds_the_faces_and_their_landmarks():
     detector, predictor = _predictor()
     preset = dataclasses.replace(
-        get_preset("bp4d_like"),
+        CLEAR,
         subjects=10,
         subject_prefix="S",
         videos_per_subject=1,

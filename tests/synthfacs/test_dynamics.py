@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from au_jax.synthfacs import AUS, dynamics
-from au_jax.synthfacs.presets import BP4D_RATES, get_preset
-from au_jax.synthfacs.video import subject_names, video_intensities, video_names
+from au_jax.synthfacs.presets import BP4D_RATES, CLEAR, get_preset
+from au_jax.synthfacs.video import subject_names, video_codes, video_intensities, video_names
 
 # Published numbers of BP4D.
 CORRELATIONS = {
@@ -24,8 +24,8 @@ MEDIAN_EVENT = (32, 34, 32, 82, 77, 87, 123, 62, 19, 20, 18, 24)
 
 @pytest.fixture(scope="module")
 def bp4d():
-    """Presence [T, 12] of every video of bp4d_like."""
-    preset = get_preset("bp4d_like")
+    """Presence [T, 12] of every video of BP4D's people, lengths and base rates."""
+    preset = CLEAR
     return [
         video_intensities(preset, 0, subject, video)[0] >= 1.0
         for subject in subject_names(preset)
@@ -55,7 +55,7 @@ def test_events_last_as_long_as_in_bp4d(bp4d):
 
 
 def test_videos_open_at_rest_and_onsets_take_time():
-    preset = get_preset("bp4d_like")  # the numbers below are frames at 25 a second
+    preset = CLEAR  # the numbers below are frames at 25 a second
     steps, peaks = [], []
     for subject in subject_names(preset)[:12]:
         intensities, _ = video_intensities(preset, 1, subject, "T1")
@@ -67,15 +67,13 @@ def test_videos_open_at_rest_and_onsets_take_time():
 
 
 def test_offsets_are_slower_than_onsets():
-    intensities = np.concatenate(
-        [video_intensities(get_preset("bp4d_like"), 2, s, "T1")[0] for s in ("F001", "F002", "M001", "M002")]
-    )
+    intensities = np.concatenate([video_intensities(CLEAR, 2, s, "T1")[0] for s in ("F001", "F002", "M001", "M002")])
     steps = np.diff(intensities, axis=0)
     assert np.percentile(steps[steps > 0.02], 95) > 1.2 * np.percentile(-steps[steps < -0.02], 95)
 
 
 def test_people_differ_in_their_rates():
-    preset = dataclasses.replace(get_preset("bp4d_like"), videos_per_subject=4)
+    preset = dataclasses.replace(CLEAR, videos_per_subject=4)
     rates = [
         np.concatenate([video_intensities(preset, 0, s, f"T{v}")[0] >= 1 for v in (1, 2, 3, 4)]).mean(0)
         for s in subject_names(preset)[:16]
@@ -85,8 +83,53 @@ def test_people_differ_in_their_rates():
 
 def test_gft_like_has_half_the_rates_at_level_b():
     preset = dataclasses.replace(get_preset("gft_like"), frames_per_video=600)
-    present = [video_intensities(preset, 0, s, "T1")[0] >= 2.0 for s in subject_names(preset)]
+    present = [video_codes(preset, 0, s, "T1")[0] >= 2.0 for s in subject_names(preset)]
     assert abs(np.concatenate(present).mean(0).sum() - 2.025) < 0.35
+
+
+def test_faint_intensities_keep_their_order_and_what_is_present():
+    intensities = np.array([0.0, 0.9, 1.0, 1.5, 2.0, 3.5, 5.0])
+    # At level B: half of the way from 2 to 5, to the power 2, is a quarter of it.
+    np.testing.assert_allclose(dynamics.faint(intensities, 2.0, 2.0), [0, 0.9, 1, 1.5, 2, 2.75, 5])
+    weak = dynamics.faint(np.linspace(0, 5, 101), 1.0, 1.4)
+    assert (np.diff(weak) >= 0).all() and ((weak >= 1) == (np.linspace(0, 5, 101) >= 1)).all()
+    assert dynamics.faint(intensities, 1.0, 1.0) is intensities
+
+
+def test_coders_differ_on_faint_aus_and_nowhere_else():
+    # Every AU stays as it is for the whole video: nothing can be early or late.
+    truth = np.tile([0.0, 0.0, 0.3, 0.6, 0.9, 1.0, 1.1, 1.4, 2.0, 3.0, 4.0, 5.0], (4000, 1))
+    one, two = (dynamics.coded(np.random.default_rng(seed), truth, 1.0, 0.2, 25.0) for seed in (1, 2))
+    differ = ((one >= 1.0) != (two >= 1.0)).mean(0)
+    assert (differ[[0, 1, 2, 9, 10, 11]] == 0).all() and differ[[4, 5, 6]].max() > 0.1
+    np.testing.assert_array_equal(one[:, 9:], truth[:, 9:])
+    assert not one[:, :2].any()
+
+
+def test_coders_differ_in_when_an_au_begins_and_ends():
+    truth = np.zeros((500, 12))
+    truth[200:300] = 5.0
+    seen = dynamics.coded(np.random.default_rng(0), truth, 1.0, 0.8, 25.0) >= 1.0
+    onsets = seen.argmax(0)
+    # A deviation of 0.8 * 0.25 s * 25 frames = 5 frames.
+    assert len(set(onsets)) > 4 and np.abs(onsets - 200).max() < 25
+    assert not seen[:150].any() and seen[230:270].all()
+
+
+def test_a_coders_error_leaves_the_base_rates_and_lowers_the_agreement():
+    preset = dataclasses.replace(CLEAR, videos_per_subject=1, frames_per_video=200)
+    careless = dataclasses.replace(preset, coder_error=0.4)
+
+    def codes(which, coder):
+        return np.concatenate([video_codes(which, 0, name, "T1", coder)[1] for name in subject_names(which)])
+
+    exact = codes(preset, 0)
+    np.testing.assert_array_equal(exact, codes(preset, 1))
+    first, second = codes(careless, 0), codes(careless, 1)
+    known = first != 0
+    assert 0.02 < (first != second)[known].mean() < 0.2
+    present = [(labels == 1).sum() / (labels != 0).sum() for labels in (exact, first)]
+    assert abs(present[0] - present[1]) < 0.03
 
 
 def test_labels_by_level_and_missing_frames():

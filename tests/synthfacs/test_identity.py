@@ -42,3 +42,12 @@ def test_a_smile_carves_the_nasolabial_fold_and_nothing_is_carved_at_rest():
     weights = relief_weights(identity, expression_drive(identity, intensities, 1.0, np.zeros(2)))
     assert not weights[0].any()
     assert {PARTS[row] for row in np.flatnonzero(weights[1].any(1))} == {"nasolabial", "nasolabial_low", "bulge12"}
+
+
+def test_ages_and_skins_stay_where_they_are_asked_for():
+    young = [person(seed, ages=(0.0, 0.2), skins=(1.2, 2.8)) for seed in range(200)]
+    assert max(one.age for one in young) <= 0.2
+    # The mean of a beta distribution is a / (a + b).
+    assert abs(np.mean([one.melanin for one in young]) - 0.3) < 0.05
+    plain, same = person(3), person(3, ages=(0.0, 1.0), skins=(0.9, 1.1))
+    assert (plain.age, plain.melanin) == (same.age, same.melanin)

@@ -1,9 +1,12 @@
 """The presets by name, and the names of their people and videos."""
 
+import dataclasses
+
 import pytest
 
+from au_jax import files
 from au_jax.synthfacs import AUS
-from au_jax.synthfacs.presets import PRESETS, get_preset
+from au_jax.synthfacs.presets import PRESETS, get_preset, preset_facts
 from au_jax.synthfacs.video import subject_names, video_names
 
 
@@ -23,3 +26,11 @@ def test_presets():
 def test_every_preset_has_a_rate_and_a_duration_for_every_au_that_can_be_drawn():
     for preset in PRESETS.values():
         assert len(preset.rates) == len(preset.event_seconds) == len(AUS) == 12
+
+
+def test_the_demos_preset_is_the_one_that_older_datasets_were_made_from():
+    """The checksum that version 0.2 wrote with every recording: a field that came later must not change it."""
+    made = {"demo": "799247e8c716d851", "tiny": "658ed7db9581f60a", "long": "96e90174b0c9f859"}
+    assert {name: files.checksum(preset_facts(PRESETS[name]))[:16] for name in made} == made
+    changed = dataclasses.replace(PRESETS["demo"], uncoded=0.1)
+    assert files.checksum(preset_facts(changed))[:16] != made["demo"]

@@ -1,6 +1,8 @@
 """synthfacs as a source: which AUs and sizes it can be asked for, and that labels are columns of what it renders."""
 
 import dataclasses
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from au_jax import synthfacs
 from au_jax.config import get_config
 from au_jax.data.readers import make_reader
 from au_jax.data.recordings import RecordingId
-from au_jax.errors import ConfigError
+from au_jax.errors import ConfigError, UserError
 
 
 def reader(**fields):
@@ -56,3 +58,46 @@ def test_every_preset_draws_the_aus_that_synthfacs_names():
         dataclasses.replace(synthfacs.get_preset("tiny"), frames_per_video=6), 0, "S001", "T1"
     )
     assert chunk.labels.shape[1] == chunk.intensities.shape[1] == len(synthfacs.AUS)
+
+
+def test_a_filmed_preset_goes_through_detector_tracker_and_registration(scene, monkeypatch):
+    pictures, labels = scene
+    pictures = np.concatenate([pictures[:6], np.zeros_like(pictures[:2]), pictures[6:8]])
+    labels = labels[:10]
+    strengths = np.where(labels > 0, 1.5, 0.0).astype(np.float32)
+    asked = {}
+
+    def film(preset, seed, subject, video, view, size):
+        asked.update(view=view, size=size)
+        nothing = np.zeros((10, 49, 2), np.float32)
+        numbers, found = np.arange(1, 11, dtype=np.int32), np.ones(10, bool)
+        yield synthfacs.VideoChunk(pictures, labels, nothing, found, strengths, numbers)
+
+    monkeypatch.setattr(synthfacs, "render_video", film)
+    monkeypatch.setattr(synthfacs, "video_codes", lambda *place: (strengths, labels))
+    filmed = dataclasses.replace(synthfacs.get_preset("tiny"), filmed=True)
+    monkeypatch.setitem(synthfacs.PRESETS, "tiny", filmed)
+    source = reader(aus=(12, 1), image_size=80)
+    faces = list(source.faces(RecordingId("S001", "T1")))[-1]
+    assert asked == {"view": "scene", "size": 256}
+    assert faces.images.shape == (10, 80, 80, 3) and faces.frame_numbers.tolist() == list(range(1, 11))
+    # Two pictures are black: what is lost on the way has no label and no letter.
+    assert faces.face_detected.tolist() == [True] * 6 + [False] * 2 + [True] * 2
+    expected = np.where(faces.face_detected[:, None], labels[:, [6, 0]], 0)
+    np.testing.assert_array_equal(faces.labels, expected)
+    letters = np.where(expected == 0, -1, np.where(expected > 0, 1, 0))
+    np.testing.assert_array_equal(faces.intensities, letters)
+    clip = RecordingId("S001", "T1")
+    assert "faces" in source.origin(clip) and "faces" not in reader(preset="demo").origin(clip)
+
+
+def test_a_filmed_preset_without_dlib_is_refused_before_anything_is_drawn(monkeypatch):
+    filmed = dataclasses.replace(synthfacs.get_preset("tiny"), filmed=True)
+    monkeypatch.setitem(synthfacs.PRESETS, "tiny", filmed)
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.setattr(synthfacs, "render_video", lambda *place: pytest.fail("a scene was drawn"))
+    from au_jax.faces import landmarks
+
+    monkeypatch.setattr(landmarks, "_own", threading.local())
+    with pytest.raises(UserError, match="dlib is missing; make video, or pip install"):
+        reader().faces(RecordingId("S001", "T1"))
