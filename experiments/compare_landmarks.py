@@ -13,6 +13,7 @@ of one core. It takes minutes on two cores.
 
 import csv
 import dataclasses
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from au_jax.faces.backends import BACKENDS, make_tracker
 from au_jax.faces.frame_folder import read_picture
 from au_jax.faces.tracking import inner_landmarks
 from au_jax.synthfacs import AUS, Preset, draw_faces, get_preset, render_video, subject_names
+from au_jax.synthfacs.presets import CLEAR
 
 _ADULTS = {"subjects": 400, "subject_prefix": "S", "videos_per_subject": 1, "length_spread": 0.0, "tracker_error": 0.0}
 _FRAMES, _SIDE, _SEED = 16, 256, 53
@@ -38,7 +40,7 @@ SCENES: dict[str, dict[str, Any]] = {
     "turning far, dark, noisy": {"pose": 4.5, "light": 2.0, "noise": 0.06, "blur": 1.5},
     "often covered": {"occlusion_rate": 6.0},
 }
-"""Kinds of scenes: what is changed of the preset bp4d_like, or of another."""
+"""Kinds of scenes: what is changed of the preset bp4d_like's clear faces, or of another."""
 
 ANGLES: dict[str, tuple[float, ...]] = {
     "yaw": (0, 15, 30, 45, 60),
@@ -54,7 +56,8 @@ PARTS: dict[str, range] = {"brows": range(10), "nose": range(10, 19), "eyes": ra
 def scene(kind: str, person: int) -> tuple[np.ndarray, np.ndarray]:
     """Frames of a person, [T, S, S, 3] uint8, and the landmarks in them, [T, 49, 2]."""
     changes = {**_ADULTS, "frames_per_video": _FRAMES, "rest_seconds": (0.0, 0.01), **SCENES[kind]}
-    preset = dataclasses.replace(get_preset(changes.pop("preset", "bp4d_like")), **changes)
+    name = changes.pop("preset", "")
+    preset = dataclasses.replace(get_preset(name) if name else CLEAR, **changes)
     (chunk,) = render_video(preset, _SEED, subject_names(preset)[person], "T1", "scene", _SIDE, chunk=_FRAMES)
     return chunk.frames, chunk.landmarks
 
@@ -161,8 +164,9 @@ def write_recordings(folder: Path, people: int) -> None:
                 for frame in chunk.frames:
                     video.write(frame)
         rows = [[number, *({1: 1, -1: 0, 0: ""}[code] for code in row)] for number, row in enumerate(codes, start=1)]
-        with open(folder / subject / "T1.csv", "w", newline="") as stream:
-            csv.writer(stream).writerows([["frame", *(f"AU{au}" for au in AUS)], *rows])
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([["frame", *(f"AU{au}" for au in AUS)], *rows])
+        files.write_text(folder / subject / "T1.csv", table.getvalue())
 
 
 def recorded_preset(people: int) -> Preset:
@@ -286,8 +290,10 @@ def main() -> None:
         result = compare(people.value)
         if pictures.value:
             result["pictures"], sheet = look(Path(pictures.value))
+            buffer = io.BytesIO()
+            sheet.save(buffer, "png")
             folder.mkdir(parents=True, exist_ok=True)
-            sheet.save(folder / "pictures.png")
+            files.write_bytes(folder / "pictures.png", buffer.getvalue())
         files.write_json(folder / "landmarks.json", result)
         text = report(result)
         files.write_text(folder / "landmarks.md", text)

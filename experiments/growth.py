@@ -90,8 +90,8 @@ def growth(run: str, out: Path, only: Sequence[str]) -> None:
             console.tell(f"{each.work}: {size} {each.size}: {document[each.name][str(size)]['seconds']:.2f} s")
     text = markdown(document)
     files.write_text(out / "growth.md", text)
-    for suffix, save in (("png", style.to_png), ("svg", style.to_svg)):
-        files.write_bytes(out / f"growth.{suffix}", save(draw(document)))
+    for suffix, encode in (("png", style.to_png), ("svg", style.to_svg)):
+        files.write_bytes(out / f"growth.{suffix}", encode(draw(document)))
     print(text)
 
 

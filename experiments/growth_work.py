@@ -47,7 +47,7 @@ def heads(folder: Path, people: int) -> np.ndarray:
         from au_jax import synthfacs
         from au_jax.synthfacs.video import subject_names
 
-        preset = dataclasses.replace(synthfacs.get_preset("bp4d_like"), frames_per_video=_DRAWN, length_spread=0.0)
+        preset = dataclasses.replace(synthfacs.presets.CLEAR, frames_per_video=_DRAWN, length_spread=0.0)
         drawn = []
         for name in subject_names(preset)[:people]:
             chunks = synthfacs.render_video(preset, 4, name, "T1", view="scene", size=SIDE)

@@ -130,7 +130,7 @@ class SynthfacsReader:
         )
         return coded_faces(frames, codes, self._size, Path(f"{recording.subject}/{recording.video}"))
 
-    def _chunks(self, recording: RecordingId, view: str, size: int) -> Iterator[synthfacs.VideoChunk]:
+    def _chunks(self, recording: RecordingId, view: str, size: int) -> Iterator["synthfacs.VideoChunk"]:
         return synthfacs.render_video(self._preset, self._seed, recording.subject, recording.video, view, size)
 
     @property
