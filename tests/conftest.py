@@ -5,6 +5,7 @@ import fcntl
 import functools
 import gc
 import importlib.machinery
+import importlib.metadata
 import logging
 import os
 import resource
@@ -26,6 +27,8 @@ os.environ["XLA_FLAGS"] = " ".join(
         os.environ.get("XLA_FLAGS", ""),
         "--xla_force_host_platform_device_count=2",
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        # Half the time of compiling. A version that does not know a flag ends the process.
+        "--xla_cpu_use_fusion_emitters=false" if importlib.metadata.version("jaxlib").startswith("0.10.") else "",
     )
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -192,7 +192,9 @@ def place(tmp_path_factory, scene):
         program.write_text(text)
         program.chmod(0o755)
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+    # Compiled as a user's: the flags that make tests compile quickly once gave a program that never ended.
+    flags = "--xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder), "XLA_FLAGS": flags}
     run(["bash", "-c", "au-jax train --config=demo --workdir=runs/demo"], (folder, environment))  # make demo
     return folder, environment
 
