@@ -152,9 +152,12 @@ def rows_where(table, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", ["easy", "hard"])
-def test_each_of_three_people_gets_the_decisions_that_the_person_gets_alone(finished, scene, tmp_path):
-    """As much as two encodings of one film agree. Frames in which one stands before another are not of both."""
+@pytest.mark.parametrize("scene, least, behind", [("easy", 0.95, 0.02), ("hard", 0.9, 0.1)])
+def test_each_of_three_people_gets_the_decisions_that_the_person_gets_alone(finished, scene, least, behind, tmp_path):
+    """Easy: as much as two encodings of one film agree. Hard: less, for who was covered is seen anew and in other frames.
+
+    Frames in which one stands before another are not of both.
+    """
     pytest.importorskip("dlib")
     from au_jax.faces.decoding import read_video
     from au_jax.faces.video_writer import VideoWriter
@@ -185,4 +188,4 @@ def test_each_of_three_people_gets_the_decisions_that_the_person_gets_alone(fini
         decided = [table.present[[row[frame] for frame in both]] for table, row in zip(tables, rows, strict=True)]
         shares.append([float((part == decided[1]).mean()) for part in (decided[0], decided[2])])
     for with_others, coded_anew in shares:
-        assert with_others > 0.95 and with_others > coded_anew - 0.02, shares
+        assert with_others > least and with_others > coded_anew - behind, shares
