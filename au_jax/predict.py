@@ -197,8 +197,16 @@ def _predict_many(told: Any) -> None:
     def outputs(job: Job) -> list[Path]:
         return [job.output(Path(folder), ending) for ending, folder in folders.items() if folder]
 
+    about_all = [Path(values.out) / name for name in (ACCOUNT, SUMMARY)]
+    beside: list[Path] = []
+    if values.page:
+        from au_jax.report.video_page import video_beside
+
+        about_all.append(Path(values.page) / INDEX)
+        # Where a page's video may go is known when it has been coded.
+        beside = [video_beside(job.output(Path(values.page), ".html")) for job in jobs]
     # A folder that is searched is refused before; of a list each video is looked at.
-    check_apart(jobs, [*map(outputs, jobs)] + [[Path(values.out) / name for name in (ACCOUNT, SUMMARY)]])
+    check_apart(jobs, [*map(outputs, jobs), about_all, beside])
     detector = open_detector(values.run, values.folds, values.systems, values.landmarks)
     run = Path(values.run).resolve()
     settings = {

@@ -111,14 +111,14 @@ def find_videos(where: str) -> list[Job]:
 
 
 def check_apart(jobs: Sequence[Job], outputs: Iterable[Iterable[Path]]) -> None:
-    """Refuses outputs that are one of the videos or lie among a video's frames; called before any work.
+    """Refuses outputs that are one of the videos, lie among a video's frames or are written twice; called before any work.
 
     Args:
       jobs: all videos.
       outputs: all that is to be written, in groups.
 
     Raises:
-      CommandError: names the output and the video.
+      CommandError: names the output and what it meets.
 
     Example:
       >>> import tempfile
@@ -131,10 +131,14 @@ def check_apart(jobs: Sequence[Job], outputs: Iterable[Iterable[Path]]) -> None:
     """
     known = {key: job.source for job in jobs if (key := _identity(job.source)) is not None}
     folders: dict[Path, list[Path]] = {}
+    met: set[Path] = set()
     for output in (output for group in outputs for output in group):
         own = known.get(_identity(output) or (0, 0))
         if own is not None:
             raise CommandError(f"{output} would overwrite {own} of --videos; choose another folder")
+        if output in met:
+            raise CommandError(f"{output} would be written twice; choose different folders for --overlay and --page")
+        met.add(output)
         if output.parent not in folders:
             real = Path(os.path.realpath(output.parent))
             above = (known.get(_identity(place) or (0, 0)) for place in (real, *real.parents))

@@ -77,6 +77,13 @@ def test_no_output_of_any_video_is_a_video_or_lies_among_frames(clips, tmp_path)
             check_apart(jobs, [[clips / "ben" / "walk" / inside]])
 
 
+def test_no_two_videos_have_one_output(clips, tmp_path):
+    jobs = find_videos(f"{clips}/anna/T1.mp4,{clips}/top.avi")
+    one = tmp_path / "T1_video.mp4"
+    with pytest.raises(CommandError, match=r"T1_video\.mp4 would be written twice; choose .* folders"):
+        check_apart(jobs, [[one], [tmp_path / "T1.html", tmp_path / "." / "T1_video.mp4"]])
+
+
 class Runs:
     """Stands in for the detector: remembers what it was asked for, fails or is interrupted where it is told to."""
 
