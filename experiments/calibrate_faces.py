@@ -27,6 +27,7 @@ from au_jax.config import Config, typed
 from au_jax.data.preparation import load_dataset
 from au_jax.errors import CommandError
 from au_jax.evaluation import metrics
+from au_jax.evaluation.agreement import agreement_counts, kappa
 from au_jax.evaluation.comparison import average_in_results
 from au_jax.evaluation.tables import aligned, fold_auc, read_scores, subject_counts
 from au_jax.explain import feature_space
@@ -35,6 +36,7 @@ from au_jax.report.face_samples import FaceSample, extract_descriptor, sample_fa
 from au_jax.run import run
 from au_jax.run_dir import RunDir, TrainedFold
 from au_jax.synthfacs import AUS, presets, subject_names, video_codes, video_names
+from au_jax.synthfacs.dynamics import LEVELS
 from experiments import scales
 
 SEED = 7
@@ -96,24 +98,6 @@ def letter_shares(intensities: np.ndarray, level: float) -> np.ndarray:
     return counts / max(counts.sum(), 1)
 
 
-def kappas(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Cohen's kappa of two coders' labels per AU, frame by frame.
-
-    Args:
-      one, two: [N, A] in {-1, +1}.
-
-    Returns:
-      [A] float64.
-
-    Example:
-      >>> kappas(np.array([[1], [1], [-1], [-1]]), np.array([[1], [-1], [-1], [-1]])).tolist()
-      [0.5]
-    """
-    agreed, first, second = (one == two).mean(0), (one > 0).mean(0), (two > 0).mean(0)
-    chance = first * second + (1 - first) * (1 - second)
-    return (agreed - chance) / np.maximum(1 - chance, 1e-12)
-
-
 def codes_of(preset: presets.Preset, seed: int, videos: int) -> dict[str, Any]:
     """What coders make of a preset, without a picture.
 
@@ -130,7 +114,7 @@ def codes_of(preset: presets.Preset, seed: int, videos: int) -> dict[str, Any]:
       (1.0, (12,))
     """
     columns = [AUS.index(au) for au in LETTER_AUS]
-    level = "ABCDE".index(preset.level) + 1.0
+    level = LEVELS[preset.level]
     seen, labels, others, lengths = [], [], [], [[] for _ in AUS]
     for subject in subject_names(preset):
         for video in video_names(preset, subject)[:videos]:
@@ -146,7 +130,7 @@ def codes_of(preset: presets.Preset, seed: int, videos: int) -> dict[str, Any]:
     one, two = np.concatenate(labels), np.concatenate(others)
     return {
         "letters": letter_shares(np.concatenate(seen)[:, columns], level),
-        "kappa": float(kappas(one, two).mean()),
+        "kappa": float(kappa(agreement_counts(one, two)).mean()),
         "rates": (one > 0).mean(0),
         "events": np.array([np.median(found) if found else np.nan for found in lengths]) / preset.fps,
     }

@@ -6,6 +6,9 @@ from typing import Any
 AUS: tuple[int, ...] = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 """The AUs that synthfacs can draw, in the order of its labels and intensities: those of the paper."""
 
+SCENE_WIDTH = 390.0
+"""Width of the camera's picture in view "scene", in units of the template at the head's depth."""
+
 BP4D_RATES: tuple[float, ...] = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0.165, 0.151)
 """Base rates of `AUS` in BP4D, in their order (published counts)."""
 
@@ -148,7 +151,8 @@ PRESETS: dict[str, Preset] = {
         dataclasses.replace(_DEMO, name="long", subjects=48, frames_per_video=1875),
         # The same without an opening at rest, which tells a person's level by itself.
         dataclasses.replace(_DEMO, name="long_no_rest", subjects=48, frames_per_video=1875, rest_seconds=(0.0, 0.0)),
-        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md, which ended with a hardness of 0.
+        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md. The first is calibrated, to a hardness of 0;
+        # the second has the same hardness, and is not calibrated yet.
         dataclasses.replace(CLEAR, age=(0.0, 0.2), skin=(1.2, 2.8), filmed=True, faintness=1.5, coder_error=0.8),
         dataclasses.replace(_CLEAR_GROUP, age=(0.0, 0.2), skin=(1.0, 4.0), filmed=True, faintness=2.0, coder_error=0.5),
     )

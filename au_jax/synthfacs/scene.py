@@ -14,11 +14,10 @@ from au_jax.synthfacs.camera import COARSE, camera_vector
 from au_jax.synthfacs.expression import EYE_CORNERS, MOUTH_POINTS, NUM_MOVING, movement_basis
 from au_jax.synthfacs.identity import Identity, relief_weights, shape_drive
 from au_jax.synthfacs.motion import Motion
+from au_jax.synthfacs.presets import SCENE_WIDTH
 from au_jax.synthfacs.relief import coarse_parts, depth_at
 from au_jax.synthfacs.renderer import PIVOT
 
-SCENE_WIDTH = 390.0
-"""Width of the camera's picture in view "scene", canonical units at the head's depth."""
 _SCENE_CENTRE = (0.0, 8.0)
 _EXTRA = np.array([[100.0, 148.0], [100.0, 181.0]])  # under the jaw (top of the neck), tip of the chin
 _CONTROL = np.concatenate([TEMPLATE.astype(np.float64), EYE_CORNERS.reshape(-1, 2), MOUTH_POINTS, _EXTRA])

@@ -16,7 +16,7 @@ from au_jax.labels import MISSING, listed
 from au_jax.synthfacs import dynamics, habits, scene
 from au_jax.synthfacs.identity import Identity, draw_identity, expression_drive
 from au_jax.synthfacs.motion import covered, draw_motion, still_motion
-from au_jax.synthfacs.presets import AUS, Preset
+from au_jax.synthfacs.presets import AUS, SCENE_WIDTH, Preset
 from au_jax.synthfacs.renderer import constants, render_frames, texel_for
 from au_jax.synthfacs.skin import static_texture
 
@@ -146,7 +146,7 @@ class _Plan:
 def _plan(size: int, view: str) -> _Plan:
     if view not in VIEWS:
         raise ValueError(f"synthfacs has no view {view!r}; choose one of {', '.join(VIEWS)}")
-    unit = (TEMPLATE_SIZE if view == "registered" else scene.SCENE_WIDTH) / size
+    unit = (TEMPLATE_SIZE if view == "registered" else SCENE_WIDTH) / size
     step = max(1, min(4, int(round(5.0 / unit))))
     return _Plan(size, unit, texel_for(unit), step, view == "registered")
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from au_jax.evaluation.agreement import agreement_counts, kappa
 from au_jax.evaluation.metrics import Counts
 from au_jax.run import check_config
 from au_jax.synthfacs import presets
@@ -52,7 +53,7 @@ def test_kappa_is_cohens():
     one = np.where(rng.random((500, 3)) < [0.2, 0.5, 0.9], 1, -1)
     two = np.where(rng.random((500, 3)) < 0.2, -one, one)
     expected = [sklearn.cohen_kappa_score(one[:, k], two[:, k]) for k in range(3)]
-    np.testing.assert_allclose(calibrate_faces.kappas(one, two), expected)
+    np.testing.assert_allclose(kappa(agreement_counts(one.astype(np.int8), two.astype(np.int8))), expected)
 
 
 def test_correlation_is_matthews():

@@ -16,13 +16,10 @@ from au_jax.data.recordings import Faces, RecordingId, aus_suffix
 from au_jax.errors import ConfigError
 from au_jax.faces.registration import TEMPLATE_SIZE
 from au_jax.labels import MISSING, check_aus, listed
-from au_jax.synthfacs.presets import preset_facts
+from au_jax.synthfacs.presets import SCENE_WIDTH, preset_facts
 
 _SCENE_PIXELS = 256
 """Least side of a filmed picture: dlib's detector sees no face narrower than 72 pixels."""
-
-_SCENE_UNITS = 390.0
-"""Width of a scene in units of the template (`synthfacs.scene.SCENE_WIDTH`, which only loads with JAX)."""
 
 _SIZES = {"subjects": "subjects", "videos": "videos_per_subject", "frames": "frames_per_video"}
 """Field of `config.data` -> field of a preset."""
@@ -145,7 +142,7 @@ def scene_size(image_size: int) -> int:
       >>> scene_size(200), scene_size(72)
       (390, 256)
     """
-    return max(_SCENE_PIXELS, math.ceil(image_size * _SCENE_UNITS / TEMPLATE_SIZE))
+    return max(_SCENE_PIXELS, math.ceil(image_size * SCENE_WIDTH / TEMPLATE_SIZE))
 
 
 def _letters(strengths: np.ndarray, labels: np.ndarray) -> np.ndarray:
