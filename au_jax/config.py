@@ -33,7 +33,7 @@ NOT_NEGATIVE = Interval(0)
 SHARE = Interval(0, 1, closed="neither")
 RATE = Interval(0, 1, closed="low")
 SOURCES = Choices("synthfacs", "bp4d", "gft", "disfa", "folder")
-SYNTHFACS_PRESETS = Choices("tiny", "demo", "bp4d_like", "gft_like", "long", "long_no_rest")
+SYNTHFACS_PRESETS = Choices("tiny", "demo", "bp4d_like", "gft_like", "long", "long_no_rest", "long_hard")
 LEVEL = Where(lambda level: level.upper() in ("", *"ABCDE"), "A, B, C, D or E, or '' for the source's own")
 # Recordings of synthfacs are listed before any is rendered.
 SUBJECTS, VIDEOS, FRAMES = Interval(0, 10_000), Interval(0, 1000), Interval(0, 1_000_000)

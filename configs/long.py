@@ -3,8 +3,9 @@
     au-jax train --config=long --workdir=runs/long
     python -m experiments.seen_seconds --run=runs/long --out=runs/long_curve
 
-48 people for five minutes each. `long:no_rest` is the same without an opening at rest; `long:smoke` a handful of seconds, which
-show that everything runs, not that it learns.
+48 people for five minutes each. `long:no_rest` is the same without an opening at rest, `long:hard` has faces as hard as BP4D's
+(docs/explanation/how-hard.md; drawing them takes dlib and about an hour); `long:smoke` a handful of seconds, which show that
+everything runs, not that it learns.
 """
 
 import ml_collections
@@ -14,13 +15,13 @@ from au_jax.config import load
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the configuration for long recordings; variant "", "no_rest" or "smoke"."""
-    if variant not in ("", "no_rest", "smoke"):
-        raise ValueError(f"configs/long.py has no variant {variant!r}; choose no_rest, smoke or none")
+    """Returns the configuration for long recordings; variant "", "no_rest", "hard" or "smoke"."""
+    if variant not in ("", "no_rest", "hard", "smoke"):
+        raise ValueError(f"configs/long.py has no variant {variant!r}; choose no_rest, hard, smoke or none")
     config = load("demo:smoke" if variant == "smoke" else "demo")
     small = config.lstm
     config.systems = ("anet", "anet_filter", "hybrid")
-    config.data.preset = "long_no_rest" if variant == "no_rest" else "long"
+    config.data.preset = f"long_{variant}" if variant in ("no_rest", "hard") else "long"
     # Neighbouring frames of long videos say little new: an epoch of the CNN is about as long as the demo's.
     config.cnn.frame_step = 6
 

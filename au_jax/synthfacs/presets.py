@@ -142,6 +142,8 @@ _CLEAR_GROUP = Preset(
     camera="group",
 )
 
+_HARD = dataclasses.replace(CLEAR, age=(0.0, 0.2), skin=(1.2, 2.8), filmed=True, faintness=1.5, coder_error=0.8)
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -151,10 +153,21 @@ PRESETS: dict[str, Preset] = {
         dataclasses.replace(_DEMO, name="long", subjects=48, frames_per_video=1875),
         # The same without an opening at rest, which tells a person's level by itself.
         dataclasses.replace(_DEMO, name="long_no_rest", subjects=48, frames_per_video=1875, rest_seconds=(0.0, 0.0)),
-        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md. The first is calibrated, to a hardness of 0;
-        # the second has the same hardness, and is not calibrated yet.
-        dataclasses.replace(CLEAR, age=(0.0, 0.2), skin=(1.2, 2.8), filmed=True, faintness=1.5, coder_error=0.8),
+        # As hard as BP4D and GFT, by the protocol of docs/explanation/how-hard.md; both at a hardness of 0.
+        _HARD,
         dataclasses.replace(_CLEAR_GROUP, age=(0.0, 0.2), skin=(1.0, 4.0), filmed=True, faintness=2.0, coder_error=0.5),
+        # The people of bp4d_like, in recordings as those of "long".
+        dataclasses.replace(
+            _HARD,
+            name="long_hard",
+            subjects=48,
+            videos_per_subject=1,
+            frames_per_video=1875,
+            size=72,
+            fps=6.25,
+            length_spread=0.15,
+            subject_prefix="S",
+        ),
     )
 }
 """The presets by name."""

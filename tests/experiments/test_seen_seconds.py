@@ -71,7 +71,7 @@ def test_mistakes_are_told(tmp_path, runs, edges):
         write_curve(runs, tmp_path, edges)
 
 
-@pytest.mark.parametrize("variant", ["", ":no_rest", ":smoke"])
+@pytest.mark.parametrize("variant", ["", ":no_rest", ":hard", ":smoke"])
 def test_the_config_of_long_recordings_is_the_papers_stack_on_the_demos_faces(variant):
     config = typed(load(f"long{variant}"))
     check_config(config)
