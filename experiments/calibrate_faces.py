@@ -31,7 +31,7 @@ from au_jax.evaluation.agreement import agreement_counts, kappa
 from au_jax.evaluation.comparison import average_in_results
 from au_jax.evaluation.tables import aligned, fold_auc, read_scores, subject_counts
 from au_jax.explain import feature_space
-from au_jax.report.embedding_figure import accuracies
+from au_jax.labels import MISSING
 from au_jax.report.face_samples import FaceSample, extract_descriptor, sample_faces
 from au_jax.run import run
 from au_jax.run_dir import RunDir, TrainedFold
@@ -56,6 +56,9 @@ PUBLISHED: dict[str, tuple[float, float]] = {"bp4d": (32.5, 55.7), "gft": (24.2,
 
 # People, videos, frames of the calibration's recordings: as many people as the real sets, few frames of each.
 _SIZES = {"bp4d": (41, 1, 16), "gft": (50, 1, 16)}
+_CHECKED = {"bp4d": (41, 2, 16), "gft": (50, 1, 32)}
+"""The same of the recordings that `checks` draws: who a face is like is asked of another recording, where there are several."""
+
 _EVERY = 4
 """Of a recording every fourth frame is drawn: clips of some seconds, of which the opening at rest is a small part."""
 
@@ -155,10 +158,10 @@ def fit_codes(dataset: str, faintness: Sequence[float], errors: Sequence[float],
     return aligned(rows)
 
 
-def calibration_config(dataset: str, out: Path, hardness: float) -> Config:
+def calibration_config(dataset: str, out: Path, hardness: float, checks: bool = False) -> Config:
     """The run of HOG+SVM on a preset of a hardness: the scale "small", fewer frames, thresholds at 0 as in the paper."""
     config = scales.get_config(f"{dataset}-3fold-small")
-    subjects, videos, frames = _SIZES[dataset]
+    subjects, videos, frames = (_CHECKED if checks else _SIZES)[dataset]
     config.update_from_flattened_dict(
         {
             "systems": ("hog_svm",),
@@ -166,13 +169,24 @@ def calibration_config(dataset: str, out: Path, hardness: float) -> Config:
             "data.videos": videos,
             "data.frames": frames,
             "data.render_seed": SEED,
-            "data.directory": str(out / f"{dataset}_{hardness:g}_data"),
+            "data.directory": str(out / f"{dataset}_{hardness:g}_{'checks' if checks else 'data'}"),
             # Of a person's 240 frames (200 on GFT) every fourth is used at that scale; here all 16 are.
             "hog_svm.frame_step": 1,
             "protocol.threshold": "zero",
         }
     )
     return typed(config)
+
+
+def thinned(dataset: str, hardness: float) -> presets.Preset:
+    """The dataset's preset at a hardness, with every fourth frame of what it films.
+
+    Example:
+      >>> thinned("gft", 0.0).fps
+      7.5
+    """
+    preset = presets.get_preset(f"{dataset}_like")
+    return harder(dataclasses.replace(preset, fps=preset.fps / _EVERY), hardness)
 
 
 @contextlib.contextmanager
@@ -209,10 +223,8 @@ def score(dataset: str, out: Path, hardness: float) -> dict[str, float]:
     path = out / f"{dataset}_{hardness:g}.json"
     if path.exists():
         return files.read_json(path)
-    name = f"{dataset}_like"
     folder = out / f"{dataset}_{hardness:g}"
-    preset = presets.get_preset(name)
-    with standing_in(name, harder(dataclasses.replace(preset, fps=preset.fps / _EVERY), hardness)):
+    with standing_in(f"{dataset}_like", thinned(dataset, hardness)):
         results = run(calibration_config(dataset, out, hardness), folder)
         lost = lost_share(dataset, out, hardness)
     folds = {index: read_scores(RunDir(folder).score_path(index, "hog_svm")) for index in range(3)}
@@ -251,18 +263,20 @@ def person_share(features: np.ndarray, subject: np.ndarray) -> float:
 
 
 def check(dataset: str, out: Path, hardness: float) -> dict[str, Any]:
-    """What the protocol looks at afterwards, on the faces that were scored: figs. 3 and 4 without a network, and the codes.
+    """What the protocol looks at afterwards, on faces of the same people: figs. 3 and 4 without a network, and the codes.
 
     Returns:
-      neighbours ("subject", "au12": accuracy and chance), person_share (of HOG's variance), order (shares of resamplings that
+      neighbours ("subject" in other recordings, or in the other half of the only one, "au12" among other people: accuracy and
+      chance), person_share (of HOG's variance), order (shares of resamplings that
       have HOG below Gabor, Gabor below shape), divergence (log10(1e6 S) of each), and what `codes_of` returns.
     """
-    config = calibration_config(dataset, out, hardness)
-    faces = load_dataset(config.data)
-    sample = sample_faces(faces, faces.subjects, people=0, per_person=config.data.frames)
+    config = calibration_config(dataset, out, hardness, checks=True)
+    with standing_in(f"{dataset}_like", thinned(dataset, hardness)):
+        faces = load_dataset(config.data)
+        sample = sample_faces(faces, faces.subjects, people=0, per_person=config.data.videos * config.data.frames)
     features = {name: _descriptor(name, sample) for name in ("HOG", "Gabor", "Shape")}
     components = feature_space.reduced(features["HOG"])
-    by_target = accuracies(components, sample, sample.labels[:, AUS.index(12)])
+    by_target = neighbours(components, sample, sample.labels[:, AUS.index(12)])
     matrices = {
         name: feature_space.js_matrix(feature_space.distributions(sample.subject_means(rows)))
         for name, rows in features.items()
@@ -274,7 +288,7 @@ def check(dataset: str, out: Path, hardness: float) -> dict[str, Any]:
     preset = harder(presets.get_preset(f"{dataset}_like"), hardness)
     codes = codes_of(dataclasses.replace(preset, frames_per_video=min(preset.frames_per_video, 900)), SEED, videos=4)
     return {
-        "neighbours": {name: [each.value, each.chance] for name, each in by_target.items()},
+        "neighbours": by_target,
         "person_share": person_share(components, sample.subject),
         "order": order,
         "divergence": {
@@ -284,6 +298,28 @@ def check(dataset: str, out: Path, hardness: float) -> dict[str, Any]:
         "letters": codes["letters"].round(3).tolist(),
         "rates": (codes["rates"] - np.array(preset.rates)).round(3).tolist(),
         "events": (codes["events"] / np.array(preset.event_seconds)).round(2).tolist(),
+    }
+
+
+def neighbours(features: np.ndarray, sample: FaceSample, labels: np.ndarray) -> dict[str, tuple[float, float]]:
+    """How often a frame's nearest neighbours are of its person, and of its label: accuracy and chance of each.
+
+    Args:
+      features: [N, D] of the sample's frames; labels: [N] of AU 12.
+
+    Returns:
+      "subject" (among frames of other recordings; of the other half where a person has one), "au12" (among other people).
+    """
+    names = [f"{who}/{video}" for who, video in zip(sample.subject, sample.videos, strict=True)]
+    recordings, elsewhere = np.unique(names, return_inverse=True)
+    if len(recordings) == len(sample.subjects):
+        elsewhere = 2 * sample.subject + sample.half
+    known = labels != MISSING
+    person = feature_space.neighbour_accuracy(features, sample.subject, elsewhere)
+    au = feature_space.neighbour_accuracy(features[known], labels[known], sample.subject[known])
+    return {
+        "subject": (person, feature_space.chance(sample.subject)),
+        "au12": (au, feature_space.chance(labels[known])),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from au_jax.evaluation.agreement import agreement_counts, kappa
 from au_jax.evaluation.metrics import Counts
+from au_jax.report.face_samples import FaceSample
 from au_jax.run import check_config
 from au_jax.synthfacs import presets
 from experiments import calibrate_faces
@@ -90,3 +91,49 @@ def test_the_persons_share_is_that_of_an_analysis_of_variance():
     rows = np.repeat(3.0 * rng.standard_normal((people, 50)), frames, 0) + rng.standard_normal((people * frames, 50))
     assert abs(calibrate_faces.person_share(rows, subject) - 0.9) < 0.02
     assert calibrate_faces.person_share(rng.standard_normal((1200, 50)), subject) < 0.05
+
+
+def _sample(subject, videos, labels):
+    count = len(subject)
+    return FaceSample(
+        images=np.zeros((count, 4, 4, 3), np.uint8),
+        landmarks=np.zeros((count, 49, 2), np.float32),
+        labels=np.repeat(np.array(labels, np.int8)[:, None], 12, 1),
+        subject=np.array(subject),
+        half=np.arange(count) % 2,
+        subjects=("a", "b"),
+        videos=np.array(videos),
+        frames=np.arange(count),
+    )
+
+
+def test_a_persons_neighbours_are_sought_in_other_recordings_where_there_are_some():
+    # Within a recording frames are alike, between the recordings of a person they are not: only those count here.
+    features = np.repeat([[0.0], [10.0], [10.1], [0.1]], 24, 0) + np.tile(np.arange(24)[:, None] * 1e-4, (4, 1))
+    subject, labels = np.repeat([0, 0, 1, 1], 24), np.tile([1, -1], 48)
+    two = calibrate_faces.neighbours(
+        features, _sample(subject, np.repeat(["T1", "T2", "T1", "T2"], 24), labels), labels
+    )
+    assert two["subject"] == (0.0, 0.5) and two["au12"][1] == 0.5
+    # With one recording of each person the other half of it takes its place.
+    one = calibrate_faces.neighbours(features, _sample(subject, np.repeat(["T1"], 96), labels), labels)
+    assert one["subject"] == (1.0, 0.5)
+
+
+def test_checks_look_at_the_faces_that_the_calibration_drew(tmp_path, monkeypatch):
+    drawn = []
+
+    class Drawn(Exception):
+        pass
+
+    def load(data):
+        drawn.append((presets.get_preset(data.preset), data.videos, data.directory))
+        raise Drawn
+
+    monkeypatch.setattr(calibrate_faces, "load_dataset", load)
+    with pytest.raises(Drawn):
+        calibrate_faces.check("bp4d", tmp_path, 0.5)
+    preset, videos, folder = drawn[0]
+    assert preset == calibrate_faces.thinned("bp4d", 0.5) and preset.fps == 6.25 and preset.resting == 0.5
+    # A folder of its own: what was scored stays as it is.
+    assert videos == 2 and folder == str(tmp_path / "bp4d_0.5_checks")
