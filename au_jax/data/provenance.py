@@ -104,7 +104,7 @@ def versions_of(source: str, landmarks: str = "dlib") -> dict[str, str]:
     if source == "synthfacs":
         return {"synthfacs": str(SYNTHFACS_VERSION), "Pillow": _major("pillow"), **graded}
     own = {"au_jax faces": str(FACES_VERSION), "au_jax codes": str(CODES_VERSION)}
-    # AU_OCC has none: to prepare BP4D anew would take hours, and change nothing.
+    # Whoever has AU_OCC alone would prepare BP4D anew for hours, and nothing would change; files of AU_INT are in the origins.
     own |= {} if source == "bp4d" else graded
     programs = _PROGRAMS | _LANDMARKS[landmarks]
     return own | {name: next(filter(None, map(_major, packages)), "") for name, packages in programs.items()}

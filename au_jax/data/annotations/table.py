@@ -5,6 +5,7 @@ columns `frame,intensity` without a header (BP4D's AU_INT, DISFA). Missing are 9
 tracker lost the face. An unknown code is missing too and is reported; more than a few stop the reading.
 """
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -300,6 +301,49 @@ def read_intensities(paths: Mapping[int, Path], coding: Coding) -> Codes:
             problems.append(Problem("row that one AU lacks", str(paths[au]), text, lacking))
     unused = tuple(f"au{au}" for au in sorted(paths) if au not in coding.aus)
     return Codes(union, table, aus, unused, problems=tuple(problems), intensities=intensities)
+
+
+def add_intensities(codes: Codes, paths: Mapping[int, Path], coding: Coding) -> Codes:
+    """Codes of occurrence with the intensities of files beside them (BP4D's AU_INT beside AU_OCC); presence stays as it is.
+
+    Args:
+      codes: of occurrence.
+      paths: AU -> file, as for `read_intensities`; coding: its AUs, and the level of the occurrences.
+
+    Returns:
+      The codes; intensities are -1 where no file says any, and where one contradicts the occurrence, which is told.
+
+    Raises:
+      DataError: a file cannot be read.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "F001_T1_AU12.csv"
+      >>> _ = path.write_text("1,0\\n2,3\\n3,2\\n")
+      >>> codes = Codes(np.array([1, 2, 3], np.int32), np.array([[-1], [1], [-1]], np.int8), aus=(12,))
+      >>> codes = add_intensities(codes, {12: path}, Coding(aus=(12,)))
+      >>> codes.intensities[:, 0].tolist(), codes.problems[0].kind
+      ([0, 3, -1], 'intensity against occurrence')
+    """
+    wanted = {au: path for au, path in paths.items() if au in codes.aus}
+    if not wanted:
+        return codes
+    graded = read_intensities(wanted, coding)
+    _, rows, at = np.intersect1d(codes.frames, graded.frames, assume_unique=True, return_indices=True)
+    unknown = np.full(codes.labels.shape, -1, np.int8)
+    # Of occurrence alone the zeros are known.
+    intensities = (unknown if codes.intensities is None else codes.intensities).copy()
+    assert graded.intensities is not None  # of files that hold nothing else
+    intensities[rows] = np.where(graded.intensities[at] >= 0, graded.intensities[at], intensities[rows])
+    differ = (intensities >= 0) & ((intensities >= coding.level) != (codes.labels > 0)) & (codes.labels != MISSING)
+    problems = [*codes.problems, *graded.problems]
+    for au, path in sorted(wanted.items()):
+        wrong = differ[:, coding.aus.index(au)]
+        if count := int(wrong.sum()):
+            text = f"AU {au}: the intensity of {count} frames contradicts the occurrence (frames {spans(codes.frames[wrong])})"
+            problems.append(Problem("intensity against occurrence", str(path), f"{text}; it is left out", count))
+    intensities[differ | (codes.labels == MISSING)] = -1
+    return dataclasses.replace(codes, intensities=intensities, problems=tuple(problems))
 
 
 def take_cells(

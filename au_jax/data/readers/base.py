@@ -16,7 +16,7 @@ from au_jax.data.annotations.columns import FRAME, INTENSITY, OCCURRENCE, TIME, 
 from au_jax.data.annotations.frame_times import FrameClock
 from au_jax.data.annotations.label_file import FRAME_TABLE, kind_of, read_codes, read_events
 from au_jax.data.annotations.notation import LETTERS
-from au_jax.data.annotations.table import parse_table, read_intensities, read_table
+from au_jax.data.annotations.table import add_intensities, parse_table, read_intensities, read_table
 from au_jax.data.provenance import origin_of
 from au_jax.data.readers.layout import OnDisk, Tree
 from au_jax.data.readers.survey import Survey, frame_problems, take_survey
@@ -225,7 +225,7 @@ class RawReader(abc.ABC):
         if on_disk.table is None:
             return read_intensities(on_disk.intensities, coding)
         if not self.any_format:
-            return read_table(on_disk.table, coding)
+            return add_intensities(read_table(on_disk.table, coding), on_disk.intensities, coding)
         first = 1 if on_disk.first is None else on_disk.first
         media = on_disk.pictures.name if on_disk.pictures is not None else ""
         person = on_disk.recording.subject

@@ -1,6 +1,7 @@
 """BP4D and BP4D+: frames in `<subject>/<task>/<frame>.jpg`, codes in `AU_OCC/<subject>_<task>.csv` (level A and above).
 
-At other levels the codes are those of `AU_INT/AU06/<subject>_<task>_AU06.csv`, which there are of AUs 6, 10, 12, 14 and 17.
+Intensities are those of `AU_INT/AU06/<subject>_<task>_AU06.csv`, which there are of AUs 6, 10, 12, 14 and 17. At other levels
+than A they are the only codes.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ _SUBJECT = re.compile(r"[FM][0-9]{3}", re.IGNORECASE)
 _TASK = re.compile(r"T[0-9]+", re.IGNORECASE)
 _TABLE = re.compile(r"([FM][0-9]{3})_(T[0-9]+)(?:_AU[0-9]+)?\.csv", re.IGNORECASE)
 _AU_FOLDER = re.compile(r"AU0*([0-9]+)", re.IGNORECASE)
+_OCC, _INT = "AU_OCC", "AU_INT"
 _DEPTH = 2  # folders between the root and the subjects
 
 
@@ -44,66 +46,80 @@ class Bp4dReader(RawReader):
             self.coding, unmarked=OCCURRENCE, preferred=OCCURRENCE, columns={}, frame=("0", "frame")
         )
         self._occurrence = self.level == self.default_level
+        self._graded = False
 
     def reading(self) -> str:
         """Which codes are read, in one line."""
         if self._occurrence:
-            return "AU_OCC: occurrence at level A and above"
+            return "AU_OCC: occurrence at level A and above" + (
+                ", and the intensities of AU_INT" if self._graded else ""
+            )
         return f"AU_INT: intensities, present from level {self.level}; AUs without intensities are missing"
 
     def find(self, tree: Tree) -> Iterator[OnDisk]:
         """Yields every subject's tasks."""
         frames: dict[tuple[str, str], list[Path]] = {}
-        labels: list[Path] = []
-        wanted = "AU_OCC" if self._occurrence else "AU_INT"
+        folders: dict[str, list[Path]] = {_OCC: [], _INT: []}
         for folder in _containers(tree, tree.root, _DEPTH):
             for path in tree.folders(folder):
                 if _SUBJECT.fullmatch(path.name):
                     for task in tree.folders(path):
                         if _TASK.fullmatch(task.name):
                             frames.setdefault((path.name.upper(), task.name.upper()), []).append(task)
-                elif path.name.upper() == wanted:
-                    labels.append(path)
-        if not frames and not labels:
+                elif path.name.upper() in folders:
+                    folders[path.name.upper()].append(path)
+        wanted = _OCC if self._occurrence else _INT
+        if not frames and not folders[wanted]:
             return
-        if len(labels) != 1:
-            which = f"two folders {wanted}: {labels[0]} and {labels[1]}" if labels else f"no folder {wanted}"
-            raise DataError(f"{tree.root} has {which}; there must be one, at the root or up to two folders below")
-        files = self._label_files(tree, labels[0])
-        for key in frames.keys() | files.keys():
+        for name, found in folders.items():
+            if (name == wanted and not found) or (len(found) > 1 and (self._occurrence or name == wanted)):
+                which = f"two folders {name}: {found[0]} and {found[1]}" if found else f"no folder {name}"
+                raise DataError(f"{tree.root} has {which}; there must be one, at the root or up to two folders below")
+        occurrences = _label_files(tree, {0: folders[_OCC][0]}) if self._occurrence else {}
+        intensities = _label_files(tree, _au_folders(tree, folders[_INT][0])) if folders[_INT] else {}
+        self._graded = bool(intensities)
+        codes = occurrences if self._occurrence else intensities
+        for key in intensities.keys() - codes.keys():
+            for path in intensities[key].values():
+                text = f"there is no occurrence of {'/'.join(key)} in {folders[_OCC][0]}"
+                tree.problems.append(Problem("file without use", str(path), text))
+        for key in frames.keys() | codes.keys():
             subject, task = key
             with_pictures = [path for path in frames.get(key, []) if tree.has_pictures(path)]
             places = with_pictures or frames.get(key, [])
-            codes = files.get(key, {})
+            table = occurrences.get(key, {}).get(0)
+            lacking = f"{subject}_{task}.csv in {folders[wanted][0]}"
             yield OnDisk(
                 RecordingId(subject, task),
                 pictures=places[0] if places else None,
-                table=codes.get(0),
-                intensities={au: path for au, path in codes.items() if au},
-                lacks=f"folder of frames {subject}/{task}" if not places else f"{subject}_{task}.csv in {labels[0]}",
+                table=table,
+                intensities=intensities.get(key, {}) if key in codes else {},
+                lacks=f"folder of frames {subject}/{task}" if not places else lacking,
                 flaw=f"{places[0]} and {places[1]} are both {subject}/{task}; remove one" if len(places) > 1 else "",
             )
 
-    def _label_files(self, tree: Tree, folder: Path) -> dict[tuple[str, str], dict[int, Path]]:
-        """(subject, task) -> AU, or 0 for all AUs -> file."""
-        if self._occurrence:
-            folders = {0: folder}
-        else:
-            matches = [(_AU_FOLDER.fullmatch(path.name), path) for path in tree.folders(folder)]
-            folders = {int(match[1]): path for match, path in matches if match}
-        files: dict[tuple[str, str], dict[int, Path]] = {}
-        for au, place in folders.items():
-            for entry in tree.entries(place):
-                match = _TABLE.fullmatch(entry.name)
-                if match is None:
-                    text = "its name is not that of a subject's task, such as F001_T1.csv"
-                    tree.problems.append(Problem("file without use", entry.path, text))
-                    continue
-                of_task = files.setdefault((match[1].upper(), match[2].upper()), {})
-                if au in of_task:
-                    raise DataError(f"{of_task[au]} and {entry.path} are codes of the same task; remove one")
-                of_task[au] = Path(entry.path)
-        return files
+
+def _au_folders(tree: Tree, folder: Path) -> dict[int, Path]:
+    """AU -> its folder of intensities."""
+    matches = [(_AU_FOLDER.fullmatch(path.name), path) for path in tree.folders(folder)]
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _label_files(tree: Tree, folders: dict[int, Path]) -> dict[tuple[str, str], dict[int, Path]]:
+    """(subject, task) -> AU, or 0 for all AUs -> file."""
+    files: dict[tuple[str, str], dict[int, Path]] = {}
+    for au, place in folders.items():
+        for entry in tree.entries(place):
+            match = _TABLE.fullmatch(entry.name)
+            if match is None:
+                text = "its name is not that of a subject's task, such as F001_T1.csv"
+                tree.problems.append(Problem("file without use", entry.path, text))
+                continue
+            of_task = files.setdefault((match[1].upper(), match[2].upper()), {})
+            if au in of_task:
+                raise DataError(f"{of_task[au]} and {entry.path} are codes of the same task; remove one")
+            of_task[au] = Path(entry.path)
+    return files
 
 
 def _containers(tree: Tree, folder: Path, depth: int) -> Iterator[Path]:
@@ -111,5 +127,5 @@ def _containers(tree: Tree, folder: Path, depth: int) -> Iterator[Path]:
     yield folder
     if depth:
         for path in tree.folders(folder):
-            if not _SUBJECT.fullmatch(path.name) and path.name.upper() not in ("AU_OCC", "AU_INT"):
+            if not _SUBJECT.fullmatch(path.name) and path.name.upper() not in (_OCC, _INT):
                 yield from _containers(tree, path, depth - 1)

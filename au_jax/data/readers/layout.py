@@ -21,7 +21,7 @@ class OnDisk:
     Attributes:
       pictures: a video or a folder of frames.
       table: codes of all AUs, or events.
-      intensities: AU -> its own file of intensities, in place of a table.
+      intensities: AU -> its own file of intensities, in place of a table or beside one of occurrence.
       lacks: what is missing where there are no pictures or no codes, for messages.
       flaw: why it cannot be used, with the path; "" where nothing speaks against it.
       length: frames of a video by its header, which may err; None where it does not say.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from au_jax.data.annotations.codes import known_intensities
 from au_jax.data.recordings import RecordingId
 from au_jax.errors import UserError
 from au_jax.faces import decoding
@@ -106,6 +107,50 @@ def test_at_level_b_codes_are_the_intensities_of_five_aus(copy, reader):
     absent = next(problem for problem in level_b.problems() if problem.kind == "AU not coded")
     assert "AU 1, 2, 4, 7, 10, 14, 15, 17, 23, 24;" in absent.text
     assert len(level_b.survey().unusable) == 2  # T2 and T10 have no intensities
+
+
+def test_intensities_beside_occurrence_are_kept_and_occurrence_decides(copy, reader):
+    """F001/T1 has AU 12 present in frames 9 and 11, and absent in 10; AU 6 in none of the three."""
+    write_text(copy / "AUCoding/AU_INT/AU06/F001_T1_AU06.csv", "9,0\n10,2\n11,9\n")
+    write_text(copy / "AUCoding/AU_INT/AU12/F001_T1_AU12.csv", "8,1\n9,5\n10,0\n11,3\n")
+    bp4d = reader("bp4d")
+    codes = bp4d.codes(T1)
+    assert labels(codes, 12) == {9: 1, 10: -1, 11: 1} and labels(codes, 6) == {9: -1, 10: -1, 11: -1}
+    assert codes.aus == PAPER_AUS
+    column = PAPER_AUS.index
+    assert codes.intensities[:, column(12)].tolist() == [5, 0, 3]
+    # Frame 10 is absent by the one file and a B by the other: no intensity, and told.
+    assert codes.intensities[:, column(6)].tolist() == [0, -1, 0]
+    # AU 1, present in frame 9, has no such file.
+    assert codes.intensities[:, column(1)].tolist() == [-1, 0, 0]
+    assert known_intensities(codes)[:, column(1)].tolist() == [-1, -1, -1]
+    found = kinds(bp4d.examine(T1)[1])["intensity against occurrence"]
+    assert found.count == 1 and "AU 6" in found.text and found.path.endswith("F001_T1_AU06.csv")
+    assert "intensities of AU_INT" in bp4d.reading()
+    # Tasks without such files are coded as before.
+    others = bp4d.codes(T2)
+    assert (others.intensities[others.labels > 0] == -1).all() and bp4d.recordings() == [T1, T2, T10]
+
+
+def test_a_broken_file_of_intensities_beside_occurrence_is_one_line(copy, reader):
+    write_text(copy / "AU_INT/AU12/F001_T1_AU12.csv", "")
+    (problem,) = reader("bp4d").survey().unusable
+    assert problem.path.endswith("F001/T1") and "F001_T1_AU12.csv has no row with a frame number" in problem.text
+
+
+def test_intensities_without_occurrence_are_told_and_others_are_read(copy, reader):
+    write_text(copy / "AU_INT/AU12/F001_T9_AU12.csv", "8,1\n")
+    bp4d = reader("bp4d")
+    assert bp4d.recordings() == [T1, T2, T10]
+    stray = kinds(bp4d.problems())["file without use"]
+    assert stray.path.endswith("F001_T9_AU12.csv") and "no occurrence" in stray.text
+
+
+def test_two_folders_of_intensities_beside_occurrence_are_one_line(copy, reader):
+    for place in ("AU_INT", "AUCoding/AU_INT"):
+        write_text(copy / place / "AU12/F001_T1_AU12.csv", "8,1\n")
+    with pytest.raises(UserError, match="has two folders AU_INT"):
+        reader("bp4d").recordings()
 
 
 def test_a_label_file_of_a_subject_that_is_not_there_is_one_line(copy, reader):
