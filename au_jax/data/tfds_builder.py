@@ -18,6 +18,13 @@ from au_jax.errors import UserError
 from au_jax.labels import PAPER_AUS
 
 
+class _Info(tfds.core.DatasetInfo):
+    """A description that is sought on disk only."""
+
+    def initialize_from_bucket(self) -> None:
+        """Does nothing: TFDS's own makes a folder in the temporary folder, looks into a bucket, and leaves the folder there."""
+
+
 @dataclass
 class AuFacesConfig(tfds.core.BuilderConfig):
     """What `au_faces` packs.
@@ -86,7 +93,7 @@ class AuFaces(tfds.core.GeneratorBasedBuilder):
             graded["intensities"] = tfds.features.Tensor(shape=(len(config.aus),), dtype=np.int8)
         # Datasets of recordings that do not say it are of before there was a choice: dlib's.
         by: dict[str, Any] = {"landmarks": config.landmarks} if config.landmarks else {}
-        return tfds.core.DatasetInfo(
+        return _Info(
             builder=self,
             description="Registered faces with facial action units: +1 present, -1 absent, 0 missing. Intensities, where any "
             "are known: 0 absent, 1 to 5 for A to E, -1 not known.",

@@ -90,3 +90,11 @@ def test_a_name_that_is_safe_stays_as_it_is():
     for name in NAMES:
         assert safe_name(safe_name(name)) == safe_name(name), name
     assert [safe_name(name) for name in ("F001", "a b", "jos\u00e9", "001")] == ["F001", "a_b", "jos_", "001"]
+
+
+def test_nothing_stays_in_the_temporary_folder(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    builder_of_noise(tmp_path).download_and_prepare(file_format="tfrecord")
+    assert list(temporary.iterdir()) == []
