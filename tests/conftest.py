@@ -35,6 +35,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+import hypothesis
 import jax
 import pytest
 from beartype import BeartypeConf, beartype
@@ -60,6 +61,10 @@ if os.environ.get("AU_JAX_TYPECHECK") != "0":
 
 # Tracing makes many small objects: the collector of rubbish would run at every 700 of them.
 gc.set_threshold(50_000)
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("au_jax", deadline=None)
+hypothesis.settings.load_profile("au_jax")
 
 # Silent broadcasting over a missing axis is a classic bug of array code.
 jax.config.update("jax_numpy_rank_promotion", "raise")
