@@ -6,7 +6,7 @@ from PIL import Image
 
 from au_jax.config import get_config
 from au_jax.data.readers import make_reader
-from au_jax.faces import tracking
+from au_jax.faces import absence, tracking
 from au_jax.faces.tracking import Face, RegisteredFace
 
 
@@ -51,6 +51,8 @@ def stand_in(monkeypatch):
             yield RegisteredFace(picture.number, picture.timestamp, picture.image, image, landmarks, face)
 
     monkeypatch.setattr(tracking, "register_pictures", register_pictures)
+    # Whether a face lies on its side is not asked either.
+    monkeypatch.setitem(absence._SCORES, "dlib", lambda picture: -1.0)
     return asked
 
 

@@ -61,6 +61,7 @@ def test_every_preset_draws_the_aus_that_synthfacs_names():
 
 
 def test_a_filmed_preset_goes_through_detector_tracker_and_registration(scene, monkeypatch):
+    pytest.importorskip("dlib")
     pictures, labels = scene
     pictures = np.concatenate([pictures[:6], np.zeros_like(pictures[:2]), pictures[6:8]])
     labels = labels[:10]
