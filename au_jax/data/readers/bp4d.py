@@ -46,14 +46,12 @@ class Bp4dReader(RawReader):
             self.coding, unmarked=OCCURRENCE, preferred=OCCURRENCE, columns={}, frame=("0", "frame")
         )
         self._occurrence = self.level == self.default_level
-        self._graded = False
 
     def reading(self) -> str:
         """Which codes are read, in one line."""
         if self._occurrence:
-            return "AU_OCC: occurrence at level A and above" + (
-                ", and the intensities of AU_INT" if self._graded else ""
-            )
+            graded = any(found.intensities for found in self.survey().usable.values())
+            return "AU_OCC: occurrence at level A and above" + (", and the intensities of AU_INT" if graded else "")
         return f"AU_INT: intensities, present from level {self.level}; AUs without intensities are missing"
 
     def find(self, tree: Tree) -> Iterator[OnDisk]:
@@ -77,7 +75,6 @@ class Bp4dReader(RawReader):
                 raise DataError(f"{tree.root} has {which}; there must be one, at the root or up to two folders below")
         occurrences = _label_files(tree, {0: folders[_OCC][0]}) if self._occurrence else {}
         intensities = _label_files(tree, _au_folders(tree, folders[_INT][0])) if folders[_INT] else {}
-        self._graded = bool(intensities)
         codes = occurrences if self._occurrence else intensities
         for key in intensities.keys() - codes.keys():
             for path in intensities[key].values():
